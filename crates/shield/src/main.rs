@@ -1,0 +1,2 @@
+//! Shield.
+fn main() {}

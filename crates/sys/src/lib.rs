@@ -1,0 +1,1 @@
+//! Fearless calls into the kernel.
