@@ -1,0 +1,1 @@
+"""Casemate runs unmodified applications on computers that nobody has to trust."""

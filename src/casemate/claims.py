@@ -1,0 +1,57 @@
+"""What a verifier found out: the only thing that a policy may judge.
+
+A `VerifiedClaims` can be made only by `casemate.attestation`, which passes its own token: a policy that holds one
+knows that signature, chain, revocation and format were checked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+__all__ = ["VERIFIER_TOKEN", "Tcb", "VerifiedClaims"]
+
+
+class _VerifierToken:
+    """Held by the verifier alone; there is one instance."""
+
+
+VERIFIER_TOKEN: Final = _VerifierToken()
+
+
+@dataclass(frozen=True, slots=True)
+class Tcb:
+    """Security versions of an AMD platform, 0..255 each (SNP firmware ABI, table TCB_VERSION). `fmc` is Turin's."""
+
+    bootloader: int
+    tee: int
+    snp: int
+    microcode: int
+    fmc: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedClaims:
+    """Claims of evidence that verified.
+
+    `platform` follows from the root that verified the report (`sev-snp`, `simulated`). `runtime_measurement` is
+    `sha384:…`; `host_data`, `report_data`, `chip_id` are raw bytes (32, 64, 64 or 8). `tcb` is the reported TCB.
+    `details` holds the rest for people: nothing in it decides.
+    """
+
+    platform: str
+    product: str
+    runtime_measurement: str
+    host_data: bytes
+    report_data: bytes
+    chip_id: bytes
+    tcb: Tcb
+    vmpl: int
+    verified_at: datetime
+    token: _VerifierToken = field(repr=False, compare=False)
+    details: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.token is not VERIFIER_TOKEN:
+            raise TypeError("VerifiedClaims are made by casemate.attestation only")

@@ -1,0 +1,117 @@
+"""JSON as bytes that two parties can only read one way.
+
+`decode` is strict (spec/protocol.md): UTF-8, no duplicate names, no floating point, integers within ±(2⁵³-1), bounded
+size and nesting. `encode` is RFC 8785. `decode_canonical` takes only bytes that `encode` would have made.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final, NoReturn, TypeVar
+
+import rfc8785
+from pydantic import ValidationError
+
+from casemate.errors import MalformedError, NotCanonicalError, TooLargeError
+from casemate.wire.fields import Model
+from casemate.wire.binding import sha256_text
+
+__all__ = ["DEFAULT_LIMIT", "MAX_DEPTH", "decode", "decode_canonical", "digest", "encode", "parse_model"]
+
+DEFAULT_LIMIT: Final = 1024 * 1024
+"""Bytes; enough for every message but manifests, which bring their own limit."""
+
+MAX_DEPTH: Final = 32
+"""Nesting; rules nest to 8, nothing else beyond 10. Keeps hostile input far from the recursion limit."""
+
+_MAX_INTEGER: Final = 2**53 - 1
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NO_BRACKET: Final = re.compile(rb"[^\[\]{}]+")
+
+M = TypeVar("M", bound=Model)
+
+
+def encode(value: object) -> bytes:
+    """Canonical bytes (RFC 8785) of JSON values made of dict, list, str, int, bool, None."""
+    try:
+        return rfc8785.dumps(value)  # type: ignore[arg-type]  # its own types are narrower than JSON's
+    except rfc8785.CanonicalizationError as error:
+        raise MalformedError("not representable as canonical JSON", step="json.canonical") from error
+
+
+def digest(value: object) -> str:
+    """`sha256:…` of the canonical bytes."""
+    return sha256_text(encode(value))
+
+
+def decode(data: bytes, *, limit: int = DEFAULT_LIMIT) -> Any:
+    """The JSON value in `data`, or `TooLargeError`, `MalformedError`."""
+    if len(data) > limit:
+        raise TooLargeError("more JSON than allowed", step="json.size", expected=f"≤ {limit} bytes", got=str(len(data)))
+    _check_depth(data)
+    try:
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_float=_refuse_float,
+            parse_constant=_refuse_float,
+            parse_int=_bounded_int,
+        )
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise MalformedError("not JSON", step="json.syntax", got=str(error)[:200]) from error
+    return value
+
+
+def decode_canonical(data: bytes, *, limit: int = DEFAULT_LIMIT) -> Any:
+    """As `decode`, and `NotCanonicalError` unless `data` is exactly the canonical form."""
+    value = decode(data, limit=limit)
+    try:
+        canonical = encode(value)
+    except MalformedError as error:
+        raise NotCanonicalError("JSON that has no canonical form", step="json.canonical") from error
+    if canonical != data:
+        raise NotCanonicalError(
+            "JSON that is not canonical (RFC 8785)",
+            step="json.canonical",
+            remedy="sign and hash the bytes that casemate writes, unchanged",
+        )
+    return value
+
+
+def parse_model(model: type[M], value: object, *, what: str) -> M:
+    """`value` as a `model`, or `MalformedError` that names the first field that is wrong, never its content."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "(the whole)"
+        raise MalformedError(f"{what}: {place}: {first['msg']}", step=f"{what}.schema", got=first["type"]) from error
+
+
+def _check_depth(data: bytes) -> None:
+    """Counts brackets outside strings: cheap, before a recursive parser sees the bytes."""
+    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for bracket in _NO_BRACKET.sub(b"", _STRING.sub(b"", data)):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > MAX_DEPTH:
+            raise MalformedError("JSON nested too deeply", step="json.depth", expected=f"≤ {MAX_DEPTH} levels")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a name occurs twice in one object")
+    return result
+
+
+def _refuse_float(_text: str) -> NoReturn:
+    raise ValueError("floating-point numbers are not used")
+
+
+def _bounded_int(text: str) -> int:
+    if len(text) > 17 or abs(value := int(text)) > _MAX_INTEGER:
+        raise ValueError("an integer beyond ±(2^53-1)")
+    return value

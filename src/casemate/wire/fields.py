@@ -1,0 +1,134 @@
+"""Field types that every model shares: strict text forms of spec/protocol.md, "Words and encodings"."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, StringConstraints, WithJsonSchema
+
+from casemate.errors import MalformedError
+
+_TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
+_TIME_PATTERN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
+_B64U_PATTERN: Final = r"^[A-Za-z0-9_-]*$"
+_B64U: Final = re.compile(r"[A-Za-z0-9_-]*")
+
+
+class Model(BaseModel):
+    """Frozen, and a field that is not declared is an error."""
+
+    # Field names follow the wire format, where some begin with what pydantic keeps for itself.
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        protected_namespaces=(),
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+    def to_object(self) -> dict[str, Any]:
+        """The JSON object of this model, without the fields that are absent."""
+        return self.model_dump(mode="json", exclude_none=True, by_alias=True)
+
+
+def b64u_encode(data: bytes) -> str:
+    """base64url without padding (RFC 4648 §5)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def b64u_decode(text: str) -> bytes:
+    """The one canonical decoding of `text`; `MalformedError` for padding, other alphabets and stray bits."""
+    if not _B64U.fullmatch(text) or len(text) % 4 == 1:
+        raise MalformedError("not base64url without padding", step="encoding.base64url")
+    try:
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError) as error:
+        raise MalformedError("not base64url without padding", step="encoding.base64url") from error
+    if b64u_encode(data) != text:
+        raise MalformedError("base64url with stray bits at its end", step="encoding.base64url")
+    return data
+
+
+def _decode_field(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("expected base64url text")
+    try:
+        return b64u_decode(value)
+    except MalformedError as error:
+        raise ValueError(error.message) from error
+
+
+def format_time(moment: datetime) -> str:
+    """UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime(_TIME_FORMAT)
+
+
+def parse_time(text: str) -> datetime:
+    """Strict inverse of `format_time`; `MalformedError` otherwise."""
+    try:
+        if re.fullmatch(_TIME_PATTERN, text, re.ASCII):
+            return datetime.strptime(text, _TIME_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        pass
+    raise MalformedError("not a time like 2026-11-23T08:15:00Z", step="encoding.time")
+
+
+def _time_field(value: object) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("expected a time like 2026-11-23T08:15:00Z")
+    try:
+        return parse_time(value)
+    except MalformedError as error:
+        raise ValueError(error.message) from error
+
+
+def _exactly(length: int) -> BeforeValidator:
+    def check(value: object) -> bytes:
+        data = _decode_field(value)
+        if len(data) != length:
+            raise ValueError(f"expected {length} bytes")
+        return data
+
+    return BeforeValidator(check)
+
+
+def _b64u_schema(length: int | None = None) -> WithJsonSchema:
+    schema: dict[str, Any] = {"type": "string", "pattern": _B64U_PATTERN, "description": "base64url without padding"}
+    if length is not None:
+        characters = (length * 4 + 2) // 3
+        schema |= {"minLength": characters, "maxLength": characters}
+    return WithJsonSchema(schema)
+
+
+_AS_B64U: Final = PlainSerializer(b64u_encode, return_type=str, when_used="json")
+
+Bytes = Annotated[bytes, BeforeValidator(_decode_field), _AS_B64U, _b64u_schema()]
+Bytes16 = Annotated[bytes, _exactly(16), _AS_B64U, _b64u_schema(16)]
+Bytes32 = Annotated[bytes, _exactly(32), _AS_B64U, _b64u_schema(32)]
+Time = Annotated[
+    datetime,
+    BeforeValidator(_time_field),
+    PlainSerializer(format_time, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": _TIME_PATTERN}),
+]
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+Sha384 = Annotated[str, StringConstraints(pattern=r"^sha384:[0-9a-f]{96}$")]
+SigningKeyText = Annotated[str, StringConstraints(pattern=r"^ed25519:[A-Za-z0-9_-]{43}$")]
+HpkeKeyText = Annotated[str, StringConstraints(pattern=r"^x25519:[A-Za-z0-9_-]{43}$")]
+PolicyName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}$", max_length=127)
+]
+ServiceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+PrincipalName = ServiceName
+SecretName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+HoleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]

@@ -1,0 +1,25 @@
+"""Problem documents (RFC 9457) and who learns what (spec/protocol.md, "Refusals")."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from casemate.wire.fields import Model, Sha256
+
+__all__ = ["PROBLEM_TYPE", "PROBLEM_URI", "Problem"]
+
+PROBLEM_TYPE: Final = "application/problem+json"
+PROBLEM_URI: Final = "https://casemate.dev/problems/"
+
+
+class Problem(Model):
+    """`step` and `got` go only to a shield whose evidence verified, `newest` only to whoever may update the policy."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    id: str
+    step: str | None = None
+    got: str | None = None
+    newest: Sha256 | None = None

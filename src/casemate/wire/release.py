@@ -1,0 +1,101 @@
+"""Challenges, attestations, configuration, leases (spec/protocol.md)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from casemate.wire.fields import (
+    Bytes,
+    Bytes16,
+    Bytes32,
+    HoleName,
+    HpkeKeyText,
+    Model,
+    Sha256,
+    SigningKeyText,
+)
+from casemate.wire.evidence import Endorsements, Evidence
+
+__all__ = [
+    "AttestationAnswer",
+    "AttestationRequest",
+    "ChallengeAnswer",
+    "ChallengeRequest",
+    "Configuration",
+    "ConfiguredFile",
+    "Lease",
+    "PolicyReference",
+    "RenewalAnswer",
+    "RenewalRequest",
+    "User",
+]
+
+FileMode = Annotated[str, Field(pattern=r"^0[0-7]{3}$")]
+
+
+class ChallengeRequest(Model):
+    """Nothing is asked: the nonce is bound to what is sent back with it."""
+
+
+class ChallengeAnswer(Model):
+    nonce: Bytes32
+    expires_in: int
+
+
+class AttestationRequest(Model):
+    nonce: Bytes32
+    evidence: Evidence
+    endorsements: Endorsements
+    manifest: Bytes
+    signing_key: SigningKeyText
+    hpke_key: HpkeKeyText
+
+
+class PolicyReference(Model):
+    genesis: Sha256
+    version: Sha256
+    number: int
+
+
+class Lease(Model):
+    id: Bytes16
+    seconds: int
+
+
+class AttestationAnswer(Model):
+    result: str
+    decision: str
+    policy: PolicyReference
+    lease: Lease
+    configuration: Bytes
+
+
+class RenewalRequest(Model):
+    sequence: Annotated[int, Field(ge=1, le=2**53 - 1)]
+
+
+class RenewalAnswer(Model):
+    sequence: int
+    seconds: int
+
+
+class User(Model):
+    uid: Annotated[int, Field(ge=0, le=2**31 - 1)]
+    gid: Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class ConfiguredFile(Model):
+    path: str
+    content: Bytes
+    mode: FileMode
+
+
+class Configuration(Model):
+    """What the shield gets, sealed. Holds secrets: print nothing of it."""
+
+    casemate_configuration: Literal[1] = 1
+    holes: dict[HoleName, str] = Field(repr=False)
+    files: list[ConfiguredFile] = Field(repr=False)
+    user: User | None = None
