@@ -14,8 +14,8 @@ import rfc8785
 from pydantic import ValidationError
 
 from casemate.errors import MalformedError, NotCanonicalError, TooLargeError
-from casemate.wire.fields import Model
 from casemate.wire.binding import sha256_text
+from casemate.wire.fields import Model
 
 __all__ = ["DEFAULT_LIMIT", "MAX_DEPTH", "decode", "decode_canonical", "digest", "encode", "parse_model"]
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from casemate.wire import canonical
-from casemate.wire.fields import Bytes, Bytes32, HpkeKeyText, Model, PrincipalName, Sha256, SigningKeyText, Time
 from casemate.wire.evidence import Endorsements, Evidence
+from casemate.wire.fields import Bytes, Bytes32, HpkeKeyText, Model, PrincipalName, Sha256, SigningKeyText, Time
 from casemate.wire.rules import Principal, Rule
 
 __all__ = [

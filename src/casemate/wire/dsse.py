@@ -13,8 +13,8 @@ from pydantic import Field
 
 from casemate.errors import MalformedError, SignatureError
 from casemate.wire import canonical
-from casemate.wire.fields import Model, SigningKeyText
 from casemate.wire.binding import key_bytes, signing_key_text
+from casemate.wire.fields import Model, SigningKeyText
 
 __all__ = ["INSTANCE_TYPE", "MAX_SIGNATURES", "POLICY_TYPE", "Envelope", "Signature", "open_envelope", "sign_envelope"]
 

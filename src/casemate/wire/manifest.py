@@ -11,8 +11,8 @@ from pydantic import AfterValidator, Discriminator, Field, model_validator
 
 from casemate.errors import MalformedError, ManifestError
 from casemate.wire import canonical
-from casemate.wire.fields import HoleName, Model, PolicyName, ServiceName, Sha256
 from casemate.wire.binding import sha256_text
+from casemate.wire.fields import HoleName, Model, PolicyName, ServiceName, Sha256
 from casemate.wire.release import User
 
 __all__ = [

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from casemate.wire import canonical
+from casemate.wire.dsse import Envelope
 from casemate.wire.fields import (
     Bytes,
     Bytes32,
@@ -18,7 +19,6 @@ from casemate.wire.fields import (
     SigningKeyText,
     Time,
 )
-from casemate.wire.dsse import Envelope
 from casemate.wire.rules import Access, Principal
 
 __all__ = [

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from casemate.wire.evidence import Endorsements, Evidence
 from casemate.wire.fields import (
     Bytes,
     Bytes16,
@@ -16,7 +17,6 @@ from casemate.wire.fields import (
     Sha256,
     SigningKeyText,
 )
-from casemate.wire.evidence import Endorsements, Evidence
 
 __all__ = [
     "AttestationAnswer",

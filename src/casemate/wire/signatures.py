@@ -16,8 +16,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from casemate.errors import MalformedError, SignatureError
-from casemate.wire.fields import b64u_encode
 from casemate.wire.binding import key_bytes, signing_key_text
+from casemate.wire.fields import b64u_encode
 
 __all__ = [
     "RequestSignature",
