@@ -204,8 +204,8 @@ def _check_tree(manifest: Manifest) -> None:
             raise ValueError(f"root: {entry.path} lies below a file or a link")
     _check_overlays(manifest, leaves)
     program = manifest.entrypoint[0]
-    if not any(isinstance(entry, File) and entry.path == program for entry in manifest.root):
-        raise ValueError("entrypoint: the program is not a file of root")
+    if program not in leaves:
+        raise ValueError("entrypoint: the program is not a file or link of root")
 
 
 def _check_overlays(manifest: Manifest, leaves: set[str]) -> None:
