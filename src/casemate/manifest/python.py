@@ -70,11 +70,11 @@ def distribution_closure(names: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
-def add_package_folder(root: Root, folder: Path, *, cache: Path) -> None:
-    """Adds a package's sources (for instance casemate's own) below `PREFIX/packages`."""
-    for source in sorted(folder.rglob("*")):
+def add_package_folder(root: Root, path: Path, *, base: Path, cache: Path) -> None:
+    """Adds a module or a folder of modules and their data below `PREFIX/packages`, named from `base` on."""
+    for source in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if source.is_file() and "__pycache__" not in source.parts:
-            _add_module(root, source, f"{PREFIX}/packages/{source.relative_to(folder.parent)}", cache)
+            _add_module(root, source, f"{PREFIX}/packages/{source.relative_to(base)}", cache)
 
 
 def _add_standard_library(root: Root, cache: Path) -> None:

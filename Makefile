@@ -1,0 +1,64 @@
+# The commands that README names. `make setup` comes first by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := build/stamps
+
+.PHONY: help setup demo test check bench format generate fuzz clean
+
+help:
+	@echo "make demo    the first confidential run, and fourteen attacks on it"
+	@echo "make test    all tests of both languages"
+	@echo "make check   format, lint, types, import contracts, generated files, clippy"
+	@echo "make bench   measure the promises of SPECIFICATION.md"
+	@echo "make clean   remove all that was built"
+
+setup: $(STAMP)/debian $(STAMP)/python $(STAMP)/shield
+
+$(STAMP)/debian: scripts/debian-packages.txt scripts/setup-debian
+	@mkdir -p $(STAMP)
+	@scripts/setup-debian
+	@touch $@
+
+$(STAMP)/python: requirements/dev.txt pyproject.toml scripts/setup-python
+	@mkdir -p $(STAMP)
+	@scripts/setup-python "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+RUST := $(shell find crates -name '*.rs' -not -path '*/target/*' -o -name Cargo.toml -not -path '*/target/*') Cargo.toml Cargo.lock .cargo/config.toml
+
+$(STAMP)/shield: $(RUST) $(STAMP)/debian $(STAMP)/python
+	@mkdir -p $(STAMP)
+	cargo build --release --locked --package casemate-shield
+	install -m 0755 target/release/casemate-shield $(BIN)/casemate-shield
+	@touch $@
+
+demo: setup
+	$(BIN)/python -m examples.first_run
+
+test: setup
+	cargo test --workspace --locked --quiet
+	$(BIN)/pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m scripts.generate --check
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+generate: setup
+	$(BIN)/python -m scripts.generate
+
+format:
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	cargo fmt --all
+
+bench: setup
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf build target $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

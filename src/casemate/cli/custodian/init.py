@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from casemate.cli._home import home, platform_folder, shield
+from casemate.cli._output import Json, emit, progress
+from casemate.cli.custodian._host import CustodianHost, save, start
+from casemate.cli.custodian._measured import DEFAULT_HOLES, custodian_manifest
+from casemate.client import identities, pins
+from casemate.errors import CustodianError, UsageError
+from casemate.manifest import library
+from casemate.simulator import launch, pki
+from casemate.wire import canonical
+from casemate.wire.custodian import Board, CustodianGenesis
+from casemate.wire.fields import b64u_decode
+
+_MAX_ANSWER: Final = 64 * 1024
+
+
+def init(
+    name: Annotated[str, typer.Argument(help="The custodian's name.")],
+    data: Annotated[Path, typer.Option(help="A new folder for its sealed database.")],
+    anchor: Annotated[Path, typer.Option(help="A new folder for its anchor; outside the data folder.")],
+    board: Annotated[list[str], typer.Option(help="An identity here, or NAME=ed25519:…; may be repeated.")],
+    approvals: Annotated[int, typer.Option(help="How many of the board must approve.")] = 1,
+    url: Annotated[str, typer.Option(help="Where it will be reached.")] = "http://127.0.0.1:7700",
+    as_json: Json = False,
+) -> None:
+    """Make a custodian: measure it, launch it once, let it make its identity, and pin that here.
+
+    Example: `casemate custodian init main --data /srv/custodian --anchor /srv/anchor --board alice`
+    """
+    _check_folders(data, anchor)
+    with progress("measuring the custodian", quiet=as_json):
+        built = custodian_manifest(home() / "cache" / "pyc")
+        library.save(home() / "manifests", built)
+    host = CustodianHost(name, str(data.absolute()), str(anchor.absolute()), built.parsed.digest)
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    anchor.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (data / "init.json").write_text(json.dumps(_request(name, board, approvals)))
+    with progress("making its identity", quiet=as_json):
+        genesis = _first_run(host)
+    pin = pins.Pin(
+        name=name,
+        url=url,
+        genesis=genesis,
+        runtime=launch.measure(shield()),
+        manifest=built.parsed.digest,
+        platform="simulated",
+    )
+    pins.save(home() / "custodians", pin)
+    save(host)
+    emit(
+        {
+            "custodian": name,
+            "identity": genesis.identity(),
+            "runtime": pin.runtime,
+            "manifest": pin.manifest,
+            "data": host.data,
+            "anchor": host.anchor,
+            "anchor_kind": "insecure_file",
+        },
+        as_json=as_json,
+    )
+
+
+def _check_folders(data: Path, anchor: Path) -> None:
+    inner, outer = anchor.absolute(), data.absolute()
+    if inner == outer or outer in inner.parents or inner in outer.parents:
+        raise UsageError(
+            "data and anchor lie in one another",
+            remedy="put the anchor where a backup or a copy of the data does not take it along",
+        )
+    for folder in (data, anchor):
+        if folder.exists() and any(folder.iterdir()):
+            raise UsageError(f"{folder} is not empty", remedy="name a new folder")
+
+
+def _request(name: str, board: list[str], approvals: int) -> dict[str, object]:
+    principals = {}
+    for text in board:
+        member, mark, key = text.partition("=")
+        principals[member] = {"key": key if mark else identities.load(home() / "identities", member).public}
+    if not 1 <= approvals <= len(principals):
+        raise UsageError("that many approvals can never be had", expected=f"1 to {len(principals)}", got=str(approvals))
+    rule = {"at_least": approvals, "of": list(principals)}
+    request: dict[str, object] = {
+        "name": name,
+        "board": canonical.parse_model(Board, {"principals": principals, "rule": rule}, what="board").to_object(),
+        "simulation_root": pki.load(platform_folder()).root_fingerprint,
+    }
+    return request
+
+
+def _first_run(host: CustodianHost) -> CustodianGenesis:
+    read_end, write_end = os.pipe()
+    with open(os.devnull) as nothing, os.fdopen(read_end, "rb") as answers:
+        with start(host, {**DEFAULT_HOLES, "command": "init"}, (nothing.fileno(), write_end, 2)) as started:
+            os.close(write_end)
+            output = answers.read(_MAX_ANSWER)
+            status = started.wait()
+    if status != 0:
+        raise CustodianError("the custodian could not be initialised", got=f"exit status {status}",
+                             remedy="its own message is above")  # fmt: skip
+    record = b64u_decode(json.loads(output)["genesis"])
+    return canonical.parse_model(CustodianGenesis, canonical.decode_canonical(record), what="genesis")

@@ -1,0 +1,22 @@
+"""Finding the manifest that a person means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from casemate.cli._home import home
+from casemate.cli.manifest._options import reference
+from casemate.manifest import library
+from casemate.manifest.build import Built
+
+__all__ = ["find"]
+
+
+def find(which: str) -> Built:
+    """By file, by digest, or the newest for a policy and service."""
+    folder = home() / "manifests"
+    if Path(which).is_file():
+        return library.load_file(Path(which))
+    if which.startswith("sha256:"):
+        return library.load(folder, which)
+    return library.find(folder, *reference(which))

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from casemate.cli import _custodians, _genesis
+from casemate.cli._home import home
+from casemate.cli._output import Json, emit, progress
+from casemate.cli.manifest import _options
+from casemate.errors import UsageError
+from casemate.manifest import build as builder
+from casemate.manifest import library
+from casemate.manifest.closure import add_program
+from casemate.manifest.root import Root
+from casemate.wire.manifest import PolicyBinding
+
+
+def build(
+    command: Annotated[list[str], typer.Argument(help="The program and its arguments, after `--`.")],
+    policy: Annotated[str, typer.Option(help="Policy and service, as acme/records#api.")],
+    include: Annotated[list[Path] | None, typer.Option(help="A file or folder that the program opens by name.")] = None,
+    hole: Annotated[list[str] | None, typer.Option(help="NAME=PATTERN (policy fills it) or host:NAME=PATTERN.")] = None,
+    env: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; the workload gets no other variables.")] = None,
+    file: Annotated[list[str] | None, typer.Option(help="A path below /run that the policy may fill.")] = None,
+    writable: Annotated[list[str] | None, typer.Option(help="PATH[:MODE[:SIZE]], an empty folder in memory.")] = None,
+    mount: Annotated[list[str] | None, typer.Option(help="PATH[:read|write], an untrusted folder of the host.")] = None,
+    user: Annotated[str | None, typer.Option(help="UID:GID; without it the policy says.")] = None,
+    workdir: Annotated[str, typer.Option(help="Working directory.")] = "/",
+    custodian: Annotated[str | None, typer.Option(help="A pinned custodian.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write the manifest here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Collect what a program needs, with digests, into a launch manifest.
+
+    Example: `casemate manifest build --policy acme/records#api --file /run/redis.conf -- /usr/bin/redis-server /run/redis.conf`
+    """
+    name, service = _options.reference(policy)
+    pin = _custodians.chosen(custodian)
+    genesis = _genesis.find(home() / "policies", name)
+    program = _program(command[0])
+    root = Root()
+    with progress(f"collecting what {program} needs", quiet=as_json):
+        add_program(root, program)
+        for path in include or []:
+            root.add_path(path.absolute())
+    try:
+        plan = builder.Plan(
+            entrypoint=[str(program)],
+            arguments=command[1:],
+            custodian=pin.identity,
+            policy=PolicyBinding(name=name, genesis=genesis.identity(), service=service),
+            environment=_options.environment(env or []),
+            holes=_options.holes(hole or []),
+            files=file or [],
+            writable=_options.writables(writable or []),
+            mounts=_options.mounts(mount or []),
+            user=_options.user(user),
+            working_directory=workdir,
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise UsageError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
+    built = builder.build(plan, root)
+    path = library.save(home() / "manifests", built)
+    if output is not None:
+        output.write_bytes(built.parsed.data)
+    emit(
+        {
+            "manifest": built.parsed.digest,
+            "files": len(built.parsed.manifest.root),
+            "bytes": sum(getattr(entry, "size", 0) for entry in built.parsed.manifest.root),
+            "path": str(output or path),
+        },
+        as_json=as_json,
+    )
+
+
+def _program(name: str) -> Path:
+    found = shutil.which(name)
+    if found is None:
+        raise UsageError(f"no program {name}", remedy="give its path, or install it")
+    return Path(found).absolute()

@@ -1,0 +1,1 @@
+"""`casemate policy`."""
