@@ -1,0 +1,119 @@
+"""Services: from how they are written to what they mean, templates parsed and their secrets found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from casemate.errors import TemplateError
+from casemate.policy._faults import Fault, Path, closest
+from casemate.policy.templates import SecretReference, Template
+from casemate.wire.manifest import is_loader_variable
+from casemate.wire.secrets import SecretSchema
+
+__all__ = ["KNOWN_PLATFORMS", "MAX_HOLE_BYTES", "is_confidential", "service_faults"]
+
+KNOWN_PLATFORMS: Final = ("sev-snp", "simulated")
+"""A closed list: what is not on it has no verifier here."""
+_LATER_PLATFORMS: Final = frozenset({"tdx", "sgx", "nitro", "tpm"})
+
+MAX_HOLE_BYTES: Final = 4096
+"""spec/manifest.md, "Holes"."""
+
+
+def is_confidential(reference: SecretReference, kinds: Mapping[str, SecretSchema]) -> bool:
+    """Whether the part that is named must stay secret; both secret and part exist."""
+    parts = kinds[reference.name].parts
+    return parts[reference.part or next(iter(parts))]
+
+
+def service_faults(value: object, kinds: Mapping[str, SecretSchema | None]) -> list[Fault]:
+    """All that is wrong with `services`; `kinds` are the secrets of the document, nothing for a broken one."""
+    faults: list[Fault] = []
+    for name, service in value.items() if isinstance(value, dict) else ():
+        if not isinstance(service, dict):
+            continue  # the form of the document says so
+        path: Path = ("services", name)
+        faults += _platform_faults(service.get("platforms"), (*path, "platforms"))
+        faults += _hole_faults(service, path, kinds)
+        faults += _file_faults(service.get("files"), (*path, "files"), kinds)
+        if service.get("tcb") == {}:
+            faults.append(Fault((*path, "tcb"), "minima that ask for nothing", "name a component, or leave 'tcb' out"))
+    return faults
+
+
+def _platform_faults(value: object, path: Path) -> list[Fault]:
+    faults: list[Fault] = []
+    seen: set[str] = set()
+    for index, name in enumerate(value if isinstance(value, list) else ()):
+        if not isinstance(name, str):
+            continue
+        here = (*path, index)
+        if name in seen:
+            faults.append(Fault(here, f"{name} is listed twice", "list every platform once"))
+        elif name in _LATER_PLATFORMS:
+            remedy = f"leave it out; this version verifies {' and '.join(KNOWN_PLATFORMS)}"
+            faults.append(Fault(here, f"the platform {name} is known, but cannot be verified yet", remedy))
+        elif name not in KNOWN_PLATFORMS:
+            meant = closest(name, KNOWN_PLATFORMS)
+            remedy = f"did you mean '{meant}'?" if meant else f"the platforms are {', '.join(KNOWN_PLATFORMS)}"
+            faults.append(Fault(here, f"there is no platform '{name}'", remedy))
+        seen.add(name)
+    return faults
+
+
+def _hole_faults(service: dict[str, Any], path: Path, kinds: Mapping[str, SecretSchema | None]) -> list[Fault]:
+    faults: list[Fault] = []
+    holes = service.get("holes")
+    for field in ("holes", "environment"):
+        values = service.get(field)
+        for name, text in values.items() if isinstance(values, dict) else ():
+            here = (*path, field, name)
+            faults += _template_faults(text, here, kinds, limit=MAX_HOLE_BYTES)
+            if field == "environment" and is_loader_variable(name):
+                message = f"{name} steers loaders and interpreters, so it is never filled from outside"
+                faults.append(Fault(here, message, "set it in the launch manifest", on_key=True))
+            if field == "environment" and isinstance(holes, dict) and name in holes:
+                message = f"'{name}' is filled under 'holes' too"
+                faults.append(Fault(here, message, "keep one of the two", on_key=True))
+    return faults
+
+
+def _file_faults(value: object, path: Path, kinds: Mapping[str, SecretSchema | None]) -> list[Fault]:
+    faults: list[Fault] = []
+    for name, file in value.items() if isinstance(value, dict) else ():
+        if isinstance(file, dict):
+            faults += _template_faults(file.get("content"), (*path, name, "content"), kinds, limit=None)
+    return faults
+
+
+def _template_faults(
+    text: object, path: Path, kinds: Mapping[str, SecretSchema | None], *, limit: int | None
+) -> list[Fault]:
+    if not isinstance(text, str):
+        return []
+    try:
+        template = Template.parse(text)
+    except TemplateError as error:
+        return [Fault(path, f"{error.message}: {error.got}", error.remedy)]
+    faults = [fault for reference in template.references for fault in _reference_faults(reference, path, kinds)]
+    literal = "".join(piece for piece in template.pieces if isinstance(piece, str))
+    if limit is not None and len(literal.encode()) > limit:
+        faults.append(Fault(path, f"a value of a hole has at most {limit} bytes", "use a file"))
+    if limit is not None and "\0" in literal:
+        faults.append(Fault(path, "a value of a hole holds no NUL", "leave it out"))
+    return faults
+
+
+def _reference_faults(reference: SecretReference, path: Path, kinds: Mapping[str, SecretSchema | None]) -> list[Fault]:
+    if reference.name not in kinds:
+        meant = closest(reference.name, kinds)
+        listed = ", ".join(kinds) or "(none)"
+        remedy = f"did you mean '{{{{ secret.{meant} }}}}'?" if meant else f"the secrets are {listed}"
+        return [Fault(path, f"there is no secret '{reference.name}'", remedy)]
+    schema = kinds[reference.name]
+    if schema is None or reference.part is None or reference.part in schema.parts:
+        return []
+    meant = closest(reference.part, schema.parts)
+    remedy = f"did you mean '{meant}'?" if meant else f"its parts are {', '.join(schema.parts)}"
+    return [Fault(path, f"'{reference.name}' ({schema.kind}) has no part '{reference.part}'", remedy)]

@@ -1,0 +1,60 @@
+"""What an admitted workload gets: the service's templates, rendered (spec/protocol.md, "Attestation and release")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from casemate.errors import DeniedError, TemplateError
+from casemate.policy._fit import misfit
+from casemate.policy._services import MAX_HOLE_BYTES
+from casemate.policy.model import Filling, Service
+from casemate.policy.templates import SecretReference
+from casemate.wire.manifest import Manifest
+from casemate.wire.release import Configuration, ConfiguredFile
+
+__all__ = ["Lookup", "configure"]
+
+Lookup = Callable[[SecretReference], bytes]
+
+
+def configure(service: Service, manifest: Manifest, lookup: Lookup) -> Configuration:
+    """Holes, files and user for `manifest`; `lookup` gives the bytes of a secret's part.
+
+    `DeniedError` where the service does not fit the manifest (a secret in an argument, for one), `TemplateError` for
+    a value that no hole can take, `TooLargeError`. No error shows a value.
+    """
+    if (found := misfit(service, manifest)) is not None:
+        raise DeniedError(
+            "the policy does not fit the manifest",
+            step="configuration.fits",
+            expected=found.expected,
+            got=found.got,
+            remedy=found.remedy,
+        )
+    files = [
+        ConfiguredFile(path=path, content=file.filling.template.render(lookup), mode=file.mode)
+        for path, file in sorted(service.files.items())
+    ]
+    return Configuration(holes=_holes(service.holes, lookup), files=files, user=service.user)
+
+
+def _holes(fillings: Mapping[str, Filling], lookup: Lookup) -> dict[str, str]:
+    return {name: _hole(name, filling.template.render(lookup)) for name, filling in sorted(fillings.items())}
+
+
+def _hole(name: str, value: bytes) -> str:
+    if len(value) > MAX_HOLE_BYTES:
+        raise _refused(name, f"at most {MAX_HOLE_BYTES} bytes", f"{len(value)} bytes")
+    if 0 in value:
+        raise _refused(name, "text without NUL", "a NUL")
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        # Without its cause: that one carries the value.
+        raise _refused(name, "text in UTF-8", "other bytes") from None
+
+
+def _refused(name: str, expected: str, got: str) -> TemplateError:
+    return TemplateError(
+        f"the hole {name} cannot take this value", step="template.hole", expected=expected, got=got, remedy="use a file"
+    )

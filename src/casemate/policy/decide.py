@@ -1,0 +1,195 @@
+"""The release decision (spec/policy.md, "Decision order"): may this workload have this service's secrets?
+
+A pure function of what was verified, what was measured and what was signed. The nine steps are judged in order and
+all recorded; the first that does not hold is the reason. Nothing is admitted unless all nine hold.
+
+What the caller must have done: verified the evidence (only then there are `VerifiedClaims`), parsed the manifest
+with `parse_manifest`, looked policy and version up under the genesis that the manifest names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from casemate.claims import VerifiedClaims
+from casemate.policy._fit import misfit
+from casemate.policy.model import PolicyDocument, Service
+from casemate.policy.submission import expected_platforms
+from casemate.wire.binding import sha256_text
+from casemate.wire.manifest import Manifest, ParsedManifest
+from casemate.wire.policies import PolicyGenesis, StepRecord
+
+__all__ = ["STEPS", "Decision", "decide"]
+
+STEPS: Final = (
+    "manifest.digest",
+    "manifest.custodian",
+    "policy.known",
+    "policy.simulation",
+    "platform.listed",
+    "runtime.measurement",
+    "workload.manifest",
+    "tcb.minima",
+    "configuration.fits",
+)
+"""Stable labels of the nine steps, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`service` is there only when admitted, `failed` (the first step that does not hold) and `remedy` only if not."""
+
+    admitted: bool
+    steps: tuple[StepRecord, ...]
+    service: Service | None
+    failed: StepRecord | None
+    remedy: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    held: bool
+    expected: str
+    got: str
+    remedy: str
+
+
+def decide(
+    claims: VerifiedClaims,
+    manifest: ParsedManifest,
+    *,
+    custodian: str,
+    genesis: PolicyGenesis | None,
+    document: PolicyDocument | None,
+    now: datetime,
+) -> Decision:
+    """The decision, with its reasons. `custodian` is this custodian's identity; `now` is recorded."""
+    findings = [_digest(claims, manifest), _custodian(manifest.manifest, custodian)]
+    known = _known(manifest.manifest, custodian, genesis, document)
+    findings.append(known)
+    service = None
+    # Without the service that the manifest names there is nothing to judge by: steps 4 to 9 are not reached.
+    if known.held and genesis is not None and document is not None and manifest.manifest.policy is not None:
+        service = document.services[manifest.manifest.policy.service]
+        findings += _against(service, genesis, claims, manifest)
+    steps = tuple(_records(findings))
+    failed = next((index for index, step in enumerate(steps) if not step.held), None)
+    if failed is None:
+        return Decision(True, steps, service, None, None, now)
+    return Decision(False, steps, None, steps[failed], findings[failed].remedy, now)
+
+
+def _against(
+    service: Service, genesis: PolicyGenesis, claims: VerifiedClaims, manifest: ParsedManifest
+) -> list[_Finding]:
+    """Steps 4 to 9."""
+    return [
+        _simulation(genesis, claims),
+        _platform(service, claims),
+        _runtime(service, claims),
+        _workload(service, manifest),
+        _tcb(service, claims),
+        _fits(service, manifest.manifest),
+    ]
+
+
+def _records(findings: list[_Finding]) -> Iterator[StepRecord]:
+    for index, step in enumerate(STEPS):
+        if index < len(findings):
+            finding = findings[index]
+            yield StepRecord(step=step, held=finding.held, expected=finding.expected, got=finding.got)
+        else:
+            yield StepRecord(step=step)
+
+
+def _digest(claims: VerifiedClaims, manifest: ParsedManifest) -> _Finding:
+    """1. The manifest is the one that the platform bound to the domain at launch."""
+    expected = f"sha256:{claims.host_data.hex()}"
+    # Hashed anew: what is measured are the bytes, whatever the parsed object says of itself.
+    got = sha256_text(manifest.data)
+    held = expected == got == manifest.digest
+    return _Finding(held, expected, got, "launch with the manifest that is sent: HOST_DATA is fixed at launch")
+
+
+def _custodian(manifest: Manifest, custodian: str) -> _Finding:
+    """2. The manifest names this custodian, so no other one can fill the domain with its own configuration."""
+    got = manifest.custodian or "none"
+    return _Finding(got == custodian, custodian, got, "ask the custodian that the manifest names")
+
+
+def _known(
+    manifest: Manifest, custodian: str, genesis: PolicyGenesis | None, document: PolicyDocument | None
+) -> _Finding:
+    """3. The policy exists under the genesis that the manifest names; its name and service match."""
+    wanted = manifest.policy
+    if manifest.role != "workload" or wanted is None:
+        return _Finding(False, "the manifest of a workload", f"role {manifest.role}", "a custodian is released nothing")
+    if genesis is None or document is None:
+        remedy = "submit the policy to this custodian, or name the right one in the manifest"
+        return _Finding(False, f"a policy with genesis {wanted.genesis}", "none on this custodian", remedy)
+    compared = (
+        ("genesis", wanted.genesis, genesis.identity()),
+        ("genesis", wanted.genesis, document.genesis),
+        ("custodian", custodian, genesis.custodian),
+        ("policy", wanted.name, genesis.policy),
+        ("policy", wanted.name, document.policy),
+    )
+    for what, expected, got in compared:
+        if expected != got:
+            return _Finding(False, f"{what} {expected}", f"{what} {got}", f"build the manifest for {what} {got}")
+    if wanted.service not in document.services:
+        listed = ", ".join(sorted(document.services)) or "(none)"
+        remedy = f"add services.{wanted.service} to the policy, or build the manifest for a service of it"
+        return _Finding(False, f"one of the services {listed}", wanted.service, remedy)
+    name = f"{wanted.name}#{wanted.service}"
+    return _Finding(True, name, name, "")
+
+
+def _simulation(genesis: PolicyGenesis, claims: VerifiedClaims) -> _Finding:
+    """4. Simulated evidence protects nothing: it counts only where that was said from the start, and alone there."""
+    held = (claims.platform == "simulated") == genesis.insecure_simulation
+    remedy = "the flag never changes: use a policy of its own for the other kind of platform"
+    return _Finding(held, expected_platforms(genesis), claims.platform, remedy)
+
+
+def _platform(service: Service, claims: VerifiedClaims) -> _Finding:
+    """5. The platform is listed."""
+    expected = " or ".join(service.platforms)
+    remedy = f"run it there, or add {claims.platform} to services.{service.name}.platforms"
+    return _Finding(claims.platform in service.platforms, expected, claims.platform, remedy)
+
+
+def _runtime(service: Service, claims: VerifiedClaims) -> _Finding:
+    """6. What was launched is the runtime that the policy trusts."""
+    held = claims.runtime_measurement == service.measurement
+    remedy = f"rebuild the runtime from the trusted release, or update services.{service.name}.runtime.measurement"
+    return _Finding(held, service.measurement, claims.runtime_measurement, remedy)
+
+
+def _workload(service: Service, manifest: ParsedManifest) -> _Finding:
+    """7. What runs in it is the workload that the policy trusts."""
+    held = manifest.digest == service.manifest
+    remedy = f"restore what changed in the workload, or update services.{service.name}.workload.manifest"
+    return _Finding(held, service.manifest, manifest.digest, remedy)
+
+
+def _tcb(service: Service, claims: VerifiedClaims) -> _Finding:
+    """8. The platform's firmware is new enough."""
+    minima = service.tcb.to_object() if service.tcb else {}
+    reported = {name: getattr(claims.tcb, name) for name in minima}
+    held = all(reported[name] is not None and reported[name] >= least for name, least in minima.items())
+    expected = ", ".join(f"{name} ≥ {least}" for name, least in minima.items()) or "any"
+    got = ", ".join(f"{name} {'none' if value is None else value}" for name, value in reported.items()) or "any"
+    return _Finding(held, expected, got, f"update the machine's firmware, or lower services.{service.name}.tcb")
+
+
+def _fits(service: Service, manifest: Manifest) -> _Finding:
+    """9. What the policy fills in fits the manifest."""
+    found = misfit(service, manifest)
+    if found is None:
+        return _Finding(True, "fits the manifest", "fits the manifest", "")
+    return _Finding(False, found.expected, found.got, found.remedy)

@@ -1,0 +1,218 @@
+"""The version document (spec/policy.md): from a value to a `PolicyDocument` whose every part was judged.
+
+    value ── plain JSON only ── fields and text forms (form.py) ── names, rules, secrets, templates ── PolicyDocument
+
+Nothing else makes a `PolicyDocument`, so nobody checks again afterwards. All findings are collected, each with the
+path to what is wrong; `casemate.policy.source` turns paths into lines and columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from casemate.policy._access import access_faults, principal_faults
+from casemate.policy._explain import fill_form
+from casemate.policy._faults import Fault, Path, first_error
+from casemate.policy._secrets import read_secrets
+from casemate.policy._services import KNOWN_PLATFORMS, is_confidential, service_faults
+from casemate.policy.form import DocumentForm, ServiceForm, TcbMinima, lease_seconds
+from casemate.policy.templates import Template
+from casemate.wire import canonical
+from casemate.wire.binding import sha256_text
+from casemate.wire.fields import Model
+from casemate.wire.release import User
+from casemate.wire.rules import Access, Principal
+from casemate.wire.secrets import SecretSchema, SecretSchemas
+
+__all__ = [
+    "KNOWN_PLATFORMS",
+    "MAX_DOCUMENT_BYTES",
+    "Filling",
+    "PlacedFile",
+    "PolicyDocument",
+    "Service",
+    "judge",
+    "parse_document",
+]
+
+MAX_DOCUMENT_BYTES: Final = 512 * 1024
+"""Canonical bytes. A submission carries them in base64, beside sealed values, in a body of at most 1 MiB."""
+
+_MAX_INTEGER: Final = 2**53 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """What goes into a hole or a file. `confidential`: it holds a part of a secret that must stay one."""
+
+    template: Template
+    confidential: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedFile:
+    filling: Filling
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One kind of workload. `holes` has those of `environment` too; `variables` are the names that came from there."""
+
+    name: str
+    manifest: str
+    measurement: str
+    platforms: tuple[str, ...]
+    holes: Mapping[str, Filling]
+    variables: frozenset[str]
+    files: Mapping[str, PlacedFile]
+    user: User | None
+    lease_seconds: int
+    tcb: TcbMinima | None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyDocument:
+    """A document that was judged. `data` are its canonical bytes, `version` their hash.
+
+    `secret_specs` are the typed specs of the secrets, `secret_kinds` the names of their kinds.
+    """
+
+    data: bytes
+    version: str
+    policy: str
+    genesis: str
+    predecessor: str | None
+    principals: Mapping[str, Principal]
+    access: Access
+    services: Mapping[str, Service]
+    secret_specs: dict[str, Model]
+    secret_kinds: dict[str, str]
+
+    def to_object(self) -> dict[str, Any]:
+        """The JSON object, exactly as it is signed and hashed."""
+        value: dict[str, Any] = canonical.decode(self.data)
+        return value
+
+
+def parse_document(value: object, schemas: SecretSchemas) -> PolicyDocument:
+    """`value` (plain JSON) as a document; `PolicyError` names the first thing that is wrong, with a remedy."""
+    document, faults = judge(value, schemas)
+    if document is None:
+        raise first_error(faults)
+    return document
+
+
+def judge(value: object, schemas: SecretSchemas) -> tuple[PolicyDocument | None, list[Fault]]:
+    """A document, or nothing and everything that is wrong with `value`."""
+    # 1. Plain JSON with one spelling: no floating point, no absent values, bounded in depth and size.
+    if faults := _plain_faults(value, ()):
+        return None, faults
+    if not isinstance(value, dict):
+        return None, [Fault((), "not a policy: expected fields with values", "start with casemate: 1")]
+    data = canonical.encode(value)
+    if len(data) > MAX_DOCUMENT_BYTES:
+        return None, [Fault((), f"a policy has at most {MAX_DOCUMENT_BYTES} bytes, this one {len(data)}")]
+    # 2. Principals and rules, before the form is filled: they are told better here.
+    faults = principal_faults(value.get("principals"))
+    rules = access_faults(value.get("access"), value.get("principals"))
+    # 3. Secrets by the schemas of their kinds; 4. services, with their templates.
+    specs, found = read_secrets(value.get("secrets"), schemas)
+    faults += rules + found + service_faults(value.get("services"), _kinds(value.get("secrets"), schemas))
+    # 5. Fields and text forms.
+    form, found = fill_form(DocumentForm, _without_broken_rules(value, rules))
+    faults += found
+    if form is None or faults:
+        return None, faults
+    return _document(form, data, specs, schemas), []
+
+
+def _document(form: DocumentForm, data: bytes, specs: dict[str, Model], schemas: SecretSchemas) -> PolicyDocument:
+    secret_kinds = {name: str(entry["kind"]) for name, entry in form.secrets.items()}
+    kinds = {name: schemas[kind] for name, kind in secret_kinds.items()}
+    return PolicyDocument(
+        data=data,
+        version=sha256_text(data),
+        policy=form.policy,
+        genesis=form.genesis,
+        predecessor=form.predecessor,
+        principals=MappingProxyType(form.principals),
+        access=form.access,
+        services=MappingProxyType({name: _service(name, entry, kinds) for name, entry in form.services.items()}),
+        secret_specs=specs,
+        secret_kinds=secret_kinds,
+    )
+
+
+def _service(name: str, form: ServiceForm, kinds: Mapping[str, SecretSchema]) -> Service:
+    filled = {**form.holes, **form.environment}
+    return Service(
+        name=name,
+        manifest=form.workload.manifest,
+        measurement=form.runtime.measurement,
+        platforms=tuple(form.platforms),
+        holes=MappingProxyType({hole: _filling(text, kinds) for hole, text in filled.items()}),
+        variables=frozenset(form.environment),
+        files=MappingProxyType(
+            {path: PlacedFile(_filling(file.content, kinds), file.mode) for path, file in form.files.items()}
+        ),
+        user=form.user,
+        lease_seconds=lease_seconds(form.lease),
+        tcb=form.tcb,
+    )
+
+
+def _filling(text: str, kinds: Mapping[str, SecretSchema]) -> Filling:
+    template = Template.parse(text)
+    return Filling(template, any(is_confidential(reference, kinds) for reference in template.references))
+
+
+def _kinds(value: object, schemas: SecretSchemas) -> dict[str, SecretSchema | None]:
+    """Every secret that is named, with its schema where its kind is known."""
+    entries = value.items() if isinstance(value, dict) else ()
+    kinds = {name: entry.get("kind") if isinstance(entry, dict) else None for name, entry in entries}
+    return {name: schemas.get(kind) if isinstance(kind, str) else None for name, kind in kinds.items()}
+
+
+def _without_broken_rules(value: dict[str, Any], rules: list[Fault]) -> dict[str, Any]:
+    """Rules that were refused are replaced, so that the form does not tell it a second time."""
+    broken = {fault.path[1] for fault in rules}
+    if not broken or not isinstance(access := value.get("access"), dict):
+        return value
+    stand_in = {"any": ["none"]}
+    return {**value, "access": {name: stand_in if name in broken else rule for name, rule in access.items()}}
+
+
+def _plain_faults(value: object, path: Path) -> list[Fault]:
+    if len(path) > canonical.MAX_DEPTH:
+        return [Fault(path[:1], f"nested deeper than {canonical.MAX_DEPTH} levels")]
+    if isinstance(value, dict):
+        return [fault for name, entry in value.items() for fault in _entry_faults(name, entry, path)]
+    if isinstance(value, list):
+        return [fault for index, entry in enumerate(value) for fault in _plain_faults(entry, (*path, index))]
+    if value is None:
+        return [Fault(path, "nothing is written here", "write a value, or leave the field out")]
+    if isinstance(value, str):
+        return [] if _encodable(value) else [Fault(path, "text that is not Unicode")]
+    if isinstance(value, bool) or (isinstance(value, int) and abs(value) <= _MAX_INTEGER):
+        return []
+    if isinstance(value, (int, float)):
+        return [Fault(path, "a number with a fraction, or beyond ±(2^53-1)", "write it in quotes")]
+    return [Fault(path, "neither text, number, flag, list nor fields")]
+
+
+def _entry_faults(name: object, entry: object, path: Path) -> list[Fault]:
+    if not isinstance(name, str) or not _encodable(name):
+        return [Fault(path, "a field whose name is not text", "write the name in quotes")]
+    return _plain_faults(entry, (*path, name))
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
