@@ -1,0 +1,123 @@
+//! Signals as descriptors.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// Signals that supervisors pass on to the program below them.
+pub const FORWARDED: [i32; 12] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGALRM,
+    libc::SIGTERM,
+    libc::SIGCONT,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+    libc::SIGWINCH,
+];
+
+fn supervised() -> libc::sigset_t {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigemptyset initialises the whole set; sigaddset gets valid signal numbers only.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for signal in FORWARDED.into_iter().chain([libc::SIGCHLD]) {
+            libc::sigaddset(set.as_mut_ptr(), signal);
+        }
+        set.assume_init()
+    }
+}
+
+/// Blocks the signals of [`FORWARDED`] and SIGCHLD in this thread and those that it starts; they then come out of a [`SignalDescriptor`].
+///
+/// # Errors
+/// Those of pthread_sigmask(3).
+pub fn block_signals() -> io::Result<()> {
+    // SAFETY: the set outlives the call, the old mask is not asked for.
+    let code = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &supervised(), std::ptr::null_mut()) };
+    if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
+}
+
+/// Gives every signal its default disposition and unblocks all: what a freshly started program expects.
+///
+/// # Errors
+/// Those of pthread_sigmask(3).
+pub fn reset_signals() -> io::Result<()> {
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: SIG_DFL installs no code of ours; the kernel refuses SIGKILL, SIGSTOP and reserved numbers, which is meant.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    let mut none = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigemptyset initialises the set before it is read, and it outlives the call.
+    let code = unsafe {
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut())
+    };
+    if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
+}
+
+/// Delivers the signals that [`block_signals`] blocked; readable when one waits.
+#[derive(Debug)]
+pub struct SignalDescriptor(OwnedFd);
+
+impl SignalDescriptor {
+    /// Opens one, non-blocking and close-on-exec.
+    ///
+    /// # Errors
+    /// Those of signalfd(2).
+    pub fn open() -> io::Result<Self> {
+        // SAFETY: the set outlives the call; -1 asks for a new descriptor.
+        let raw = unsafe { libc::signalfd(-1, &supervised(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
+        if raw < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: signalfd just made it, nobody else owns it.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(raw) }))
+    }
+
+    /// The number of the next waiting signal, `None` when there is none.
+    ///
+    /// # Errors
+    /// Those of read(2).
+    pub fn next(&self) -> io::Result<Option<i32>> {
+        let mut information = MaybeUninit::<libc::signalfd_siginfo>::uninit();
+        let size = size_of::<libc::signalfd_siginfo>();
+        // SAFETY: the buffer is as long as the kernel is told.
+        let got = unsafe { libc::read(self.0.as_raw_fd(), information.as_mut_ptr().cast(), size) };
+        if got < 0 {
+            let error = io::Error::last_os_error();
+            return if error.kind() == io::ErrorKind::WouldBlock { Ok(None) } else { Err(error) };
+        }
+        if usize::try_from(got) != Ok(size) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        // SAFETY: the kernel filled the whole structure (checked above).
+        let number = unsafe { information.assume_init() }.ssi_signo;
+        i32::try_from(number).map(Some).map_err(io::Error::other)
+    }
+}
+
+impl AsFd for SignalDescriptor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blocked_signal_comes_out_of_the_descriptor() {
+        block_signals().expect("blocked");
+        let signals = SignalDescriptor::open().expect("opened");
+        assert_eq!(signals.next().expect("read"), None);
+        // SAFETY: SIGWINCH is blocked in this thread and only waits in it.
+        unsafe { libc::pthread_kill(libc::pthread_self(), libc::SIGWINCH) };
+        assert_eq!(signals.next().expect("read"), Some(libc::SIGWINCH));
+    }
+}
