@@ -47,11 +47,18 @@ def _hole(name: str, value: bytes) -> str:
         raise _refused(name, f"at most {MAX_HOLE_BYTES} bytes", f"{len(value)} bytes")
     if 0 in value:
         raise _refused(name, "text without NUL", "a NUL")
+    text = _decoded(value)
+    if text is None:
+        raise _refused(name, "text in UTF-8", "other bytes")
+    return text
+
+
+def _decoded(value: bytes) -> str | None:
+    # Nothing is raised from here: the decoder's own error would carry the value.
     try:
         return value.decode()
     except UnicodeDecodeError:
-        # Without its cause: that one carries the value.
-        raise _refused(name, "text in UTF-8", "other bytes") from None
+        return None
 
 
 def _refused(name: str, expected: str, got: str) -> TemplateError:

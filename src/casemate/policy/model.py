@@ -42,6 +42,7 @@ MAX_DOCUMENT_BYTES: Final = 512 * 1024
 """Canonical bytes. A submission carries them in base64, beside sealed values, in a body of at most 1 MiB."""
 
 _MAX_INTEGER: Final = 2**53 - 1
+_ABSENT: Final = "nothing is written here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,9 @@ def parse_document(value: object, schemas: SecretSchemas) -> PolicyDocument:
 def judge(value: object, schemas: SecretSchemas) -> tuple[PolicyDocument | None, list[Fault]]:
     """A document, or nothing and everything that is wrong with `value`."""
     # 1. Plain JSON with one spelling: no floating point, no absent values, bounded in depth and size.
-    if faults := _plain_faults(value, ()):
-        return None, faults
+    absent = _plain_faults(value, ())
+    if any(fault.message != _ABSENT for fault in absent):
+        return None, absent
     if not isinstance(value, dict):
         return None, [Fault((), "not a policy: expected fields with values", "start with casemate: 1")]
     data = canonical.encode(value)
@@ -124,7 +126,7 @@ def judge(value: object, schemas: SecretSchemas) -> tuple[PolicyDocument | None,
     faults += rules + found + service_faults(value.get("services"), _kinds(value.get("secrets"), schemas))
     # 5. Fields and text forms.
     form, found = fill_form(DocumentForm, _without_broken_rules(value, rules))
-    faults += found
+    faults = _once(absent + faults + found)
     if form is None or faults:
         return None, faults
     return _document(form, data, specs, schemas), []
@@ -194,7 +196,7 @@ def _plain_faults(value: object, path: Path) -> list[Fault]:
     if isinstance(value, list):
         return [fault for index, entry in enumerate(value) for fault in _plain_faults(entry, (*path, index))]
     if value is None:
-        return [Fault(path, "nothing is written here", "write a value, or leave the field out")]
+        return [Fault(path, _ABSENT, "write a value, or leave the field out")]
     if isinstance(value, str):
         return [] if _encodable(value) else [Fault(path, "text that is not Unicode")]
     if isinstance(value, bool) or (isinstance(value, int) and abs(value) <= _MAX_INTEGER):
@@ -208,6 +210,14 @@ def _entry_faults(name: object, entry: object, path: Path) -> list[Fault]:
     if not isinstance(name, str) or not _encodable(name):
         return [Fault(path, "a field whose name is not text", "write the name in quotes")]
     return _plain_faults(entry, (*path, name))
+
+
+def _once(faults: list[Fault]) -> list[Fault]:
+    """The first fault at every place: what follows there has the same cause."""
+    first: dict[tuple[Path, bool], Fault] = {}
+    for fault in faults:
+        first.setdefault((fault.path, fault.on_key), fault)
+    return list(first.values())
 
 
 def _encodable(text: str) -> bool:
