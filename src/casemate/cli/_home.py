@@ -29,8 +29,9 @@ def platform_folder() -> Path:
 
 
 def agent_socket() -> Path:
-    """Of the simulated platform's agent; Unix allows 107 bytes."""
-    return platform_folder() / "agent.sock"
+    """Of the simulated platform's agent: `$CASEMATE_AGENT`, else in its folder. Unix allows 107 bytes."""
+    given = os.environ.get("CASEMATE_AGENT")
+    return Path(given) if given else platform_folder() / "agent.sock"
 
 
 def shield() -> Path:
@@ -40,6 +41,8 @@ def shield() -> Path:
     found = given or (str(beside) if beside.exists() else shutil.which(SHIELD_NAME))
     if not found or not Path(found).exists():
         raise PlatformError(
-            "the shield is not installed", expected=given or str(beside), remedy="run: make setup (or set CASEMATE_SHIELD)"
+            "the shield is not installed",
+            expected=given or str(beside),
+            remedy="run: make setup (or set CASEMATE_SHIELD)",
         )
     return Path(found)

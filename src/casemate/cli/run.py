@@ -24,7 +24,12 @@ def run(
     arguments: Annotated[list[str] | None, typer.Argument(help="After `--`: must fit the manifest.")] = None,
     hole: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for a hole that the host fills.")] = None,
     mount: Annotated[list[str] | None, typer.Option(help="/path/inside=/folder/of/this/host.")] = None,
-    env: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; what the manifest does not fix is dropped.")] = None,
+    env: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE; what the manifest does not fix is dropped.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Where the custodian is reached, if not at its pinned URL.")
+    ] = None,
     timings: Annotated[bool, typer.Option("--timings", help="Have the shield print how long it took.")] = False,
     custodian: Custodian = None,
 ) -> None:
@@ -37,7 +42,7 @@ def run(
     bundle = launch_bundle(
         built,
         genesis=canonical.encode(pin.genesis.to_object()),
-        addresses=_addresses(pin.url),
+        addresses=_addresses(address or pin.url),
         holes={**host_holes(built.parsed.manifest, arguments or []), **environment(hole or [])},
         mounts=environment(mount or []),
     )
@@ -73,5 +78,3 @@ def _addresses(url: str) -> list[str]:
         raise UnreachableError(f"no address for {parts.hostname}", remedy="check the pinned URL") from error
     literals = dict.fromkeys(str(entry[4][0]) for entry in found)
     return [f"http://{f'[{a}]' if ipaddress.ip_address(a).version == 6 else a}:{port}" for a in literals]
-
-

@@ -55,9 +55,7 @@ def _verified(url: str, genesis: CustodianGenesis) -> AttestedCustodian:
         instance = client.instance()
     simulated = frozenset({genesis.simulation_root} if genesis.simulation_root else set())
     roots = Roots(amd=True, simulated=simulated)
-    return verify_custodian(
-        answer, genesis=genesis, roots=roots, at=datetime.now(UTC), nonce=nonce, instance=instance
-    )
+    return verify_custodian(answer, genesis=genesis, roots=roots, at=datetime.now(UTC), nonce=nonce, instance=instance)
 
 
 def _expect(what: str, expected: str | None, got: str) -> None:

@@ -99,11 +99,14 @@ def _request(name: str, board: list[str], approvals: int) -> dict[str, object]:
 
 def _first_run(host: CustodianHost) -> CustodianGenesis:
     read_end, write_end = os.pipe()
-    with open(os.devnull) as nothing, os.fdopen(read_end, "rb") as answers:
-        with start(host, {**DEFAULT_HOLES, "command": "init"}, (nothing.fileno(), write_end, 2)) as started:
-            os.close(write_end)
-            output = answers.read(_MAX_ANSWER)
-            status = started.wait()
+    with (
+        open(os.devnull) as nothing,
+        os.fdopen(read_end, "rb") as answers,
+        start(host, {**DEFAULT_HOLES, "command": "init"}, (nothing.fileno(), write_end, 2)) as started,
+    ):
+        os.close(write_end)
+        output = answers.read(_MAX_ANSWER)
+        status = started.wait()
     if status != 0:
         raise CustodianError("the custodian could not be initialised", got=f"exit status {status}",
                              remedy="its own message is above")  # fmt: skip

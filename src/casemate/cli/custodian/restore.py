@@ -56,5 +56,3 @@ def restore(
     if status:
         raise typer.Exit(status)
     emit({"custodian": name, "restored": statement.found.sequence, "reason": reason}, as_json=as_json)
-
-

@@ -36,7 +36,7 @@ def build(
 ) -> None:
     """Collect what a program needs, with digests, into a launch manifest.
 
-    Example: `casemate manifest build --policy acme/records#api --file /run/redis.conf -- /usr/bin/redis-server /run/redis.conf`
+    Example: `casemate manifest build --policy acme/records#api --file /run/r.conf -- redis-server /run/r.conf`
     """
     name, service = _options.reference(policy)
     pin = _custodians.chosen(custodian)

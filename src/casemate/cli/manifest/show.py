@@ -46,5 +46,3 @@ def _line(entry: RootEntry) -> str:
     if isinstance(entry, Directory):
         return f"{entry.mode}  folder  {entry.path}"
     return f"link  {entry.path} -> {entry.target}"
-
-

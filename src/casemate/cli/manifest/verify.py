@@ -27,4 +27,6 @@ def verify(
             got=first.got,
             remedy="restore the file, or build a new manifest and have the policy name it",
         )
-    emit({"manifest": built.parsed.digest, "entries": len(built.parsed.manifest.root), "differences": 0}, as_json=as_json)
+    emit(
+        {"manifest": built.parsed.digest, "entries": len(built.parsed.manifest.root), "differences": 0}, as_json=as_json
+    )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +15,10 @@ from casemate.simulator.hostile import Hostile
 
 
 def simulate(
-    hostile: Annotated[str | None, typer.Option(help=f"For tests: {', '.join(mode.value for mode in Hostile)}.")] = None,
+    hostile: Annotated[
+        str | None, typer.Option(help=f"For tests: {', '.join(mode.value for mode in Hostile)}.")
+    ] = None,
+    socket: Annotated[Path | None, typer.Option(help="Where to listen, if not in the platform's folder.")] = None,
 ) -> None:
     """Run the simulated platform's agent, which launches and measures shields, until it is stopped.
 
@@ -24,8 +28,9 @@ def simulate(
         mode = Hostile(hostile) if hostile else None
     except ValueError as error:
         raise UsageError(f"no hostile mode {hostile}", expected=", ".join(mode.value for mode in Hostile)) from error
-    agent = Agent(pki.load(platform_folder()), agent_socket(), mode)
+    path = socket or agent_socket()
+    agent = Agent(pki.load(platform_folder()), path, mode)
     signal.signal(signal.SIGTERM, lambda *_: agent.stop())
     signal.signal(signal.SIGINT, lambda *_: agent.stop())
-    note(f"simulated platform on {agent_socket()}: it protects nothing")
+    note(f"simulated platform on {path}: it protects nothing")
     agent.serve_forever()

@@ -41,5 +41,5 @@ def seal(
     emit(
         {"secret": secret, "commitment": sealed.commitment, "sealed": str(into)},
         as_json=as_json,
-        text=f"in the policy file:\n  {secret}: {{kind: value, commitment: {sealed.commitment}}}\nsealed value in {into}",
+        text=f"in the policy file:\n  {secret}: {{kind: value, commitment: {sealed.commitment}}}\nsealed: {into}",
     )

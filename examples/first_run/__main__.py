@@ -1,0 +1,47 @@
+"""`make demo`: the first confidential run and the attacks on it. Ends 0 only if everything held."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from examples.first_run.attacks import ATTACKS, reading
+from examples.first_run.cast import prepare
+from examples.first_run.screen import Screen
+from examples.first_run.stage import Stage, StageError
+
+_INTRODUCTION = """
+Casemate runs unmodified applications on computers that nobody has to trust. This demo runs Debian's redis-server, as it
+is, and gives it a certificate, a key and a password only after it proved what it is. Then it attacks.
+"""
+
+
+def main() -> int:
+    screen, begin, broken = Screen(), time.monotonic(), 0
+    screen.plain(_INTRODUCTION.strip())
+    with Stage() as stage:
+        try:
+            screen.chapter("The first confidential run")
+            cast = prepare(stage, screen)
+            screen.chapter("The attacks")
+            for letter, title, attack in ATTACKS:
+                outcome = attack(cast)
+                screen.attack(letter, title, outcome)
+                broken += not outcome.held
+            screen.chapter("One attack that succeeds")
+            outcome = reading.read_memory(cast)
+            screen.attack("n", "root reads the workload's memory: it works, on this platform", outcome)
+            broken += not outcome.held
+        except StageError as error:
+            sys.stderr.write(f"demo: {error}\n")
+            return 1
+    seconds = time.monotonic() - begin
+    verdict = (
+        f"{broken} promises BROKEN" if broken else f"all {len(ATTACKS)} attacks were refused, for the right reason"
+    )
+    screen.chapter(f"{verdict}; {seconds:.0f} s")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

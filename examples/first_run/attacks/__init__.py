@@ -1,0 +1,32 @@
+"""The attacks, in the order of the play. Each returns what was tried, what happened, why, and whether it held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from examples.first_run.attacks import custody, governance, launching, reading, relaying, tampering
+from examples.first_run.cast import Cast
+from examples.first_run.screen import Outcome
+
+__all__ = ["ATTACKS"]
+
+ATTACKS: Final[tuple[tuple[str, str, Callable[[Cast], Outcome]], ...]] = (
+    ("a1", "redis-server with one byte changed", tampering.changed_program),
+    ("a2", "a changed libc", tampering.changed_library),
+    ("a3", "LD_PRELOAD in the environment", tampering.preload),
+    ("a4", "the binary swapped between check and start", tampering.swapped),
+    ("b", "a shield with one byte changed", launching.changed_shield),
+    ("c1", "a recorded attestation, replayed", relaying.replayed),
+    ("c2", "a genuine attestation, relayed under another key", relaying.relayed),
+    ("d", "evidence with debug on", launching.debug),
+    ("e", "a process that lets the genuine shield be measured in its place", launching.forked),
+    ("f", "the workload itself asks for evidence", launching.asking),
+    ("g", "a policy update signed by a stranger", governance.stranger),
+    ("h", "a policy of the same name, registered first by somebody else", governance.squatter),
+    ("i", "a proxy that answers with its own configuration", relaying.forged),
+    ("j", "somebody else's custodian", relaying.other_custodian),
+    ("k", "a custodian with one changed .py file", custody.changed_module),
+    ("l", "the custodian's database replaced by yesterday's", custody.rolled_back),
+    ("m", "grepping disks, memory files, processes and logs for the secrets", reading.grep),
+)
