@@ -126,7 +126,7 @@ def judge(value: object, schemas: SecretSchemas) -> tuple[PolicyDocument | None,
     faults += rules + found + service_faults(value.get("services"), _kinds(value.get("secrets"), schemas))
     # 5. Fields and text forms.
     form, found = fill_form(DocumentForm, _without_broken_rules(value, rules))
-    faults = _once(absent + faults + found)
+    faults = absent + _without(faults + found, absent)
     if form is None or faults:
         return None, faults
     return _document(form, data, specs, schemas), []
@@ -212,12 +212,10 @@ def _entry_faults(name: object, entry: object, path: Path) -> list[Fault]:
     return _plain_faults(entry, (*path, name))
 
 
-def _once(faults: list[Fault]) -> list[Fault]:
-    """The first fault at every place: what follows there has the same cause."""
-    first: dict[tuple[Path, bool], Fault] = {}
-    for fault in faults:
-        first.setdefault((fault.path, fault.on_key), fault)
-    return list(first.values())
+def _without(faults: list[Fault], told: list[Fault]) -> list[Fault]:
+    """The faults but those of values that `told` already names: they have the same cause."""
+    paths = {fault.path for fault in told}
+    return [fault for fault in faults if fault.on_key or fault.path not in paths]
 
 
 def _encodable(text: str) -> bool:

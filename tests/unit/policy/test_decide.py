@@ -1,0 +1,295 @@
+"""The release decision: every step holds for the right workload, and is the reason for its own kind of wrong one."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from casemate.claims import Tcb
+from casemate.policy.decide import STEPS, Decision, decide
+
+OTHER = "sha256:" + "9" * 64
+
+
+def judge(world: Any, **changes: Any) -> Decision:
+    parts = {
+        "claims": world.claims(),
+        "manifest": world.parsed_manifest(),
+        "custodian": world.custodian,
+        "genesis": world.genesis,
+        "document": world.parsed(),
+        "now": world.now,
+    } | changes
+    return decide(parts.pop("claims"), parts.pop("manifest"), **parts)
+
+
+def assert_denied(decision: Decision, step: str, *, expected: str, got: str, remedy: str) -> None:
+    assert not decision.admitted
+    assert decision.service is None
+    assert decision.failed is not None
+    assert (decision.failed.step, decision.failed.held) == (step, False)
+    assert (decision.failed.expected, decision.failed.got) == (expected, got)
+    assert decision.remedy is not None
+    assert remedy in decision.remedy
+    assert tuple(record.step for record in decision.steps) == STEPS
+    # It is the first that does not hold.
+    assert all(record.held for record in decision.steps[: STEPS.index(step)])
+
+
+def test_the_right_workload_is_admitted_and_every_step_recorded(world: Any) -> None:
+    decision = judge(world)
+    assert decision.admitted
+    assert decision.failed is None
+    assert decision.remedy is None
+    assert decision.service == world.parsed().services["api"]
+    assert [(record.step, record.held) for record in decision.steps] == [(step, True) for step in STEPS]
+    assert all(record.expected and record.got for record in decision.steps)
+    assert decision.at == world.now
+
+
+def test_the_labels_of_the_steps_are_stable() -> None:
+    assert STEPS == (
+        "manifest.digest", "manifest.custodian", "policy.known", "policy.simulation", "platform.listed",
+        "runtime.measurement", "workload.manifest", "tcb.minima", "configuration.fits",
+    )  # fmt: skip
+
+
+def test_1_a_manifest_that_the_platform_did_not_bind_is_denied(world: Any) -> None:
+    digest = world.parsed_manifest().digest
+    decision = judge(world, claims=world.claims(host_data=b"\x09" * 32))
+    assert_denied(decision, "manifest.digest", expected="sha256:" + "09" * 32, got=digest, remedy="HOST_DATA")
+
+
+def test_1_a_manifest_object_that_lies_about_its_bytes_is_denied(world: Any) -> None:
+    manifest = world.parsed_manifest()
+    decision = judge(world, manifest=replace(manifest, data=manifest.data + b" "))
+    assert decision.failed is not None
+    assert (decision.failed.step, decision.failed.expected) == ("manifest.digest", manifest.digest)
+    decision = judge(world, manifest=replace(manifest, digest=OTHER))
+    assert decision.failed is not None
+    assert decision.failed.step == "manifest.digest"
+
+
+def test_2_a_manifest_for_another_custodian_is_denied(world: Any) -> None:
+    genuine = world.custodian
+    decision = judge(world, custodian=OTHER)
+    assert_denied(decision, "manifest.custodian", expected=OTHER, got=genuine, remedy="ask the custodian")
+
+
+def test_2_the_manifest_of_a_custodian_is_denied(world: Any) -> None:
+    world.manifest |= {"role": "custodian", "user": {"uid": 1, "gid": 1}}
+    del world.manifest["custodian"], world.manifest["policy"]
+    decision = judge(world)
+    assert_denied(decision, "manifest.custodian", expected=world.custodian, got="none", remedy="ask the custodian")
+    known = decision.steps[2]
+    assert (known.held, known.got) == (False, "role custodian")
+
+
+@pytest.mark.parametrize("missing", ["genesis", "document"])
+def test_3_an_unknown_policy_is_denied_and_the_later_steps_are_not_reached(world: Any, missing: str) -> None:
+    decision = judge(world, **{missing: None})
+    expected = f"a policy with genesis {world.genesis.identity()}"
+    assert_denied(decision, "policy.known", expected=expected, got="none on this custodian", remedy="submit the policy")
+    assert [record.held for record in decision.steps[3:]] == [None] * 6
+
+
+def test_3_the_policy_of_another_genesis_is_denied(world: Any) -> None:
+    other = world.genesis.model_copy(update={"random": b"\x01" * 32})
+    decision = judge(world, genesis=other)
+    mine, theirs = world.genesis.identity(), other.identity()
+    assert_denied(
+        decision, "policy.known", expected=f"genesis {mine}", got=f"genesis {theirs}", remedy="build the manifest"
+    )
+
+
+def test_3_a_document_of_another_genesis_is_denied(world: Any) -> None:
+    wanted = world.genesis.identity()
+    world.document["genesis"] = OTHER
+    decision = judge(world)
+    assert_denied(decision, "policy.known", expected=f"genesis {wanted}", got=f"genesis {OTHER}", remedy="build")
+
+
+def test_3_a_policy_of_another_custodian_is_denied(world: Any) -> None:
+    genesis = world.genesis.model_copy(update={"custodian": OTHER})
+    world.manifest["policy"]["genesis"] = world.document["genesis"] = genesis.identity()
+    world.approve()
+    decision = judge(world, genesis=genesis)
+    expected, got = f"custodian {world.custodian}", f"custodian {OTHER}"
+    assert_denied(decision, "policy.known", expected=expected, got=got, remedy="build")
+
+
+def test_3_another_name_is_denied(world: Any) -> None:
+    world.manifest["policy"]["name"] = "acme/other"
+    world.approve()
+    assert_denied(
+        judge(world),
+        "policy.known",
+        expected="policy acme/other",
+        got="policy acme/records",
+        remedy="build the manifest",
+    )
+
+
+def test_3_a_document_of_another_name_is_denied(world: Any) -> None:
+    world.document["policy"] = "acme/other"
+    assert_denied(
+        judge(world),
+        "policy.known",
+        expected="policy acme/records",
+        got="policy acme/other",
+        remedy="build the manifest",
+    )
+
+
+def test_3_a_service_that_the_policy_does_not_have_is_denied(world: Any) -> None:
+    world.manifest["policy"]["service"] = "worker"
+    world.approve()
+    assert_denied(
+        judge(world), "policy.known", expected="one of the services api", got="worker", remedy="services.worker"
+    )
+
+
+def test_4_a_simulated_platform_is_denied_where_the_genesis_admits_real_ones(world: Any) -> None:
+    genesis = world.genesis.model_copy(update={"insecure_simulation": False})
+    world.manifest["policy"]["genesis"] = world.document["genesis"] = genesis.identity()
+    world.approve()
+    expected = "real platforms only (insecure_simulation: false at its genesis)"
+    decision = judge(world, genesis=genesis)
+    assert_denied(decision, "policy.simulation", expected=expected, got="simulated", remedy="flag never changes")
+
+
+def test_4_a_real_platform_is_denied_where_the_genesis_admits_the_simulated_one(world: Any) -> None:
+    world.service["platforms"] = ["sev-snp", "simulated"]
+    world.platform = "sev-snp"
+    expected = "the simulated platform only (insecure_simulation: true at its genesis)"
+    assert_denied(judge(world), "policy.simulation", expected=expected, got="sev-snp", remedy="flag never changes")
+
+
+def test_5_a_platform_that_is_not_listed_is_denied(world: Any) -> None:
+    world.service["platforms"] = ["sev-snp"]
+    assert_denied(judge(world), "platform.listed", expected="sev-snp", got="simulated", remedy="services.api.platforms")
+
+
+def test_6_another_runtime_is_denied(world: Any) -> None:
+    trusted, world.runtime = world.runtime, "sha384:" + "d" * 96
+    remedy = "rebuild the runtime from the trusted release, or update services.api.runtime"
+    assert_denied(judge(world), "runtime.measurement", expected=trusted, got=world.runtime, remedy=remedy)
+
+
+def test_7_another_workload_is_denied(world: Any) -> None:
+    approved = world.parsed_manifest().digest
+    world.manifest["root"][0]["digest"] = "sha256:" + "b" * 64
+    changed = world.parsed_manifest().digest
+    assert changed != approved
+    assert_denied(
+        judge(world), "workload.manifest", expected=approved, got=changed, remedy="services.api.workload.manifest"
+    )
+
+
+def test_8_firmware_below_a_minimum_is_denied(world: Any) -> None:
+    world.tcb = Tcb(4, 0, 19, 219)
+    expected, got = "snp ≥ 20, microcode ≥ 200", "snp 19, microcode 219"
+    assert_denied(judge(world), "tcb.minima", expected=expected, got=got, remedy="update the machine's firmware")
+
+
+def test_8_firmware_at_its_minimum_is_admitted(world: Any) -> None:
+    world.tcb = Tcb(0, 0, 20, 200)
+    assert judge(world).admitted
+
+
+def test_8_a_component_that_the_platform_does_not_report_is_denied(world: Any) -> None:
+    world.service["tcb"] = {"fmc": 0}
+    assert_denied(judge(world), "tcb.minima", expected="fmc ≥ 0", got="fmc none", remedy="services.api.tcb")
+
+
+def test_8_without_minima_any_firmware_is_admitted(world: Any) -> None:
+    del world.service["tcb"]
+    world.tcb = Tcb(0, 0, 0, 0)
+    decision = judge(world)
+    assert decision.admitted
+    assert decision.steps[7].expected == "any"
+
+
+def test_9_a_hole_without_a_value_is_denied(world: Any) -> None:
+    world.service["holes"] = {}
+    expected, got = "values for the holes PASSWORD, name", "values for PASSWORD"
+    assert_denied(judge(world), "configuration.fits", expected=expected, got=got, remedy="services.api.holes")
+
+
+def test_9_a_value_for_a_hole_of_the_host_is_denied(world: Any) -> None:
+    world.service["holes"]["port"] = "80"
+    expected, got = "values for the holes PASSWORD, name", "values for PASSWORD, name, port"
+    assert_denied(judge(world), "configuration.fits", expected=expected, got=got, remedy="`from: policy`")
+
+
+def test_9_a_variable_that_is_more_than_its_hole_is_denied(world: Any) -> None:
+    world.manifest["environment"]["PASSWORD"] = "x{{ hole.PASSWORD }}"
+    world.approve()
+    expected = "a variable PASSWORD whose value in the manifest is exactly {{ hole.PASSWORD }}"
+    assert_denied(judge(world), "configuration.fits", expected=expected, got="it is not", remedy="under services.api")
+
+
+def test_9_a_variable_that_the_manifest_does_not_have_is_denied(world: Any) -> None:
+    world.manifest["environment"] = {"OTHER": "{{ hole.PASSWORD }}"}
+    world.approve()
+    expected = "a variable PASSWORD whose value in the manifest is exactly {{ hole.PASSWORD }}"
+    got = "there is no such variable"
+    assert_denied(judge(world), "configuration.fits", expected=expected, got=got, remedy="under services.api.holes")
+
+
+@pytest.mark.parametrize("secret", ["{{ secret.password }}", "x{{ secret.tls }}", "{{secret.tls.private_key}}"])
+def test_9_a_secret_in_an_argument_is_denied(world: Any, secret: str) -> None:
+    world.service["holes"]["name"] = secret
+    got = "a secret for name, which the manifest uses in its arguments"
+    decision = judge(world)
+    assert_denied(decision, "configuration.fits", expected="no secret in an argument", got=got, remedy="by a file")
+
+
+def test_9_a_public_part_of_a_secret_in_an_argument_is_admitted(world: Any) -> None:
+    world.service["holes"]["name"] = "{{ secret.ca }}{{ secret.tls.certificate }}"
+    assert judge(world).admitted
+
+
+def test_9_a_secret_hole_in_both_environment_and_arguments_is_denied(world: Any) -> None:
+    world.manifest["arguments"].append("--again={{ hole.PASSWORD }}")
+    world.approve()
+    got = "a secret for PASSWORD, which the manifest uses in its arguments"
+    decision = judge(world)
+    assert_denied(decision, "configuration.fits", expected="no secret in an argument", got=got, remedy="by a file")
+
+
+def test_9_a_file_at_a_path_that_the_manifest_does_not_list_is_denied(world: Any) -> None:
+    world.service["files"]["/run/api/cron"] = {"content": "x", "mode": "0400"}
+    expected, got = "files at /run/api/key.pem, /run/api/other", "files at /run/api/cron"
+    assert_denied(judge(world), "configuration.fits", expected=expected, got=got, remedy="`files`")
+
+
+def test_9_a_user_where_the_manifest_says_one_is_denied(world: Any) -> None:
+    world.manifest["user"] = {"uid": 5, "gid": 5}
+    world.approve()
+    assert_denied(
+        judge(world), "configuration.fits", expected="no user: the manifest says it", got="a user", remedy="user out"
+    )
+
+
+def test_9_no_user_at_all_is_denied(world: Any) -> None:
+    del world.service["user"]
+    assert_denied(judge(world), "configuration.fits", expected="a user", got="none", remedy="services.api.user")
+
+
+def test_the_first_reason_counts_and_later_ones_are_recorded_too(world: Any) -> None:
+    world.runtime = "sha384:" + "d" * 96
+    world.tcb = Tcb(0, 0, 0, 0)
+    decision = judge(world)
+    assert decision.failed is not None
+    assert decision.failed.step == "runtime.measurement"
+    assert [record.step for record in decision.steps if not record.held] == ["runtime.measurement", "tcb.minima"]
+
+
+def test_deciding_changes_nothing(world: Any) -> None:
+    before = copy.deepcopy((world.document, world.manifest))
+    assert judge(world) == judge(world)
+    assert (world.document, world.manifest) == before
