@@ -60,7 +60,7 @@ def rolled_back(cast: Cast) -> Outcome:
     cast.serve()
     number = stage.ask("policy", "show", "acme/records", "--as", "alice")["number"]
     return Outcome(
-        tried="Stop the custodian, put back yesterday's database (complete, consistent, correctly encrypted), start it.",
+        tried="Stop the custodian, put back yesterday's database, whole and correctly encrypted, and start it.",
         happened=f"{result.said}  With today's database it starts again, at version {number}.",
         why="A state root over everything is anchored outside the data folder. This anchor is a file, which root could "
         "roll back together with the data: it is called insecure_file, and LIMITATIONS.md says so.",
