@@ -1,0 +1,1 @@
+"""Bytes become `VerifiedClaims`, or an error that says why not."""

@@ -1,0 +1,1 @@
+"""AMD SEV-SNP: reports, certificates, verification. The simulated platform speaks the same format."""
