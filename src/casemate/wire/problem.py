@@ -13,7 +13,10 @@ PROBLEM_URI: Final = "https://casemate.dev/problems/"
 
 
 class Problem(Model):
-    """`step` and `got` go only to a shield whose evidence verified, `newest` only to whoever may update the policy."""
+    """`step` and `got` go only to a shield whose evidence verified, `newest` only to whoever may update the policy.
+
+    `detail` is one sentence about what the caller itself sent (a policy's mistake): never about what others did.
+    """
 
     type: str
     title: str
@@ -23,3 +26,4 @@ class Problem(Model):
     step: str | None = None
     got: str | None = None
     newest: Sha256 | None = None
+    detail: str | None = None

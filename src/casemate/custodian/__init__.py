@@ -1,0 +1,1 @@
+"""The custodian: holds policies, verifies evidence, releases secrets. `app.py` wires the service together."""
