@@ -39,6 +39,14 @@ _WANTED: Final = {
     "model_type": "fields with values",
     "model_attributes_type": "fields with values",
 }
+_REMEDIES: Final = {
+    "literal_error": "write {expected}",
+    "enum": "write {expected}",
+    "greater_than_equal": "write at least {ge}",
+    "less_than_equal": "write at most {le}",
+    "too_short": "write at least {min_length}",
+    "too_long": "write at most {max_length}",
+}
 _KINDS: Final = ((bool, "true or false"), (int, "a number"), (str, "text"), (list, "a list"), (dict, "fields"))
 
 
@@ -83,14 +91,15 @@ def _fault(form: type[Model], value: object, at: Path, item: Any) -> Fault:
 
 def _message(kind: str, message: str, context: Mapping[str, Any]) -> str:
     if kind == "value_error":
-        return str(context["error"])
+        return str(context["error"].args[0]) if context["error"].args else "not allowed"
     return message[:1].lower() + message[1:]
 
 
 def _remedy(kind: str, context: Mapping[str, Any]) -> str | None:
-    if kind == "literal_error":
-        return f"write {context['expected']}"
-    return None
+    if kind == "value_error":
+        # Our own checks say what to write instead as a second argument.
+        return str(context["error"].args[1]) if len(context["error"].args) > 1 else None
+    return _REMEDIES[kind].format(**context) if kind in _REMEDIES else None
 
 
 def _place(location: tuple[str | int, ...], value: object) -> tuple[Path, bool]:

@@ -201,7 +201,8 @@ class _Reader:
         if event.anchor:
             self._spot(event, f"'&{event.anchor}' names a value to be repeated", "write values out, without anchors")
         if isinstance(event, ScalarEvent | CollectionStartEvent) and event.tag:
-            self._spot(event, f"'{event.tag}' gives a value a type", "leave the tag out")
+            shown = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self._spot(event, f"'{shown}' gives a value a type", "leave the tag out")
 
     def _spot(self, event: Event, message: str, remedy: str) -> None:
         self._result.spots.append(Spot(_place(event), message, remedy))

@@ -50,10 +50,12 @@ def lease_seconds(text: str) -> int:
     """`300s`, `5m`, `1h` as seconds; `ValueError` outside `MIN_LEASE_SECONDS`..`MAX_LEASE_SECONDS`."""
     match = _LEASE.fullmatch(text)
     if match is None:
-        raise ValueError('not a duration like "300s", "5m" or "1h"')
+        raise ValueError("not a duration", 'write it like "300s", "5m" or "1h"')
     seconds = int(match[1]) * _SECONDS[match[2]]
     if not MIN_LEASE_SECONDS <= seconds <= MAX_LEASE_SECONDS:
-        raise ValueError(f'a lease lasts from "{MIN_LEASE_SECONDS}s" to "24h"')
+        raise ValueError(
+            f'a lease lasts from "{MIN_LEASE_SECONDS}s" to "24h"', f'write "{DEFAULT_LEASE}", for instance'
+        )
     return seconds
 
 
@@ -64,13 +66,13 @@ def _check_lease(text: str) -> str:
 
 def _check_file_path(path: str) -> str:
     if not path.startswith("/run/"):
-        raise ValueError("files are placed below /run only, where nothing reaches a disk")
+        raise ValueError("files are placed below /run only, where nothing reaches a disk", "write /run/…")
     if any(part in {"", ".", ".."} for part in path[1:].split("/")):
-        raise ValueError("the path is not normalised: '//', '.', '..' or a slash at the end")
+        raise ValueError("the path is not normalised", "write it without '//', '.', '..' or a slash at its end")
     if any(path == reserved or path.startswith(reserved + "/") for reserved in _RESERVED):
-        raise ValueError("a place that the shield keeps for itself")
+        raise ValueError("a place that the shield keeps for itself", "choose another folder below /run")
     if len(path.encode()) > 4095 or any(ord(c) < 0x20 or ord(c) == 0x7F for c in path):
-        raise ValueError("the path is too long, or has control characters")
+        raise ValueError("the path is too long, or has control characters", "choose another one")
     return path
 
 

@@ -196,6 +196,6 @@ def world() -> World:
     return world
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def schemas() -> SecretSchemas:
     return SCHEMAS

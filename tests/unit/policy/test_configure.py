@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+import pytest
+
+from casemate.errors import CasemateError, DeniedError, TemplateError
+from casemate.policy.configure import configure
+from casemate.policy.templates import SecretReference
+from casemate.wire.release import Configuration, User
+
+SECRET = b"a-very-secret-value"
+
+
+def lookup(reference: SecretReference) -> bytes:
+    return {"secret.password": SECRET, "secret.tls.private_key": b"\x00KEY\xff"}[str(reference)]
+
+
+def rendered(world: Any, lookup: Any = lookup) -> Configuration:
+    return configure(world.parsed().services["api"], world.parsed_manifest().manifest, lookup)
+
+
+def test_holes_files_and_user_are_rendered(world: Any) -> None:
+    configuration = rendered(world)
+    assert configuration.holes == {"PASSWORD": SECRET.decode(), "name": "records"}
+    assert [(file.path, file.content, file.mode) for file in configuration.files] == [
+        ("/run/api/key.pem", b"\x00KEY\xff", "0440")
+    ]
+    assert configuration.user == User(uid=1000, gid=1000)
+
+
+def test_secrets_do_not_show_when_a_configuration_is_printed(world: Any) -> None:
+    assert SECRET.decode() not in repr(rendered(world))
+
+
+def test_a_manifest_with_its_own_user_gets_none(world: Any) -> None:
+    world.manifest["user"] = {"uid": 5, "gid": 5}
+    del world.service["user"]
+    assert rendered(world).user is None
+
+
+def test_a_secret_is_never_rendered_into_an_argument(world: Any) -> None:
+    world.service["holes"]["name"] = "{{ secret.password }}"
+    asked: list[SecretReference] = []
+    with pytest.raises(DeniedError) as caught:
+        rendered(world, lambda reference: asked.append(reference) or b"")
+    assert caught.value.step == "configuration.fits"
+    assert caught.value.expected == "no secret in an argument"
+    assert asked == []
+
+
+def test_a_hole_that_the_manifest_does_not_leave_open_is_refused(world: Any) -> None:
+    world.service["holes"]["port"] = "80"
+    with pytest.raises(DeniedError) as caught:
+        rendered(world)
+    assert caught.value.got == "values for PASSWORD, name, port"
+
+
+@pytest.mark.parametrize(
+    ("value", "got"), [(b"a\x00b", "a NUL"), (b"\xffsecret", "other bytes"), (b"x" * 4097, "4097 bytes")]
+)
+def test_a_value_that_no_hole_can_take_is_refused_without_showing_it(world: Any, value: bytes, got: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        rendered(world, lambda reference: value)
+    assert (caught.value.step, caught.value.got) == ("template.hole", got)
+    assert caught.value.message == "the hole PASSWORD cannot take this value"
+    assert_silent(caught.value, value)
+
+
+def test_the_longest_value_is_taken(world: Any) -> None:
+    assert rendered(world, lambda reference: b"x" * 4096).holes["PASSWORD"] == "x" * 4096
+
+
+def assert_silent(error: CasemateError, value: bytes) -> None:
+    assert error.__context__ is None
+    told = "".join(traceback.format_exception(error)) + str(error.diagnostics())
+    assert repr(value)[2:-1] not in told
