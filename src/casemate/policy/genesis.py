@@ -48,6 +48,7 @@ def parse_genesis(data: bytes) -> PolicyGenesis:
     """A record from its canonical bytes; `InputError`, `PolicyError`."""
     value = canonical.decode_canonical(data)
     genesis = _judged(value)
+    # No field can be spelled in two ways today; the identity must be the hash of these bytes tomorrow, too.
     if canonical.encode(genesis.to_object()) != data:
         raise MalformedError("genesis: a field is spelled in a way that casemate would not", step="genesis.spelling")
     return genesis

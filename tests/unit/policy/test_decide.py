@@ -144,6 +144,12 @@ def test_3_a_document_of_another_name_is_denied(world: Any) -> None:
     )
 
 
+def test_3_a_name_that_only_genesis_does_not_have_is_denied(world: Any) -> None:
+    world.document["policy"] = world.manifest["policy"]["name"] = "acme/other"
+    world.approve()
+    assert_denied(judge(world), "policy.known", expected="policy acme/other", got="policy acme/records", remedy="build")
+
+
 def test_3_a_service_that_the_policy_does_not_have_is_denied(world: Any) -> None:
     world.manifest["policy"]["service"] = "worker"
     world.approve()

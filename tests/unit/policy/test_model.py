@@ -126,6 +126,17 @@ def test_the_number_of_files_is_limited(world: Any, count: int, good: bool) -> N
     assert [fault.path for fault in faults] == ([] if good else [("services", "api", "files")])
 
 
+@pytest.mark.parametrize(
+    ("path", "good"), [("/run/" + "x" * 4090, True), ("/run/" + "x" * 4091, False), ("/run/a\nb", False)]
+)
+def test_paths_of_files_are_short_and_printable(world: Any, path: str, good: bool) -> None:
+    world.service["files"] = {path: {"content": "x"}}
+    document, faults = judge(world.document, world.schemas)
+    assert (document is not None) == good
+    wanted = "the path is too long, or has control characters"
+    assert [fault.message for fault in faults] == ([] if good else [wanted])
+
+
 @pytest.mark.parametrize("size", [4096, 4097])
 def test_a_value_of_a_hole_is_limited(world: Any, size: int) -> None:
     world.service["holes"]["name"] = "x" * size
