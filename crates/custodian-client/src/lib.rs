@@ -1,1 +1,58 @@
-//! Client.
+//! The release protocol (spec/protocol.md), as a shield speaks it.
+//!
+//! Nothing here relies on TLS: every answer is verified against the custodian whose identity the manifest pins, before
+//! it is parsed. [`Custodian::attest`] is the whole of it.
+#![forbid(unsafe_code)]
+
+mod answer;
+mod attest;
+mod configuration;
+mod encoding;
+mod error;
+mod genesis;
+mod http;
+mod instance;
+mod keys;
+mod lease;
+mod problem;
+mod signature;
+
+pub use attest::{Custodian, Release};
+pub use configuration::{Configuration, PolicyFile, User};
+pub use error::Error;
+pub use lease::Lease;
+
+/// Parsers of what the network says, for fuzzing: any bytes give a value or an [`Error`].
+pub mod parsers {
+    use crate::{Configuration, Error};
+
+    /// A genesis record.
+    ///
+    /// # Errors
+    /// When it is not one.
+    pub fn genesis(bytes: &[u8]) -> Result<(), Error> {
+        crate::genesis::Genesis::parse(bytes).map(drop)
+    }
+
+    /// A `Casemate-Instance` header, verified against some key.
+    ///
+    /// # Errors
+    /// When it is not one.
+    pub fn instance(header: &str, identity_key: &[u8; 32], identity: &[u8; 32]) -> Result<(), Error> {
+        crate::instance::Instance::verify(header, identity_key, identity, 0).map(drop)
+    }
+
+    /// A configuration after it was opened.
+    ///
+    /// # Errors
+    /// When it is not one.
+    pub fn configuration(bytes: &[u8]) -> Result<Configuration, Error> {
+        Configuration::parse(bytes)
+    }
+
+    /// A problem document.
+    #[must_use]
+    pub fn problem(bytes: &[u8]) -> Error {
+        crate::problem::refusal(403, bytes)
+    }
+}

@@ -1,0 +1,186 @@
+use std::rc::Rc;
+
+use casemate_evidence::{Evidence, Platform, Purpose, bind, report_data};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::answer::Channel;
+use crate::encoding::{b64u, digest, from_b64u, sha256};
+use crate::genesis::Genesis;
+use crate::http::Line;
+use crate::keys::{OpeningKey, SigningKey};
+use crate::lease::Lease;
+use crate::{Configuration, Error};
+
+const RELEASE_LABEL: &[u8] = b"casemate/release/v1";
+
+/// The custodian that a manifest pins.
+#[derive(Debug)]
+pub struct Custodian {
+    line: Vec<String>,
+    identity: [u8; 32],
+    identity_key: [u8; 32],
+}
+
+/// What a custodian released to this domain.
+#[derive(Debug)]
+pub struct Release {
+    /// What the policy gives.
+    pub configuration: Configuration,
+    /// How long it may be used.
+    pub lease: Lease,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChallengeAnswer {
+    nonce: String,
+    #[serde(rename = "expires_in")]
+    _expires_in: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AttestationAnswer {
+    #[serde(rename = "result")]
+    _result: String,
+    #[serde(rename = "decision")]
+    _decision: String,
+    policy: PolicyReference,
+    lease: LeaseAnswer,
+    configuration: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyReference {
+    genesis: String,
+    version: String,
+    #[serde(rename = "number")]
+    _number: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LeaseAnswer {
+    id: String,
+    seconds: u64,
+}
+
+impl Custodian {
+    /// The custodian with this identity. `genesis` and `addresses` are the host's word: the first must hash to
+    /// `identity`, the second need not be true.
+    ///
+    /// # Errors
+    /// [`Error::NotGenuine`] for another genesis record, [`Error::Bundle`] for what cannot be used.
+    pub fn pinned(genesis: &[u8], identity: &[u8; 32], addresses: &[String]) -> Result<Self, Error> {
+        if sha256(genesis) != *identity {
+            return Err(Error::NotGenuine {
+                step: "the genesis record is another custodian's",
+            });
+        }
+        let identity_key = Genesis::parse(genesis)?.identity_key;
+        Line::new(addresses)?;
+        Ok(Self {
+            line: addresses.to_vec(),
+            identity: *identity,
+            identity_key,
+        })
+    }
+
+    /// Proves what this domain is, with fresh keys, and receives what its policy gives.
+    ///
+    /// # Errors
+    /// Every [`Error`].
+    pub fn attest(
+        &self,
+        platform: &mut dyn Platform,
+        manifest: &[u8],
+        manifest_digest: &[u8; 32],
+        policy_genesis: &[u8; 32],
+    ) -> Result<Release, Error> {
+        let opening = OpeningKey::generate()?;
+        let channel = Rc::new(Channel {
+            line: Line::new(&self.line)?,
+            identity: self.identity,
+            identity_key: self.identity_key,
+            key: SigningKey::generate()?,
+        });
+        let nonce = challenge(&channel)?;
+        let public = channel.key.public();
+        let data = report_data(
+            Purpose::Release,
+            &self.identity,
+            &nonce,
+            public,
+            opening.public(),
+            manifest_digest,
+        );
+        let evidence = platform.evidence(&data)?;
+        let answer = send(&channel, &nonce, &evidence, manifest, &opening)?;
+        let configuration = self.open(
+            &answer,
+            &opening,
+            &nonce,
+            manifest_digest,
+            policy_genesis,
+            channel.key.public(),
+        )?;
+        let lease = Lease::new(channel, answer.lease.id, answer.lease.seconds)?;
+        Ok(Release { configuration, lease })
+    }
+
+    fn open(
+        &self,
+        answer: &AttestationAnswer,
+        opening: &OpeningKey,
+        nonce: &[u8; 32],
+        manifest_digest: &[u8; 32],
+        policy_genesis: &[u8; 32],
+        signing_key: &[u8; 32],
+    ) -> Result<Configuration, Error> {
+        if digest(&answer.policy.genesis).as_ref() != Some(policy_genesis) {
+            return Err(Error::NotGenuine {
+                step: "the configuration is of another policy than the manifest's",
+            });
+        }
+        let version = digest(&answer.policy.version).ok_or(Error::Malformed("policy version"))?;
+        let info = bind(&[
+            RELEASE_LABEL,
+            &self.identity,
+            nonce,
+            manifest_digest,
+            policy_genesis,
+            &version,
+            signing_key,
+        ]);
+        let sealed = from_b64u(&answer.configuration).ok_or(Error::Malformed("configuration"))?;
+        let step = "the configuration was not sealed for this attestation";
+        Configuration::parse(&opening.open(&sealed, &info).ok_or(Error::NotGenuine { step })?)
+    }
+}
+
+fn challenge(channel: &Channel) -> Result<[u8; 32], Error> {
+    let answer: ChallengeAnswer = channel.ask("/v1/challenges", &json!({}))?;
+    from_b64u(&answer.nonce)
+        .and_then(|nonce| nonce.try_into().ok())
+        .ok_or(Error::Malformed("nonce"))
+}
+
+fn send(
+    channel: &Channel,
+    nonce: &[u8; 32],
+    evidence: &Evidence,
+    manifest: &[u8],
+    opening: &OpeningKey,
+) -> Result<AttestationAnswer, Error> {
+    let request = json!({
+        "nonce": b64u(nonce),
+        "evidence": evidence.evidence_json(),
+        "endorsements": evidence.endorsements_json(),
+        "manifest": b64u(manifest),
+        "signing_key": channel.key.public_text(),
+        "hpke_key": opening.public_text(),
+    });
+    channel.ask("/v1/attestations", &request)
+}

@@ -1,0 +1,130 @@
+//! Text forms of spec/protocol.md, "Words and encodings".
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+
+pub fn b64u(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+pub fn from_b64u(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+pub fn b64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+pub fn from_b64(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// `sha256:` and 64 lower-case hex digits.
+pub fn digest(text: &str) -> Option<[u8; 32]> {
+    let hex = text.strip_prefix("sha256:").filter(|hex| hex.len() == 64)?.as_bytes();
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
+        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+    }
+    Some(bytes)
+}
+
+/// 32 bytes of `ed25519:…` or `x25519:…`.
+pub fn key(text: &str, kind: &str) -> Option<[u8; 32]> {
+    from_b64u(text.strip_prefix(kind)?.strip_prefix(':')?)?.try_into().ok()
+}
+
+/// Seconds since 1970 of `2026-11-23T08:15:00Z`.
+pub fn time(text: &str) -> Option<i64> {
+    let bytes = text.as_bytes();
+    let form = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'Z')];
+    if bytes.len() != 20 || form.iter().any(|(at, mark)| bytes[*at] != *mark) {
+        return None;
+    }
+    let number = |from: usize, to: usize| -> Option<i64> {
+        let digits = &bytes[from..to];
+        digits
+            .iter()
+            .all(u8::is_ascii_digit)
+            .then(|| digits.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0')))
+    };
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    let valid = (1970..=9999).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=days_of_month(year, month)).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second < 60;
+    valid.then(|| ((days_before(year, month, day) * 24 + hour) * 60 + minute) * 60 + second)
+}
+
+fn is_leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+fn days_of_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 => 28 + i64::from(is_leap(year)),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+fn days_before(year: i64, month: i64, day: i64) -> i64 {
+    let years = year - 1;
+    let leaps = |year: i64| year / 4 - year / 100 + year / 400;
+    let before_year = (year - 1970) * 365 + leaps(years) - leaps(1969);
+    (1..month).map(|month| days_of_month(year, month)).sum::<i64>() + before_year + day - 1
+}
+
+fn nibble(character: u8) -> Option<u8> {
+    match character {
+        b'0'..=b'9' => Some(character - b'0'),
+        b'a'..=b'f' => Some(character - b'a' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_seconds_since_1970() {
+        assert_eq!(time("1970-01-01T00:00:00Z"), Some(0));
+        assert_eq!(time("2000-02-29T12:34:56Z"), Some(951_827_696));
+        assert_eq!(time("2026-11-23T08:15:00Z"), Some(1_795_421_700));
+    }
+
+    #[test]
+    fn what_is_not_a_time_is_refused() {
+        for text in [
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-11-23T24:00:00Z",
+            "2026-11-23 08:15:00Z",
+            "2026-11-23T08:15:00+00:00",
+            "2026-11-23T08:15:0aZ",
+            "",
+        ] {
+            assert_eq!(time(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn digests_and_keys_have_one_spelling() {
+        let text = format!("sha256:{}", "0a".repeat(32));
+        assert_eq!(digest(&text), Some([10; 32]));
+        assert_eq!(digest(&text.to_uppercase()), None);
+        assert_eq!(digest(&text[..70]), None);
+        assert_eq!(key(&format!("ed25519:{}", b64u(&[1; 32])), "ed25519"), Some([1; 32]));
+        assert_eq!(key(&format!("ed25519:{}", b64u(&[1; 31])), "ed25519"), None);
+        assert_eq!(key(&format!("x25519:{}", b64u(&[1; 32])), "ed25519"), None);
+    }
+}

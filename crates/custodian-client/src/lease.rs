@@ -1,0 +1,60 @@
+use std::rc::Rc;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::Error;
+use crate::answer::Channel;
+use crate::encoding::from_b64u;
+
+/// How long a release may be used. Renewing asks the custodian to decide anew.
+#[derive(Debug)]
+pub struct Lease {
+    channel: Rc<Channel>,
+    id: String,
+    seconds: u64,
+    sequence: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RenewalAnswer {
+    sequence: u64,
+    seconds: u64,
+}
+
+impl Lease {
+    pub(crate) fn new(channel: Rc<Channel>, id: String, seconds: u64) -> Result<Self, Error> {
+        // The id becomes part of a path.
+        if from_b64u(&id).is_none_or(|bytes| bytes.len() != 16) {
+            return Err(Error::Malformed("lease"));
+        }
+        Ok(Self {
+            channel,
+            id,
+            seconds,
+            sequence: 1,
+        })
+    }
+
+    /// Seconds from the last grant to the end.
+    #[must_use]
+    pub fn seconds(&self) -> u64 {
+        self.seconds
+    }
+
+    /// Asks for more time. After a lost reply the same number is sent again, and the custodian repeats its answer.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the policy no longer admits this domain; anything else may pass.
+    pub fn renew(&mut self) -> Result<(), Error> {
+        let path = format!("/v1/leases/{}/renewals", self.id);
+        let answer: RenewalAnswer = self.channel.ask(&path, &json!({"sequence": self.sequence}))?;
+        if answer.sequence != self.sequence {
+            return Err(Error::Malformed("renewal of another sequence number"));
+        }
+        self.seconds = answer.seconds;
+        self.sequence += 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,172 @@
+use std::fmt::Write as _;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::{Error, Evidence, Platform, frame};
+
+/// The simulated platform, through the private socket that its agent made at launch. It protects nothing.
+#[derive(Debug)]
+pub struct SimulatedPlatform {
+    socket: UnixStream,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReportAnswer {
+    report: String,
+    certificates: String,
+    crls: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyAnswer {
+    key: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Refusal {
+    error: String,
+}
+
+impl Drop for KeyAnswer {
+    fn drop(&mut self) {
+        self.key.zeroize();
+    }
+}
+
+impl SimulatedPlatform {
+    /// Speaks over `socket`, descriptor 3 of a domain that the agent launched.
+    #[must_use]
+    pub fn from_fd(socket: OwnedFd) -> Self {
+        Self { socket: socket.into() }
+    }
+
+    fn ask<A: for<'a> Deserialize<'a>>(&mut self, request: &Value) -> Result<A, Error> {
+        frame::write(&mut self.socket, request)?;
+        let answer = frame::read(&mut self.socket)?.ok_or(Error::Malformed("it closed the connection"))?;
+        if let Ok(refusal) = serde_json::from_slice::<Refusal>(&answer) {
+            return Err(Error::Refused(refusal.error.replace(char::is_control, " ")));
+        }
+        serde_json::from_slice(&answer).map_err(|_| Error::Malformed("not the documented fields"))
+    }
+}
+
+impl Platform for SimulatedPlatform {
+    fn evidence(&mut self, report_data: &[u8; 64]) -> Result<Evidence, Error> {
+        let answer: ReportAnswer = self.ask(&json!({"op": "report", "report_data": hex(report_data)}))?;
+        Ok(Evidence {
+            report: decode(&answer.report)?.to_vec(),
+            certificates: decode(&answer.certificates)?.to_vec(),
+            crls: answer
+                .crls
+                .iter()
+                .map(|crl| Ok(decode(crl)?.to_vec()))
+                .collect::<Result<_, Error>>()?,
+        })
+    }
+
+    fn derive_key(&mut self, context: &[u8]) -> Result<Zeroizing<[u8; 32]>, Error> {
+        let answer: KeyAnswer = self.ask(&json!({"op": "derive_key", "context": hex(context)}))?;
+        let decoded = decode(&answer.key)?;
+        let key = decoded
+            .as_slice()
+            .try_into()
+            .map_err(|_| Error::Malformed("a key that is not 32 bytes"))?;
+        Ok(Zeroizing::new(key))
+    }
+}
+
+fn decode(text: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .map(Zeroizing::new)
+        .map_err(|_| Error::Malformed("not base64url"))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn answered(answer: &'static str) -> (SimulatedPlatform, thread::JoinHandle<Vec<u8>>) {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let agent = thread::spawn(move || {
+            let request = frame::read(&mut theirs).unwrap().unwrap();
+            let value: Value = serde_json::from_str(answer).unwrap();
+            frame::write(&mut theirs, &value).unwrap();
+            request.to_vec()
+        });
+        (SimulatedPlatform::from_fd(ours.into()), agent)
+    }
+
+    #[test]
+    fn a_report_is_asked_for_by_its_report_data() {
+        let (mut platform, agent) = answered(r#"{"report":"AQI","certificates":"Aw","crls":["BA"]}"#);
+        let evidence = platform.evidence(&[0xAB; 64]).unwrap();
+        assert_eq!(
+            (evidence.report.as_slice(), evidence.certificates.as_slice()),
+            (&[1u8, 2][..], &[3u8][..])
+        );
+        assert_eq!(evidence.crls, [vec![4]]);
+        let asked: Value = serde_json::from_slice(&agent.join().unwrap()).unwrap();
+        assert_eq!(asked, json!({"op": "report", "report_data": "ab".repeat(64)}));
+    }
+
+    #[test]
+    fn a_refusal_is_passed_on_in_one_line() {
+        let (mut platform, agent) = answered(r#"{"error":"no\nsuch key"}"#);
+        let error = platform.derive_key(b"context").unwrap_err();
+        assert!(matches!(&error, Error::Refused(why) if why == "no such key"));
+        agent.join().unwrap();
+    }
+
+    #[test]
+    fn a_key_of_another_length_is_not_taken() {
+        let (mut platform, agent) = answered(r#"{"key":"AQI"}"#);
+        assert!(matches!(platform.derive_key(b"").unwrap_err(), Error::Malformed(_)));
+        agent.join().unwrap();
+    }
+
+    #[test]
+    fn unknown_fields_are_refused() {
+        let (mut platform, agent) = answered(r#"{"report":"","certificates":"","crls":[],"more":1}"#);
+        assert!(matches!(platform.evidence(&[0; 64]).unwrap_err(), Error::Malformed(_)));
+        agent.join().unwrap();
+    }
+
+    #[test]
+    fn host_data_is_read_from_a_report_of_the_right_size_only() {
+        let mut report = vec![0; REPORT];
+        report[0xC0..0xE0].fill(7);
+        let evidence = Evidence {
+            report,
+            certificates: vec![],
+            crls: vec![],
+        };
+        assert_eq!(evidence.host_data().unwrap(), [7; 32]);
+        let short = Evidence {
+            report: vec![0; REPORT - 1],
+            ..evidence
+        };
+        assert!(short.host_data().is_err());
+    }
+
+    const REPORT: usize = 1184;
+}
