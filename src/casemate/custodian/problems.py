@@ -47,7 +47,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
 """Code → status and title. A code means one thing for ever."""
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 - it is an answer, not a failure
     """A request that is answered with a problem document. Raised by routes and the signing layer alone."""
 
     def __init__(

@@ -71,8 +71,8 @@ class Call:
     headers: dict[str, str]
 
 
-class _TooBroken(Exception):
-    """The client went away or speaks no HTTP: there is nobody to answer."""
+class _GoneError(Exception):
+    """The client went away: there is nobody to answer."""
 
 
 class _Answer:
@@ -119,7 +119,7 @@ class Signing:
             headers = _header_map(scope)
             bound = headers.get("signature")
             answer = await self._answer(scope, receive, headers)
-        except _TooBroken:
+        except _GoneError:
             return
         except Refusal as refusal:
             answer = _Answer.of(refusal)
@@ -141,7 +141,7 @@ class Signing:
             await self._inner(scope, _no_more, answer.send)
         except Refusal:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, the caller gets a signed answer and no traceback
             # What went wrong stays inside; whoever asked gets the id to tell the operator.
             failure = secrets.token_hex(8)
             _log.exception("request failed", id=failure, method=scope["method"], route=_route_of(scope))
@@ -214,7 +214,7 @@ async def _collect(receive: Receive, limit: int, reservation: Reservation) -> by
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _TooBroken
+            raise _GoneError
         part = message.get("body", b"")
         more = message.get("more_body", False)
         reservation.grow(len(part))

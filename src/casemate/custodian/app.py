@@ -1,0 +1,93 @@
+"""The custodian's HTTP service, assembled.
+
+The release decision is in routes/attestations.py, release.py, attestation/verify.py and policy/decide.py.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from casemate.attestation.verify import Roots
+from casemate.custodian.app_context import Custodian, EvidenceSource, InstanceKeys
+from casemate.custodian.challenges import Challenges
+from casemate.custodian.keeper import State
+from casemate.custodian.keys import Identity
+from casemate.custodian.limits import Limits
+from casemate.custodian.metrics import Metrics
+from casemate.custodian.policies_book import PolicyBook
+from casemate.custodian.problems import Refusal
+from casemate.custodian.release_floors import Floors
+from casemate.custodian.release_manifests import Manifests
+from casemate.custodian.routes import attestations, challenges, custodian, decisions, health, leases, policies
+from casemate.custodian.settings import VERSION, Settings
+from casemate.custodian.signing import Signing
+
+__all__ = ["ROUTERS", "bare_app", "create_app"]
+
+ROUTERS: Final = (
+    custodian.router,
+    challenges.router,
+    attestations.router,
+    leases.router,
+    policies.router,
+    decisions.router,
+    health.router,
+)
+
+_STATUS_CODES: Final = {404: "request.not_found", 405: "request.method"}
+
+
+def create_app(
+    state: State,
+    identity: Identity,
+    instance: InstanceKeys,
+    settings: Settings,
+    evidence_source: EvidenceSource,
+    *,
+    ticket_key: bytes,
+) -> FastAPI:
+    """The service. `ticket_key` (32 bytes) is made at each start and the same in all workers of it."""
+    simulated = identity.genesis.simulation_root
+    here = Custodian(
+        state=state,
+        identity=identity,
+        instance=instance,
+        evidence_source=evidence_source,
+        settings=settings,
+        # The genesis, which callers pin, says whether simulated evidence is ever believed here.
+        roots=Roots(amd=True, simulated=frozenset({simulated} if simulated else ())),
+        challenges=Challenges(ticket_key),
+        policies=PolicyBook(state),
+        manifests=Manifests(state),
+        floors=Floors(state),
+        metrics=Metrics(),
+    )
+    app = bare_app()
+    app.state.custodian = here
+    app.add_middleware(Signing, signer=instance, limits=Limits(settings), metrics=here.metrics)
+    return app
+
+
+def bare_app() -> FastAPI:
+    """Routes without anything behind them: what the OpenAPI document is made from."""
+    app = FastAPI(title="Casemate custodian", version=VERSION, openapi_url=None, docs_url=None, redoc_url=None)
+    app.router.redirect_slashes = False
+    app.add_exception_handler(HTTPException, _as_refusal)
+    for router in ROUTERS:
+        app.include_router(router)
+    return app
+
+
+async def _as_refusal(_request: Request, error: Exception) -> Response:
+    """What the router itself refuses; the signing layer makes the problem document."""
+    if not isinstance(error, HTTPException):
+        raise error
+    raise Refusal(_STATUS_CODES.get(error.status_code, "request.malformed"), headers=_allow(error)) from error
+
+
+def _allow(error: HTTPException) -> dict[str, str]:
+    headers = error.headers or {}
+    return {name.lower(): value for name, value in headers.items() if name.lower() == "allow"}

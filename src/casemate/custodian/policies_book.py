@@ -1,0 +1,167 @@
+"""Where policies are in the state, and a cache of the newest versions.
+
+    policies/<genesis>/head              name, newest version, its number; every change of anything below changes it
+    policies/<genesis>/genesis           the genesis record's bytes
+    policies/<genesis>/versions/<number> a version with its envelope (number with eight digits)
+    policies/<genesis>/secrets/<name>    a secret's material, sealed like all values of the store
+    policies/<genesis>/manifests/<digest> launch manifests that were admitted, for renewals
+    names/<namespace>/<policy>           genesis of the policy of that name
+    namespaces/<namespace>               keys that own the namespace
+
+A cached policy counts only while the head has the revision it was loaded at: nobody decides by an old version.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Final
+
+from casemate.custodian.keeper import Item, State
+from casemate.custodian.limits_cache import SizedCache
+from casemate.errors import StoreTamperedError
+from casemate.policy.model import PolicyDocument, parse_document
+from casemate.secrets.catalogue import SCHEMAS
+from casemate.secrets.keyring import StoredSecret
+from casemate.wire import canonical
+from casemate.wire.dsse import Envelope
+from casemate.wire.fields import Model, PolicyName, Sha256, SigningKeyText, Time
+from casemate.wire.policies import PolicyGenesis, VersionEntry
+
+__all__ = ["MAX_SECRETS", "Head", "LoadedPolicy", "PolicyBook", "StoredVersion", "key_of", "name_key", "version_key"]
+
+MAX_SECRETS: Final = 4096
+"""Secrets that one policy accumulates over its history."""
+
+_CACHE_BYTES: Final = 32 * 1024 * 1024
+"""Of documents in canonical bytes; parsed ones are some times larger."""
+
+
+class Head(Model):
+    name: PolicyName
+    version: Sha256
+    number: int
+    refreshed: int = 0
+    """Counts re-issued certificates, so that they change the head as well."""
+
+    def to_bytes(self) -> bytes:
+        return self.model_dump_json().encode()
+
+
+class StoredVersion(Model):
+    version: Sha256
+    number: int
+    predecessor: Sha256 | None = None
+    time: Time
+    signers: list[SigningKeyText]
+    submission: Envelope
+
+    def to_bytes(self) -> bytes:
+        return self.model_dump_json(exclude_none=True).encode()
+
+    def entry(self) -> VersionEntry:
+        return VersionEntry(
+            version=self.version,
+            number=self.number,
+            predecessor=self.predecessor,
+            time=self.time,
+            signers=self.signers,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPolicy:
+    """The newest version of a policy, as it was at `revision` of its head. `secrets` are redacted when printed."""
+
+    revision: int
+    head: Head
+    genesis: PolicyGenesis
+    genesis_bytes: bytes
+    newest: StoredVersion
+    document: PolicyDocument
+    secrets: dict[str, StoredSecret]
+
+
+class PolicyBook:
+    """Looks policies up."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._cache: SizedCache[str, LoadedPolicy] = SizedCache(_CACHE_BYTES)
+
+    async def load(self, genesis: str) -> LoadedPolicy | None:
+        """The policy with that genesis as it is now, or None."""
+        head = await self._state.get(key_of(genesis, "head"))
+        if head is None:
+            return None
+        cached = self._cache.get(genesis)
+        if cached is not None and cached.revision == head.revision:
+            return cached
+        policy = await self._read(genesis, head)
+        self._cache.put(genesis, policy, len(policy.document.data) + len(policy.genesis_bytes))
+        return policy
+
+    async def genesis_of(self, name: str) -> str | None:
+        """Genesis of the policy called `name` (`acme/records`)."""
+        item = await self._state.get(name_key(name))
+        return None if item is None else item.value.decode("ascii")
+
+    async def versions(self, genesis: str, newest: int) -> list[StoredVersion]:
+        """The whole history, newest first."""
+        items: list[Item] = []
+        while True:
+            after = items[-1].key if items else None
+            page = await self._state.range(key_of(genesis, "versions/"), limit=_PAGE, after=after, reverse=True)
+            items += page
+            if len(page) < _PAGE:
+                break
+        versions = [_version(item) for item in items]
+        if [version.number for version in versions if version.number <= newest] != list(range(newest, 0, -1)):
+            raise StoreTamperedError("a version is missing from a policy's history", step="policies.history")
+        return versions
+
+    async def _read(self, genesis: str, head_item: Item) -> LoadedPolicy:
+        head = canonical.parse_model(Head, canonical.decode(head_item.value), what="head")
+        genesis_item = await self._must(key_of(genesis, "genesis"))
+        newest = _version(await self._must(version_key(genesis, head.number)))
+        record = canonical.parse_model(PolicyGenesis, canonical.decode(genesis_item.value), what="genesis")
+        submission = canonical.decode(base64.b64decode(newest.submission.payload))
+        secrets = await self._state.range(key_of(genesis, "secrets/"), limit=MAX_SECRETS)
+        return LoadedPolicy(
+            revision=head_item.revision,
+            head=head,
+            genesis=record,
+            genesis_bytes=genesis_item.value,
+            newest=newest,
+            document=parse_document(submission["document"], SCHEMAS),
+            secrets={item.key.rpartition("/")[2]: StoredSecret.from_bytes(item.value) for item in secrets},
+        )
+
+    async def _must(self, key: str) -> Item:
+        item = await self._state.get(key)
+        if item is None:
+            raise StoreTamperedError("a part of a policy is missing", step="policies.whole")
+        return item
+
+
+_PAGE: Final = 256
+
+
+def key_of(genesis: str, part: str) -> str:
+    return f"policies/{genesis.removeprefix('sha256:')}/{part}"
+
+
+def version_key(genesis: str, number: int) -> str:
+    return key_of(genesis, f"versions/{number:08d}")
+
+
+def name_key(name: str) -> str:
+    return f"names/{name}"
+
+
+def _version(item: Item) -> StoredVersion:
+    return canonical.parse_model(StoredVersion, canonical.decode(item.value, limit=_VERSION_LIMIT), what="version")
+
+
+_VERSION_LIMIT: Final = 2 * 1024 * 1024
+"""Bytes of a stored version: the envelope came in a body of at most 1 MiB."""

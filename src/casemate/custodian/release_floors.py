@@ -1,0 +1,76 @@
+"""Floors of revocation lists: once a newer list was seen, an older one is refused for ever (DESIGN §5).
+
+An attacker who keeps yesterday's list would otherwise hide today's revocation.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from casemate.claims import VerifiedClaims
+from casemate.custodian.keeper import Compare, CompareFailedError, Put, State
+from casemate.wire import canonical
+from casemate.wire.fields import Model
+
+__all__ = ["CRL_NUMBER", "FLOORS_KEY", "FRESH_SECONDS", "Floors"]
+
+FLOORS_KEY: Final = "floors/crl"
+
+CRL_NUMBER: Final = "crl_number"
+"""The detail of verified claims that says which list was used."""
+
+FRESH_SECONDS: Final = 5.0
+"""How long another worker's raise may go unseen; lists change once in weeks."""
+
+_MAX_FLOORS: Final = 64
+_TRIES: Final = 4
+
+
+class _Floors(Model):
+    """Product line (as in the claims) → number of the newest list that verified."""
+
+    numbers: Annotated[dict[str, int], Field(max_length=_MAX_FLOORS)]
+
+
+class Floors:
+    """The highest CRL number that verified, for each product line; shared by all workers, kept over restarts."""
+
+    def __init__(self, state: State, clock: Callable[[], float] = time.monotonic) -> None:
+        self._state = state
+        self._clock = clock
+        self._numbers: dict[str, int] = {}
+        self._read_at: float | None = None
+
+    async def current(self) -> Mapping[str, int]:
+        """What `casemate.attestation` takes as `crl_floors`."""
+        if self._read_at is None or self._clock() - self._read_at > FRESH_SECONDS:
+            await self._load()
+        return self._numbers
+
+    async def raise_to(self, claims: VerifiedClaims) -> None:
+        """Remember the list by which `claims` verified, if it is newer than all before."""
+        number = claims.details.get(CRL_NUMBER)
+        if not isinstance(number, int) or number <= self._numbers.get(claims.product, -1):
+            return
+        for _ in range(_TRIES):
+            revision = await self._load()
+            raised = {**self._numbers, claims.product: max(number, self._numbers.get(claims.product, number))}
+            value = _Floors(numbers=raised).model_dump_json().encode()
+            try:
+                await self._state.transact([Compare(FLOORS_KEY, revision)], [Put(FLOORS_KEY, value)], None)
+            except CompareFailedError:
+                continue  # Another worker raised one at the same moment.
+            self._numbers = raised
+            return
+
+    async def _load(self) -> int | None:
+        item = await self._state.get(FLOORS_KEY)
+        self._read_at = self._clock()
+        if item is None:
+            return None
+        self._numbers = canonical.parse_model(_Floors, canonical.decode(item.value), what="floors").numbers
+        return item.revision

@@ -1,0 +1,125 @@
+"""One worker process: uvicorn on a socket that the parent opened, with the service on it.
+
+Logs are JSON lines on standard error: events of the custodian, never requests, bodies or keys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import structlog
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from casemate.custodian.app import create_app
+from casemate.custodian.app_context import EvidenceSource, InstanceKeys
+from casemate.custodian.keeper import State
+from casemate.custodian.keys import Identity
+from casemate.custodian.settings import Settings
+from casemate.custodian.workers_http import bounded_protocol
+from casemate.custodian.workers_janitor import run as keep_house
+
+__all__ = ["WorkerParts", "configure_logging", "run_worker", "serve", "uvicorn_config"]
+
+KEEP_ALIVE_SECONDS: Final = 30
+"""Between two requests of one connection: shields ask twice within milliseconds, people seldom."""
+
+GRACE_SECONDS: Final = 5
+"""For requests that are under way when the worker is asked to stop."""
+
+BACKLOG: Final = 1024
+
+
+class WorkerParts:
+    """What the parent gives a worker, already connected in this process."""
+
+    def __init__(
+        self,
+        state: State,
+        identity: Identity,
+        instance: InstanceKeys,
+        settings: Settings,
+        evidence_source: EvidenceSource,
+        ticket_key: bytes,
+    ) -> None:
+        self.state = state
+        self.identity = identity
+        self.instance = instance
+        self.settings = settings
+        self.evidence_source = evidence_source
+        self.ticket_key = ticket_key
+
+
+def run_worker(listening: socket.socket, connect: Callable[[], Coroutine[Any, Any, WorkerParts]]) -> None:
+    """Serve `listening` until SIGTERM. `connect` runs inside the worker's event loop and brings the parts."""
+    configure_logging()
+    uvloop.run(_run(listening, connect))
+
+
+async def _run(listening: socket.socket, connect: Callable[[], Coroutine[Any, Any, WorkerParts]]) -> None:
+    await serve(listening, await connect())
+
+
+async def serve(listening: socket.socket, parts: WorkerParts) -> None:
+    """The service on `listening`, until the process is asked to stop."""
+    app = create_app(
+        parts.state,
+        parts.identity,
+        parts.instance,
+        parts.settings,
+        parts.evidence_source,
+        ticket_key=parts.ticket_key,
+    )
+    config = uvicorn_config(app, parts.settings)
+    house = asyncio.create_task(keep_house(app.state.custodian))
+    try:
+        await uvicorn.Server(config).serve(sockets=[listening])
+    finally:
+        house.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await house
+
+
+def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """No access log (who asks for what is nobody's business), no WebSockets, bounded connections."""
+    return uvicorn.Config(
+        app,
+        http=bounded_protocol(settings.max_connections),
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+def configure_logging() -> None:
+    """JSON lines on standard error, from this package and from the libraries below it (warnings and worse)."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            # Frames without local variables: those hold secrets.
+            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", force=True
+    )
