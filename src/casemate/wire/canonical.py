@@ -36,7 +36,7 @@ def encode(value: object) -> bytes:
     """Canonical bytes (RFC 8785) of JSON values made of dict, list, str, int, bool, None."""
     try:
         return rfc8785.dumps(value)  # type: ignore[arg-type]  # its own types are narrower than JSON's
-    except rfc8785.CanonicalizationError as error:
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise MalformedError("not representable as canonical JSON", step="json.canonical") from error
 
 

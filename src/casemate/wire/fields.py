@@ -27,7 +27,6 @@ class Model(BaseModel):
         extra="forbid",
         strict=True,
         protected_namespaces=(),
-        populate_by_name=True,
         hide_input_in_errors=True,
     )
 
@@ -123,8 +122,9 @@ Time = Annotated[
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Sha384 = Annotated[str, StringConstraints(pattern=r"^sha384:[0-9a-f]{96}$")]
-SigningKeyText = Annotated[str, StringConstraints(pattern=r"^ed25519:[A-Za-z0-9_-]{43}$")]
-HpkeKeyText = Annotated[str, StringConstraints(pattern=r"^x25519:[A-Za-z0-9_-]{43}$")]
+# Of the last character only four bits count; the two others are zero in the one canonical spelling.
+SigningKeyText = Annotated[str, StringConstraints(pattern=r"^ed25519:[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
+HpkeKeyText = Annotated[str, StringConstraints(pattern=r"^x25519:[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
 PolicyName = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}$", max_length=127)
 ]

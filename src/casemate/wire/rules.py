@@ -19,14 +19,9 @@ class Principal(Model):
 
 
 def _kind(value: Any) -> str:
-    if isinstance(value, str):
-        return "name"
-    names = set(value) if isinstance(value, dict) else set(type(value).model_fields)
-    if "any" in names or "any_" in names:
-        return "any"
-    if "all" in names or "all_" in names:
-        return "all"
-    return "at_least"
+    if isinstance(value, dict):
+        return "any" if "any" in value else "all" if "all" in value else "at_least"
+    return {AnyRule: "any", AllRule: "all", AtLeastRule: "at_least"}.get(type(value), "name")
 
 
 class AnyRule(Model):

@@ -1,0 +1,1 @@
+"""Kinds of secrets, one file each, and the keyring that makes, keeps and renews them."""

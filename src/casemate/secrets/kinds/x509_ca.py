@@ -1,0 +1,55 @@
+"""`x509-ca`: a small certificate authority of one policy. Its key never leaves the custodian."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field
+
+from casemate.errors import MalformedError
+from casemate.secrets.kind import Making, Material, Spec
+from casemate.secrets.kinds._certificates import authority
+from casemate.secrets.kinds._keys import generate_key, private_pem
+from casemate.secrets.kinds._plain import Lasting, no_issuer
+from casemate.wire.durations import parse_duration
+from casemate.wire.secrets import SecretSchema
+
+__all__ = ["KIND", "LONGEST", "SHORTEST", "CommonName", "ValidFor", "X509CaSpec"]
+
+SHORTEST: Final = timedelta(hours=1)
+LONGEST: Final = timedelta(days=3650)
+
+
+def _check_duration(text: str) -> str:
+    try:
+        parse_duration(text, least=SHORTEST, most=LONGEST)
+    except MalformedError as error:
+        raise ValueError(f"{error.message}: {error.expected}") from error
+    return text
+
+
+CommonName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""At most 64 characters (RFC 5280, ub-common-name)."""
+
+ValidFor = Annotated[str, AfterValidator(_check_duration)]
+
+
+class X509CaSpec(Spec):
+    kind: Literal["x509-ca"]
+    common_name: CommonName
+    valid_for: ValidFor = "3650d"
+
+
+class _X509Ca(Lasting):
+    schema = SecretSchema("x509-ca", X509CaSpec, {"certificate": False}, no_issuer)
+
+    def generate(self, spec: X509CaSpec, making: Making) -> Material:
+        key = generate_key("p256")
+        valid_for = parse_duration(spec.valid_for, least=SHORTEST, most=LONGEST)
+        certificate = authority(key, spec.common_name, making.now, valid_for)
+        # `private_key` is no part of the schema: templates cannot name it, leaves are issued with it.
+        return {"certificate": certificate, "private_key": private_pem(key)}
+
+
+KIND: Final = _X509Ca()
