@@ -21,7 +21,8 @@ class Principal(Model):
 def _kind(value: Any) -> str:
     if isinstance(value, dict):
         return "any" if "any" in value else "all" if "all" in value else "at_least"
-    return {AnyRule: "any", AllRule: "all", AtLeastRule: "at_least"}.get(type(value), "name")
+    kinds: dict[Any, str] = {AnyRule: "any", AllRule: "all", AtLeastRule: "at_least"}
+    return kinds.get(type(value), "name")
 
 
 class AnyRule(Model):
