@@ -1,0 +1,46 @@
+"""Problem documents (RFC 9457) as errors. Only after the answer verified."""
+
+from __future__ import annotations
+
+from casemate.errors import CasemateError, ConflictError, InputError, NotFoundError, RefusedError, UnreachableError
+from casemate.wire import canonical
+from casemate.wire.problem import Problem
+
+__all__ = ["refusal"]
+
+
+def refusal(status: int, body: bytes) -> CasemateError:
+    try:
+        problem = canonical.parse_model(Problem, canonical.decode(body), what="problem")
+    except InputError as error:
+        return UnreachableError(
+            f"the custodian answered {status} in a way that is not understood: {error.message}",
+            remedy="are client and custodian of the same release?",
+        )
+    if problem.newest is not None:
+        return ConflictError(
+            "there is a newer version of this policy",
+            step=problem.step or "submission.predecessor",
+            got=problem.newest,
+            remedy="look at it (policy show), merge, and name it as predecessor",
+        )
+    if status == 404:
+        return NotFoundError(f"{problem.title}: not there, or not for you", step=problem.code)
+    if status == 429 or status >= 500:
+        return UnreachableError(f"the custodian is busy or failing: {problem.title}", step=problem.code,
+                                remedy="try again in a moment")  # fmt: skip
+    return RefusedError(
+        f"the custodian refused: {problem.title}",
+        problem=problem.code,
+        status=status,
+        decision=problem.id,
+        step=problem.step,
+        got=problem.got,
+        remedy=_REMEDIES.get(problem.code),
+    )
+
+
+_REMEDIES = {
+    "request.stale": "this machine's clock and the custodian's are more than five minutes apart",
+    "rate.limited": "wait a moment",
+}
