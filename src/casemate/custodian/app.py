@@ -73,7 +73,15 @@ def create_app(
 
 def bare_app() -> FastAPI:
     """Routes without anything behind them: what the OpenAPI document is made from."""
-    app = FastAPI(title="Casemate custodian", version=VERSION, openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Casemate custodian",
+        version=VERSION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        # The framework would tell a collector, if the environment named one, who asks for what.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False},
+    )
     app.router.redirect_slashes = False
     app.add_exception_handler(HTTPException, _as_refusal)
     for router in ROUTERS:

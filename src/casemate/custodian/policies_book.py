@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from casemate.custodian.keeper import Item, State
@@ -32,6 +33,12 @@ __all__ = ["MAX_SECRETS", "Head", "LoadedPolicy", "PolicyBook", "StoredVersion",
 
 MAX_SECRETS: Final = 4096
 """Secrets that one policy accumulates over its history."""
+
+LOOK_SECONDS: Final = 30
+"""How long it counts that no certificate of a policy version was due; they live for hours at least."""
+
+_LOOKED_AT: Final = 4096
+"""Policy versions for which that is remembered."""
 
 _CACHE_BYTES: Final = 32 * 1024 * 1024
 """Of documents in canonical bytes; parsed ones are some times larger."""
@@ -75,6 +82,7 @@ class LoadedPolicy:
 
     revision: int
     head: Head
+    identity: str
     genesis: PolicyGenesis
     genesis_bytes: bytes
     newest: StoredVersion
@@ -88,6 +96,7 @@ class PolicyBook:
     def __init__(self, state: State) -> None:
         self._state = state
         self._cache: SizedCache[str, LoadedPolicy] = SizedCache(_CACHE_BYTES)
+        self._looked_at: SizedCache[tuple[str, int], datetime] = SizedCache(_LOOKED_AT)
 
     async def load(self, genesis: str) -> LoadedPolicy | None:
         """The policy with that genesis as it is now, or None."""
@@ -120,6 +129,14 @@ class PolicyBook:
             raise StoreTamperedError("a version is missing from a policy's history", step="policies.history")
         return versions
 
+    def may_be_due(self, policy: LoadedPolicy, now: datetime) -> bool:
+        """Whether it is time to look again for certificates that need a new issue."""
+        last = self._looked_at.get((policy.identity, policy.revision))
+        return last is None or not 0 <= (now - last).total_seconds() < LOOK_SECONDS
+
+    def nothing_due(self, policy: LoadedPolicy, now: datetime) -> None:
+        self._looked_at.put((policy.identity, policy.revision), now, 1)
+
     async def _read(self, genesis: str, head_item: Item) -> LoadedPolicy:
         head = canonical.parse_model(Head, canonical.decode(head_item.value), what="head")
         genesis_item = await self._must(key_of(genesis, "genesis"))
@@ -130,6 +147,7 @@ class PolicyBook:
         return LoadedPolicy(
             revision=head_item.revision,
             head=head,
+            identity=genesis,
             genesis=record,
             genesis_bytes=genesis_item.value,
             newest=newest,

@@ -21,11 +21,14 @@ async def current_secrets(custodian: Custodian, policy: LoadedPolicy, now: datet
 
     What is issued anew is stored before it is used, and only if nothing changed meanwhile (`CompareFailedError`).
     """
+    if not custodian.policies.may_be_due(policy, now):
+        return policy
     live = {name: secret for name, secret in policy.secrets.items() if name in policy.document.secret_specs}
     fresh = refresh(live, now)
     if not fresh:
+        custodian.policies.nothing_due(policy, now)
         return policy
-    genesis = policy.genesis.identity()
+    genesis = policy.identity
     head = policy.head.model_copy(update={"refreshed": policy.head.refreshed + 1})
     changes: list[Change] = [Put(key_of(genesis, "head"), head.to_bytes())]
     changes += [Put(key_of(genesis, f"secrets/{name}"), secret.to_bytes()) for name, secret in fresh.items()]

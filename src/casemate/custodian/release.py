@@ -142,7 +142,7 @@ async def _grant(
         seconds=service.lease_seconds,
     )
     reference = PolicyReference(
-        genesis=policy.genesis.identity(), version=policy.head.version, number=policy.head.number
+        genesis=policy.identity, version=policy.head.version, number=policy.head.number
     )
     return AttestationAnswer(result=result, decision=decision_id, policy=reference, lease=lease, configuration=sealed)
 
@@ -152,7 +152,7 @@ def _seal(custodian: Custodian, proven: Proven, policy: LoadedPolicy, configurat
         custodian=custodian.identity.identity,
         nonce=proven.request.nonce,
         manifest=proven.manifest_digest,
-        policy_genesis=policy.genesis.identity(),
+        policy_genesis=policy.identity,
         policy_version=policy.head.version,
         signing_key=proven.request.signing_key,
     )

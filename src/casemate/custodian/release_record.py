@@ -39,7 +39,7 @@ async def record_release(
     decision: Decision,
     lease: Lease,
 ) -> str:
-    genesis = policy.genesis.identity()
+    genesis = policy.identity
     decision_id = decisions.new_id(genesis, proven.now)
     record = LeaseRecord(
         signing_key=proven.request.signing_key,

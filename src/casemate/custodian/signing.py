@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import secrets
 import time
+import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -34,6 +35,9 @@ __all__ = ["CALL", "AnswerSigner", "Call", "Signing", "SigningKey"]
 
 CALL: Final = "casemate.call"
 """Key of the ASGI scope under which routes find the `Call`."""
+
+_FRAMES: Final = 12
+"""Innermost frames of a failure in the log."""
 
 _SINGLE_HEADERS: Final = frozenset({"content-digest", "signature-input", "signature", "content-type", "content-length"})
 """Twice one of these and two readers could see two requests."""
@@ -141,10 +145,10 @@ class Signing:
             await self._inner(scope, _no_more, answer.send)
         except Refusal:
             raise
-        except Exception:  # noqa: BLE001 - whatever it is, the caller gets a signed answer and no traceback
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a signed answer and no traceback
             # What went wrong stays inside; whoever asked gets the id to tell the operator.
             failure = secrets.token_hex(8)
-            _log.exception("request failed", id=failure, method=scope["method"], route=_route_of(scope))
+            _log.error("request failed", id=failure, route=_route_of(scope), **_told(error))
             return _Answer.of(Refusal("internal", id=failure))
         return answer
 
@@ -245,6 +249,13 @@ def _target(scope: Scope) -> tuple[str, str]:
 def _route_of(scope: Scope) -> str:
     """The route's template, so that labels and logs never hold what a caller wrote."""
     return getattr(scope.get("route"), "path", "(none)")
+
+
+def _told(error: Exception) -> dict[str, Any]:
+    """What a log may hold of a failure: no local variables, and messages only of errors that never hold a secret."""
+    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    message = error.message if isinstance(error, CasemateError) else None
+    return {"error": type(error).__name__, "message": message, "frames": frames[-_FRAMES:]}
 
 
 async def _no_more() -> Message:

@@ -215,7 +215,10 @@ async def test_an_unexpected_failure_shows_an_id_and_nothing_else(capsys: pytest
     assert (reply.status, problem["code"]) == (500, "internal")
     assert "swordfish" not in reply.body.decode()
     assert set(problem) == {"type", "title", "status", "code", "id"}
-    assert problem["id"] in capsys.readouterr().out
+    logged = capsys.readouterr().out
+    assert problem["id"] in logged
+    assert "RuntimeError" in logged
+    assert "swordfish" not in logged
     reply.verify(headers["signature"])
 
 

@@ -29,7 +29,7 @@ async def list_decisions(request: Request) -> Response:
     custodian = custodian_of(request)
     key = await caller_key(custodian, call_of(request))
     policy = await readable(custodian, genesis_of(request), key)
-    found = await newest(custodian.state, policy.genesis.identity(), limit)
+    found = await newest(custodian.state, policy.identity, limit)
     return answer(DecisionsAnswer(decisions=found))
 
 

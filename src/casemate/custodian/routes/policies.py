@@ -53,7 +53,7 @@ async def look_up(request: Request) -> Response:
     custodian = custodian_of(request)
     key = await caller_key(custodian, call_of(request))
     policy = await readable(custodian, await custodian.policies.genesis_of(query["name"]), key)
-    return answer(PolicyLookup(genesis=policy.genesis.identity()))
+    return answer(PolicyLookup(genesis=policy.identity))
 
 
 @call(router, "GET", "/v1/policies/{genesis}", answers=PolicyAnswer, refusals=_READING)
@@ -80,5 +80,5 @@ async def versions(request: Request) -> Response:
     custodian = custodian_of(request)
     key = await caller_key(custodian, call_of(request))
     policy = await readable(custodian, genesis_of(request), key)
-    history = await custodian.policies.versions(policy.genesis.identity(), policy.head.number)
+    history = await custodian.policies.versions(policy.identity, policy.head.number)
     return answer(VersionsAnswer(versions=[version.entry() for version in history]))
