@@ -1,2 +1,25 @@
-//! Shield.
-fn main() {}
+//! `casemate-shield`: started by a platform with its private socket as descriptor 3 and a launch bundle as 4.
+
+use std::ffi::OsStr;
+use std::process::ExitCode;
+
+use casemate_shield::run::{Options, run};
+
+fn main() -> ExitCode {
+    let first = std::env::args_os().nth(1);
+    if first.as_deref() == Some(OsStr::new("--version")) {
+        println!("casemate-shield {}", env!("CARGO_PKG_VERSION"));
+        return ExitCode::SUCCESS;
+    }
+    let options = Options {
+        timings: first.as_deref() == Some(OsStr::new("--timings")),
+    };
+    match run(&options) {
+        // Statuses of processes fit a byte; anything else counts as a failure.
+        Ok(status) => ExitCode::from(u8::try_from(status).unwrap_or(u8::MAX)),
+        Err(failure) => {
+            eprintln!("casemate-shield: {failure}");
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}

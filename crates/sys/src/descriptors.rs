@@ -41,7 +41,11 @@ pub fn place_descriptor(descriptor: OwnedFd, number: RawFd) -> io::Result<()> {
         // SAFETY: F_SETFD touches no memory. dup2 onto itself would leave close-on-exec set.
         let cleared = unsafe { libc::fcntl(number, libc::F_SETFD, 0) };
         std::mem::forget(descriptor);
-        return if cleared < 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
+        return if cleared < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        };
     }
     // SAFETY: dup2 touches no memory; the caller gives `number` up, as the documentation says.
     if unsafe { libc::dup2(descriptor.as_raw_fd(), number) } < 0 {
@@ -57,7 +61,11 @@ pub fn place_descriptor(descriptor: OwnedFd, number: RawFd) -> io::Result<()> {
 pub fn close_on_exec_from(first: u32) -> io::Result<()> {
     // SAFETY: with CLOSE_RANGE_CLOEXEC nothing is closed now, so no owner loses its descriptor.
     let done = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
-    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if done < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -71,14 +79,26 @@ mod tests {
         let owned = take_descriptor(raw).expect("open descriptor");
         // SAFETY: F_GETFD touches no memory.
         assert_eq!(unsafe { libc::fcntl(raw, libc::F_GETFD) }, libc::FD_CLOEXEC);
-        assert_eq!(take_descriptor(raw).expect_err("second owner").raw_os_error(), Some(libc::EBUSY));
+        assert_eq!(
+            take_descriptor(raw).expect_err("second owner").raw_os_error(),
+            Some(libc::EBUSY)
+        );
         drop(owned);
     }
 
     #[test]
     fn standard_and_closed_descriptors_are_refused() {
-        assert_eq!(take_descriptor(2).expect_err("stderr").raw_os_error(), Some(libc::EINVAL));
-        assert_eq!(take_descriptor(-1).expect_err("negative").raw_os_error(), Some(libc::EINVAL));
-        assert_eq!(take_descriptor(9_999).expect_err("closed").raw_os_error(), Some(libc::EBADF));
+        assert_eq!(
+            take_descriptor(2).expect_err("stderr").raw_os_error(),
+            Some(libc::EINVAL)
+        );
+        assert_eq!(
+            take_descriptor(-1).expect_err("negative").raw_os_error(),
+            Some(libc::EINVAL)
+        );
+        assert_eq!(
+            take_descriptor(9_999).expect_err("closed").raw_os_error(),
+            Some(libc::EBADF)
+        );
     }
 }

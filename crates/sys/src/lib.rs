@@ -9,6 +9,6 @@ mod signals;
 
 pub use descriptors::{close_on_exec_from, place_descriptor, take_descriptor};
 pub use mounts::{AttachedFlags, set_mount_attributes};
-pub use processes::{Fork, execute, fork, unshare};
+pub use processes::{Fork, execute, fork, fork_into, unshare};
 pub use rustix::thread::UnshareFlags;
 pub use signals::{FORWARDED, SignalDescriptor, block_signals, reset_signals};

@@ -35,7 +35,12 @@ impl AttachedFlags {
 /// # Errors
 /// Those of mount_setattr(2); `ENOSYS` before Linux 5.12.
 pub fn set_mount_attributes(mount: BorrowedFd<'_>, flags: AttachedFlags) -> io::Result<()> {
-    let attributes = libc::mount_attr { attr_set: flags.bits(), attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let attributes = libc::mount_attr {
+        attr_set: flags.bits(),
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
     // SAFETY: the path is a NUL-terminated literal, `attributes` outlives the call and its size is passed with it.
     let done = unsafe {
         libc::syscall(
@@ -47,7 +52,11 @@ pub fn set_mount_attributes(mount: BorrowedFd<'_>, flags: AttachedFlags) -> io::
             size_of::<libc::mount_attr>(),
         )
     };
-    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if done < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -57,7 +66,12 @@ mod tests {
     #[test]
     fn flags_become_the_bits_of_the_kernel() {
         assert_eq!(AttachedFlags::default().bits(), 0);
-        let all = AttachedFlags { read_only: true, no_set_id: true, no_devices: true, no_execute: true };
+        let all = AttachedFlags {
+            read_only: true,
+            no_set_id: true,
+            no_devices: true,
+            no_execute: true,
+        };
         assert_eq!(all.bits(), 1 | 2 | 4 | 8);
     }
 }

@@ -39,7 +39,11 @@ fn supervised() -> libc::sigset_t {
 pub fn block_signals() -> io::Result<()> {
     // SAFETY: the set outlives the call, the old mask is not asked for.
     let code = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &supervised(), std::ptr::null_mut()) };
-    if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
+    if code == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::from_raw_os_error(code))
+    }
 }
 
 /// Gives every signal its default disposition and unblocks all: what a freshly started program expects.
@@ -57,7 +61,11 @@ pub fn reset_signals() -> io::Result<()> {
         libc::sigemptyset(none.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut())
     };
-    if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
+    if code == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::from_raw_os_error(code))
+    }
 }
 
 /// Delivers the signals that [`block_signals`] blocked; readable when one waits.
@@ -90,7 +98,11 @@ impl SignalDescriptor {
         let got = unsafe { libc::read(self.0.as_raw_fd(), information.as_mut_ptr().cast(), size) };
         if got < 0 {
             let error = io::Error::last_os_error();
-            return if error.kind() == io::ErrorKind::WouldBlock { Ok(None) } else { Err(error) };
+            return if error.kind() == io::ErrorKind::WouldBlock {
+                Ok(None)
+            } else {
+                Err(error)
+            };
         }
         if usize::try_from(got) != Ok(size) {
             return Err(io::ErrorKind::UnexpectedEof.into());

@@ -1,0 +1,274 @@
+//! The launch bundle: what the untrusted host hands over (spec/manifest.md). Nothing in it is believed; it must only fit.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::net::SocketAddr;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::holes::{MAX_VALUE, Pattern, Values};
+use crate::manifest::{Filler, Manifest, ManifestError, Role, RootKind};
+use crate::strict_json::unique_map;
+
+/// Most bytes of a bundle: a manifest of 16 MiB in base64 and room for paths.
+pub const MAX_BUNDLE_BYTES: usize = 24 * 1024 * 1024;
+/// Most bytes of a custodian's genesis record: a board of 64 principals with room to spare.
+pub const MAX_GENESIS_BYTES: usize = 64 * 1024;
+/// Most addresses of one custodian.
+pub const MAX_ADDRESSES: usize = 16;
+/// Longest path on the host, that of Linux without its NUL.
+const MAX_HOST_PATH_BYTES: usize = 4095;
+
+/// Why a bundle is refused.
+#[derive(Debug, Error)]
+pub enum BundleError {
+    /// The descriptor cannot be read.
+    #[error("the launch bundle cannot be read: {0}")]
+    Unreadable(std::io::Error),
+    /// Longer than [`MAX_BUNDLE_BYTES`].
+    #[error("the launch bundle has more than {MAX_BUNDLE_BYTES} bytes")]
+    TooLarge,
+    /// Not JSON of the documented shape.
+    #[error("the launch bundle is malformed: {0}")]
+    Malformed(String),
+    /// A manifest that breaks a rule.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A part that does not fit the manifest, or is outside its form.
+    #[error("the launch bundle does not fit: {field} {name:?} {why}")]
+    Unfit {
+        /// Which part.
+        field: &'static str,
+        /// Name in it.
+        name: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+}
+
+/// How to reach the custodian, and who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustodianContact {
+    /// Genesis record whose digest is the manifest's `custodian`.
+    pub genesis: Vec<u8>,
+    /// `http://IP:PORT`, in the order in which they are tried.
+    pub addresses: Vec<String>,
+}
+
+/// A bundle whose every part fits its manifest.
+#[derive(Debug)]
+pub struct Bundle {
+    /// Bytes of the manifest as handed over.
+    pub manifest_bytes: Vec<u8>,
+    /// The manifest. Whether it is *this domain's* manifest only the platform's report can say.
+    pub manifest: Manifest,
+    /// For role `workload`.
+    pub custodian: Option<CustodianContact>,
+    /// Values of the host's holes.
+    pub holes: Values,
+    /// Where to find files of the root, when not at the same path.
+    pub sources: BTreeMap<String, String>,
+    /// Host folder of each mount.
+    pub mounts: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    casemate_launch: u32,
+    manifest: String,
+    #[serde(default)]
+    custodian: Option<ContactForm>,
+    #[serde(deserialize_with = "unique_map")]
+    holes: BTreeMap<String, String>,
+    #[serde(deserialize_with = "unique_map")]
+    sources: BTreeMap<String, String>,
+    #[serde(deserialize_with = "unique_map")]
+    mounts: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ContactForm {
+    genesis: String,
+    addresses: Vec<String>,
+}
+
+impl Bundle {
+    /// Reads a bundle to its end.
+    ///
+    /// # Errors
+    /// [`BundleError`].
+    pub fn read(source: impl Read) -> Result<Self, BundleError> {
+        let mut data = Vec::new();
+        source
+            .take(MAX_BUNDLE_BYTES as u64 + 1)
+            .read_to_end(&mut data)
+            .map_err(BundleError::Unreadable)?;
+        Self::parse(&data)
+    }
+
+    /// Parses a bundle and the manifest in it.
+    ///
+    /// # Errors
+    /// [`BundleError`], for any bytes that are not a bundle whose parts fit its manifest.
+    pub fn parse(data: &[u8]) -> Result<Self, BundleError> {
+        if data.len() > MAX_BUNDLE_BYTES {
+            return Err(BundleError::TooLarge);
+        }
+        let form: Form = serde_json::from_slice(data).map_err(|error| BundleError::Malformed(error.to_string()))?;
+        if form.casemate_launch != 1 {
+            return Err(unfit(
+                "casemate_launch",
+                &form.casemate_launch.to_string(),
+                "is not 1, the only format known",
+            ));
+        }
+        let manifest_bytes = decode("manifest", &form.manifest)?;
+        let manifest = Manifest::parse(&manifest_bytes)?;
+        let custodian = form
+            .custodian
+            .map(|contact| contact.into_contact(&manifest))
+            .transpose()?;
+        if custodian.is_none() && manifest.role == Role::Workload {
+            return Err(unfit("custodian", "", "is missing: a workload needs one"));
+        }
+        check_sources(&manifest, &form.sources)?;
+        check_mounts(&manifest, &form.mounts)?;
+        let holes = host_holes(&manifest, form.holes)?;
+        Ok(Self {
+            manifest_bytes,
+            manifest,
+            custodian,
+            holes,
+            sources: form.sources,
+            mounts: form.mounts,
+        })
+    }
+}
+
+impl ContactForm {
+    fn into_contact(self, manifest: &Manifest) -> Result<CustodianContact, BundleError> {
+        let genesis = decode("custodian.genesis", &self.genesis)?;
+        if genesis.len() > MAX_GENESIS_BYTES {
+            return Err(unfit("custodian", "genesis", "is longer than 65,536 bytes"));
+        }
+        if manifest.custodian != Some(<[u8; 32]>::from(Sha256::digest(&genesis))) {
+            return Err(unfit(
+                "custodian",
+                "genesis",
+                "is not the record whose digest the manifest names",
+            ));
+        }
+        if self.addresses.is_empty() || self.addresses.len() > MAX_ADDRESSES {
+            return Err(unfit("custodian", "addresses", "are not 1 to 16"));
+        }
+        for address in &self.addresses {
+            // Whoever answers proves itself by signature; names are for others to resolve.
+            if !address
+                .strip_prefix("http://")
+                .is_some_and(|rest| rest.parse::<SocketAddr>().is_ok())
+            {
+                return Err(unfit(
+                    "custodian",
+                    address,
+                    "is not http:// and an IP address with a port",
+                ));
+            }
+        }
+        Ok(CustodianContact {
+            genesis,
+            addresses: self.addresses,
+        })
+    }
+}
+
+fn check_sources(manifest: &Manifest, sources: &BTreeMap<String, String>) -> Result<(), BundleError> {
+    for (path, source) in sources {
+        let found = manifest.root.binary_search_by(|entry| entry.path.cmp(path));
+        if !matches!(found.map(|at| &manifest.root[at].kind), Ok(RootKind::File { .. })) {
+            return Err(unfit("sources", path, "is no file of the manifest's root"));
+        }
+        check_host_path("sources", source)?;
+    }
+    Ok(())
+}
+
+fn check_mounts(manifest: &Manifest, mounts: &BTreeMap<String, String>) -> Result<(), BundleError> {
+    if let Some(mount) = manifest.mounts.iter().find(|mount| !mounts.contains_key(&mount.path)) {
+        return Err(unfit("mounts", &mount.path, "is in the manifest and got no folder"));
+    }
+    for (path, folder) in mounts {
+        if !manifest.mounts.iter().any(|mount| mount.path == *path) {
+            return Err(unfit("mounts", path, "is not in the manifest"));
+        }
+        check_host_path("mounts", folder)?;
+    }
+    Ok(())
+}
+
+fn check_host_path(field: &'static str, path: &str) -> Result<(), BundleError> {
+    if !path.starts_with('/') || path.len() > MAX_HOST_PATH_BYTES || path.contains('\0') {
+        return Err(unfit(field, path, "is not an absolute path of at most 4,095 bytes"));
+    }
+    Ok(())
+}
+
+fn host_holes(manifest: &Manifest, given: BTreeMap<String, String>) -> Result<Values, BundleError> {
+    let mut values = Values::new();
+    for (name, value) in given {
+        fill(manifest, Filler::Host, &name, &value)?;
+        values.insert(name, Zeroizing::new(value));
+    }
+    let missing = |name: &&String| manifest.holes[*name].filler == Filler::Host && !values.contains_key(*name);
+    match manifest.holes.keys().find(missing) {
+        Some(name) => Err(unfit("holes", name, "got no value")),
+        None => Ok(values),
+    }
+}
+
+/// Checks that `filler` may fill the hole `name` with `value`; the value itself is in no message.
+///
+/// # Errors
+/// [`BundleError::Unfit`].
+pub fn fill(manifest: &Manifest, filler: Filler, name: &str, value: &str) -> Result<(), BundleError> {
+    let hole = manifest
+        .holes
+        .get(name)
+        .ok_or_else(|| unfit("holes", name, "is not in the manifest"))?;
+    if hole.filler != filler {
+        return Err(unfit("holes", name, "is for the other side to fill"));
+    }
+    if value.len() > MAX_VALUE || value.contains('\0') {
+        return Err(unfit(
+            "holes",
+            name,
+            "got a value with a NUL or of more than 4,096 bytes",
+        ));
+    }
+    let pattern = Pattern::new(&hole.pattern).map_err(|why| unfit("holes", name, why))?;
+    if pattern.matches(value) {
+        Ok(())
+    } else {
+        Err(unfit("holes", name, "got a value that its pattern refuses"))
+    }
+}
+
+fn decode(field: &'static str, text: &str) -> Result<Vec<u8>, BundleError> {
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| unfit(field, "", "is not base64url without padding"))
+}
+
+fn unfit(field: &'static str, name: &str, why: &'static str) -> BundleError {
+    BundleError::Unfit {
+        field,
+        name: name.chars().take(80).collect(),
+        why,
+    }
+}

@@ -1,0 +1,248 @@
+//! Named holes: patterns, and texts that refer to them as `{{ hole.NAME }}`.
+
+use std::collections::BTreeMap;
+
+use regex_lite::{Regex, RegexBuilder};
+use zeroize::{Zeroize, Zeroizing};
+
+/// Longest name of a hole, in characters.
+pub const MAX_NAME: usize = 64;
+/// Longest pattern, in characters: enough for a URL, too short for a puzzle.
+pub const MAX_PATTERN: usize = 256;
+/// Longest value, in bytes.
+pub const MAX_VALUE: usize = 4096;
+/// Most memory of a compiled pattern: `(a{500}){500}` and the like are refused, not tried.
+const MAX_COMPILED_BYTES: usize = 4 * 1024 * 1024;
+
+const OPEN: &str = "{{ hole.";
+const CLOSE: &str = " }}";
+
+/// Beginnings of the names of variables that steer loaders and interpreters (spec/manifest.md).
+const LOADER_PREFIXES: [&str; 12] = [
+    "LD_", "DYLD_", "PYTHON", "PERL", "RUBY", "NODE_", "JAVA_", "JDK_", "LUA_", "GCONV_", "MALLOC_", "BASH_",
+];
+const LOADER_NAMES: [&str; 8] = [
+    "GLIBC_TUNABLES",
+    "ENV",
+    "CLASSPATH",
+    "LOCPATH",
+    "NLSPATH",
+    "IFS",
+    "PATH",
+    "_JAVA_OPTIONS",
+];
+
+/// Values by the name of their hole.
+pub type Values = BTreeMap<String, Zeroizing<String>>;
+
+/// Whether a variable steers a loader or an interpreter, so that no hole may fill it.
+#[must_use]
+pub fn is_loader_variable(name: &str) -> bool {
+    LOADER_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || LOADER_NAMES.contains(&name)
+}
+
+/// Whether `text` is a letter or `_`, followed by letters, digits or `_`, at most `max` characters in all.
+#[must_use]
+pub fn is_identifier(text: &str, max: usize) -> bool {
+    let word = |c: char| c == '_' || c.is_ascii_alphabetic();
+    text.starts_with(word) && text.len() <= max && text.chars().all(|c| word(c) || c.is_ascii_digit())
+}
+
+/// A regular expression of the linear-time subset, which a whole value must match.
+#[derive(Debug)]
+pub struct Pattern(Regex);
+
+impl Pattern {
+    /// Compiles `text`.
+    ///
+    /// # Errors
+    /// What is wrong with it, to be read after its name.
+    pub fn new(text: &str) -> Result<Self, &'static str> {
+        if text.is_empty() || text.chars().count() > MAX_PATTERN {
+            return Err("has a pattern that is empty or longer than 256 characters");
+        }
+        if has_extension_group(text) {
+            return Err("has a pattern with look-around, flags or named groups");
+        }
+        let compile = |source: &str| RegexBuilder::new(source).size_limit(MAX_COMPILED_BYTES).build();
+        // Alone first: `a)|(b` is no pattern, though it would be one inside the group below.
+        compile(text).map_err(|_| "has a pattern that is not a regular expression of the linear-time subset")?;
+        let whole = compile(&format!(r"\A(?:{text})\z"));
+        whole.map(Self).map_err(|_| "has a pattern that is too large")
+    }
+
+    /// Whether all of `value` matches.
+    #[must_use]
+    pub fn matches(&self, value: &str) -> bool {
+        self.0.is_match(value)
+    }
+}
+
+/// Whether `(?` occurs as syntax, other than `(?:`.
+fn has_extension_group(pattern: &str) -> bool {
+    let (mut escaped, mut in_class) = (false, false);
+    for (at, c) in pattern.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '[' => in_class = true,
+            ']' => in_class = false,
+            '(' if !in_class && pattern[at..].starts_with("(?") && !pattern[at..].starts_with("(?:") => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+enum Piece<'a> {
+    Text(&'a str),
+    Hole(&'a str),
+}
+
+fn pieces(text: &str) -> Result<Vec<Piece<'_>>, &'static str> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("{{") {
+        pieces.push(Piece::Text(&rest[..at]));
+        let reference = rest[at..].strip_prefix(OPEN).and_then(|inner| inner.split_once(CLOSE));
+        let (name, after) = reference.ok_or("has a '{{' that is not a '{{ hole.NAME }}'")?;
+        if !is_identifier(name, MAX_NAME) {
+            return Err("has a '{{' that is not a '{{ hole.NAME }}'");
+        }
+        pieces.push(Piece::Hole(name));
+        rest = after;
+    }
+    pieces.push(Piece::Text(rest));
+    Ok(pieces)
+}
+
+/// Names of the holes that `text` refers to, in order.
+///
+/// # Errors
+/// What is wrong with it, to be read after the text.
+pub fn names(text: &str) -> Result<Vec<&str>, &'static str> {
+    let holes = |piece| {
+        if let Piece::Hole(name) = piece {
+            Some(name)
+        } else {
+            None
+        }
+    };
+    Ok(pieces(text)?.into_iter().filter_map(holes).collect())
+}
+
+/// `text` with every reference replaced by its value; one pass, so that no value is read as a reference again.
+///
+/// # Errors
+/// What is wrong, to be read after the text: a stray `{{`, or a hole without a value.
+pub fn render(text: &str, values: &Values) -> Result<Zeroizing<String>, &'static str> {
+    let pieces = pieces(text)?;
+    let length = |piece: &Piece<'_>| match piece {
+        Piece::Text(text) => text.len(),
+        Piece::Hole(name) => values.get(*name).map_or(0, |value| value.len()),
+    };
+    // Large enough from the beginning: a string that grows leaves its old bytes behind.
+    let mut rendered = Zeroizing::new(String::with_capacity(pieces.iter().map(length).sum()));
+    for piece in pieces {
+        match piece {
+            Piece::Text(text) => rendered.push_str(text),
+            Piece::Hole(name) => rendered.push_str(values.get(name).ok_or("refers to a hole without a value")?),
+        }
+    }
+    Ok(rendered)
+}
+
+/// Wipes all values.
+pub fn wipe(values: &mut Values) {
+    values.values_mut().for_each(Zeroize::zeroize);
+    values.clear();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(pairs: &[(&str, &str)]) -> Values {
+        pairs
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), Zeroizing::new((*v).to_owned())))
+            .collect()
+    }
+
+    #[test]
+    fn a_value_must_match_as_a_whole() {
+        let port = Pattern::new("[0-9]{1,5}").expect("pattern");
+        assert!(port.matches("6390"));
+        for wrong in ["", "639000", "6390 ", "6390\n", "x6390"] {
+            assert!(!port.matches(wrong), "{wrong:?}");
+        }
+        let either = Pattern::new("a|b").expect("pattern");
+        assert!(either.matches("b") && !either.matches("ab") && !either.matches("bx"));
+    }
+
+    #[test]
+    fn patterns_outside_the_subset_are_refused() {
+        for wrong in [
+            "",
+            "a)|(b",
+            "(?i)a",
+            "(?=a)",
+            "(?!a)",
+            "(?<n>a)",
+            "(?P<n>a)",
+            r"(a)\1",
+            "[",
+            "a{9999}{9999}",
+        ] {
+            assert!(Pattern::new(wrong).is_err(), "{wrong:?}");
+        }
+        for right in ["(?:a)", r"\(\?", "[(?]", &"a".repeat(MAX_PATTERN)] {
+            assert!(Pattern::new(right).is_ok(), "{right:?}");
+        }
+        assert!(Pattern::new(&"a".repeat(MAX_PATTERN + 1)).is_err());
+    }
+
+    #[test]
+    fn values_are_not_read_as_references_again() {
+        let values = values(&[("a", "{{ hole.b }}"), ("b", "secret")]);
+        assert_eq!(
+            render("x={{ hole.a }}", &values).expect("rendered").as_str(),
+            "x={{ hole.b }}"
+        );
+    }
+
+    #[test]
+    fn stray_braces_and_missing_values_are_refused() {
+        for wrong in [
+            "{{",
+            "{{hole.a}}",
+            "{{ hole.a}}",
+            "{{ hole.1 }}",
+            "{{ secret.a }}",
+            "{{ hole.a }}{{",
+            "{{ hole.{{ hole.a }} }}",
+        ] {
+            assert!(render(wrong, &values(&[("a", "v")])).is_err(), "{wrong}");
+        }
+        assert_eq!(
+            render("{{ hole.b }}", &values(&[("a", "v")])).expect_err("missing"),
+            "refers to a hole without a value"
+        );
+        assert_eq!(render("}} { {", &values(&[])).expect("no reference").as_str(), "}} { {");
+    }
+
+    #[test]
+    fn loader_variables_are_known() {
+        for name in [
+            "LD_PRELOAD",
+            "PYTHONPATH",
+            "PATH",
+            "GLIBC_TUNABLES",
+            "JAVA_TOOL_OPTIONS",
+            "NODE_OPTIONS",
+        ] {
+            assert!(is_loader_variable(name), "{name}");
+        }
+        assert!(!is_loader_variable("PORT") && !is_loader_variable("PATHS"));
+    }
+}

@@ -1,0 +1,161 @@
+//! PID 1 of the workload's namespace: builds the private root, starts the workload, reaps, forwards signals,
+//! and ends with the workload's status. It is forked before the supervisor knows any secret.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use casemate_sys::{Fork, SignalDescriptor, fork};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, set_parent_process_death_signal, wait};
+use rustix::thread::CapabilitySet;
+
+use crate::bundle::Bundle;
+use crate::clock;
+use crate::failure::{Exit, Failure};
+use crate::handover::{Report, Start};
+use crate::hardening::{keep_only, stay_out_of_swap};
+use crate::namespaces::{self, Privilege};
+use crate::root::PrivateRoot;
+use crate::seccomp::Filters;
+use crate::workload::{Confinement, become_workload};
+
+/// What a signal's number is added to in an exit status, as shells do.
+pub const SIGNALLED: i32 = 128;
+/// Name of the machine that the workload sees: the host's is neither measured nor its business.
+const HOST_NAME: &[u8] = b"casemate";
+
+/// Runs as PID 1 until the workload ends. `channel` leads to the supervisor, `platform` is a custodian's channel.
+pub fn run(bundle: &Bundle, privilege: Privilege, mut channel: UnixStream, platform: Option<OwnedFd>) -> ! {
+    let status = match start(bundle, privilege, &mut channel, platform) {
+        Ok(Some((workload, signals))) => supervise(workload, &signals, &channel),
+        Ok(None) => Exit::Confinement as i32,
+        Err(failure) => {
+            let status = failure.exit as i32;
+            // When the supervisor is gone there is nobody to tell.
+            let _ = Report::Failed(failure).send(&mut channel);
+            status
+        }
+    };
+    // Ends every other process of the namespace as well.
+    std::process::exit(status)
+}
+
+type Running = (Pid, SignalDescriptor);
+
+/// Everything up to the workload's exec; `None` when the supervisor ended first.
+fn start(
+    bundle: &Bundle,
+    privilege: Privilege,
+    channel: &mut UnixStream,
+    platform: Option<OwnedFd>,
+) -> Result<Option<Running>, Failure> {
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(refused("prctl(PR_SET_PDEATHSIG)"))?;
+    // What is kept in memory from here on is the workload's configuration.
+    let _ = stay_out_of_swap();
+    rustix::process::umask(Mode::empty());
+    namespaces::separate(privilege)?;
+    rustix::system::sethostname(HOST_NAME).map_err(refused("sethostname"))?;
+    let root = PrivateRoot::enter(&bundle.manifest, &bundle.sources, &bundle.mounts)?;
+    let filters = Filters::compile()?;
+    Report::Built(clock::monotonic())
+        .send(channel)
+        .map_err(refused("the supervisor is gone"))?;
+    let Some(mut start) = Start::receive(channel).map_err(refused("the supervisor is gone"))? else {
+        return Ok(None);
+    };
+    let owner = (privilege == Privilege::Full).then_some((start.uid, start.gid));
+    root.finish(&bundle.manifest, &start.files, owner)?;
+    let working_directory = bundle.manifest.working_directory.as_str();
+    let confinement = Confinement {
+        working_directory,
+        filters: &filters,
+        privilege,
+    };
+    let signals = SignalDescriptor::open().map_err(refused("signalfd"))?;
+    let workload = launch(&start, &confinement, platform)?;
+    start.wipe();
+    Report::Executed(clock::monotonic())
+        .send(channel)
+        .map_err(refused("the supervisor is gone"))?;
+    keep_only(CapabilitySet::KILL | CapabilitySet::IPC_LOCK)?;
+    Ok(Some((workload, signals)))
+}
+
+/// Forks the workload and waits until its program runs.
+fn launch(start: &Start, confinement: &Confinement<'_>, platform: Option<OwnedFd>) -> Result<Pid, Failure> {
+    let (status, reporter) = pipe_with(PipeFlags::CLOEXEC).map_err(refused("pipe"))?;
+    match fork().map_err(refused("fork"))? {
+        Fork::Child => {
+            drop(status);
+            become_workload(start, confinement, platform, reporter)
+        }
+        Fork::Parent(workload) => {
+            drop(reporter);
+            match Report::receive(&mut File::from(status)).map_err(refused("the workload's start"))? {
+                None => Ok(workload),
+                Some(Report::Failed(failure)) => Err(failure),
+                Some(_) => Err(Failure::new(
+                    Exit::Confinement,
+                    "the workload's start reported nonsense",
+                )),
+            }
+        }
+    }
+}
+
+/// Reaps and forwards until the workload ends; its exit status.
+fn supervise(workload: Pid, signals: &SignalDescriptor, channel: &UnixStream) -> i32 {
+    loop {
+        while let Ok(Some(signal)) = signals.next() {
+            if let Some(signal) = Signal::from_named_raw(signal).filter(|signal| *signal != Signal::CHILD) {
+                // It may just have ended: then its status comes next.
+                let _ = kill_process(workload, signal);
+            }
+        }
+        if let Some(status) = reap(workload) {
+            return status;
+        }
+        let mut waiting = [
+            PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(channel.as_fd(), PollFlags::IN),
+        ];
+        let outcome = poll(&mut waiting, None);
+        // The supervisor never writes again: a readable channel is one whose other end is gone.
+        if !waiting[1].revents().is_empty() && has_ended(channel) || !matches!(outcome, Ok(_) | Err(Errno::INTR)) {
+            return Exit::Confinement as i32;
+        }
+    }
+}
+
+fn has_ended(mut channel: &UnixStream) -> bool {
+    !matches!(channel.read(&mut [0]), Ok(1..))
+}
+
+/// Collects every child that ended; the status of the workload if it is among them.
+fn reap(workload: Pid) -> Option<i32> {
+    let mut status = None;
+    while let Ok(Some((pid, ended))) = wait(WaitOptions::NOHANG) {
+        if pid == workload {
+            status = Some(exit_status(ended));
+        }
+    }
+    status
+}
+
+/// The exit status that says how a process ended, as shells do.
+#[must_use]
+pub fn exit_status(ended: WaitStatus) -> i32 {
+    ended
+        .exit_status()
+        .or_else(|| ended.terminating_signal().map(|signal| SIGNALLED + signal))
+        .unwrap_or(SIGNALLED)
+}
+
+fn refused<E: std::fmt::Display>(tried: &str) -> impl FnOnce(E) -> Failure {
+    Failure::because(Exit::Confinement, tried)
+}

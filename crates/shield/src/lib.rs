@@ -1,0 +1,30 @@
+//! The shield: measures, attests, confines, starts and supervises one workload.
+//!
+//! Read in this order: [`run`] (the supervisor, one step after the other), [`manifest`] and [`bundle`] (what is run),
+//! [`release`] (who gets what), [`init`] (PID 1), [`root`] (the private root), [`workload`] (the last steps before exec).
+//!
+//! Two processes work at the same time before the workload starts: the supervisor attests while PID 1, forked before
+//! any secret is known, builds the private root. The configuration goes from one to the other in one message.
+
+pub mod bundle;
+pub mod failure;
+pub mod holes;
+pub mod manifest;
+pub mod run;
+
+mod client_exit;
+mod clock;
+mod digests;
+mod handover;
+mod hardening;
+mod init;
+mod lease;
+mod measured;
+mod namespaces;
+mod platform_channel;
+mod release;
+mod root;
+mod seccomp;
+mod strict_json;
+mod supervise;
+mod workload;

@@ -1,0 +1,78 @@
+//! Filling the root: every file is copied while the very bytes that are written are hashed.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use rustix::io::Errno;
+use sha2::{Digest, Sha256};
+
+use super::tree::{Tree, write_all};
+use crate::failure::{Exit, Failure};
+use crate::manifest::{Manifest, RootKind};
+
+/// Bytes that are read, hashed and written at once: they stay in the processor's second cache.
+const BLOCK: usize = 128 * 1024;
+
+/// Makes every entry of the manifest's root.
+pub fn fill(tree: &mut Tree, manifest: &Manifest, sources: &BTreeMap<String, String>) -> Result<(), Failure> {
+    let mut block = vec![0; BLOCK];
+    for entry in &manifest.root {
+        match &entry.kind {
+            RootKind::Directory { mode } => tree.directory_with(&entry.path, *mode)?,
+            RootKind::Symlink { target } => tree.symlink(&entry.path, target)?,
+            RootKind::File { digest, size, mode } => {
+                let source = open_source(sources.get(&entry.path).unwrap_or(&entry.path), &entry.path, *size)?;
+                let target = tree.file(&entry.path, *mode)?;
+                let copied = copy(&source, &target, &mut block, *size);
+                let got = copied.map_err(|why| differs(&entry.path, &why))?;
+                if got != *digest {
+                    return Err(differs(&entry.path, "its content has another digest"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Opens a file of the host, which may be a link or anything else: only a regular file of the right size passes.
+fn open_source(source: &str, path: &str, size: u64) -> Result<OwnedFd, Failure> {
+    // NONBLOCK: a pipe in the file's place must not hold the shield up.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file =
+        open(source, flags, Mode::empty()).map_err(|error| differs(path, &format!("it cannot be read: {error}")))?;
+    let status = fstat(&file).map_err(|error| differs(path, &error.to_string()))?;
+    if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+        return Err(differs(path, "it is no regular file"));
+    }
+    if u64::try_from(status.st_size) != Ok(size) {
+        return Err(differs(path, &format!("it has {} bytes, not {size}", status.st_size)));
+    }
+    Ok(file)
+}
+
+/// Copies exactly `size` bytes and returns their SHA-256.
+fn copy(source: &OwnedFd, target: &OwnedFd, block: &mut [u8], size: u64) -> Result<[u8; 32], String> {
+    let mut hasher = Sha256::new();
+    let mut left = size;
+    loop {
+        let got = match rustix::io::read(source, &mut *block) {
+            Ok(0) => break,
+            Ok(got) => got,
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(format!("it cannot be read: {error}")),
+        };
+        left = left.checked_sub(got as u64).ok_or("it grew while it was read")?;
+        hasher.update(&block[..got]);
+        write_all(target, &block[..got]).map_err(|error| format!("it cannot be copied: {error}"))?;
+    }
+    if left == 0 {
+        Ok(hasher.finalize().into())
+    } else {
+        Err("it shrank while it was read".to_owned())
+    }
+}
+
+fn differs(path: &str, why: &str) -> Failure {
+    Failure::new(Exit::Measurement, format!("{path} is not the measured file: {why}"))
+}

@@ -1,0 +1,245 @@
+//! The supervisor, from its start to the workload's end.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::thread;
+
+use casemate_evidence::SimulatedPlatform;
+use casemate_sys::{Fork, SignalDescriptor, block_signals, reset_signals, take_descriptor};
+use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::thread::CapabilitySet;
+
+use crate::bundle::Bundle;
+use crate::clock;
+use crate::failure::{Exit, Failure};
+use crate::handover::{Report, Start};
+use crate::hardening::{hide, keep_only, stay_out_of_swap};
+use crate::lease::{Watch, attest_and_renew};
+use crate::manifest::Role;
+use crate::measured::Measured;
+use crate::platform_channel::{Domain, serve};
+use crate::supervise::{End, until_end};
+use crate::{init, namespaces, release};
+
+/// Number of the descriptor that leads to the platform (spec/evidence.md).
+const PLATFORM: i32 = 3;
+/// Number of the descriptor with the launch bundle (spec/manifest.md).
+const BUNDLE: i32 = 4;
+/// Most names of dropped variables that are logged: enough for people, no flood.
+const MAX_LOGGED_NAMES: usize = 64;
+
+/// What whoever starts the shield may ask of it. Nothing here changes what the workload gets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Print one line with the times of the start.
+    pub timings: bool,
+}
+
+type Domains = Measured<SimulatedPlatform>;
+
+/// Runs the workload of the launch bundle to its end; its exit status, 128 + the signal if one killed it.
+///
+/// # Errors
+/// [`Failure`], whose `exit` is the exit status to end with.
+pub fn run(options: &Options) -> Result<i32, Failure> {
+    let began = clock::monotonic();
+    let platform = take(PLATFORM, Exit::Platform, "the platform's socket")?;
+    let bundle_file = take(BUNDLE, Exit::Bundle, "the launch bundle")?;
+    hide()?;
+    report_dropped(options);
+    let bundle = Bundle::read(File::from(bundle_file)).map_err(|error| Failure::new(Exit::Bundle, error))?;
+    let bundle = Arc::new(bundle);
+    let ends = custodian_channel(&bundle)?;
+    let Forked {
+        init,
+        mut channel,
+        platform,
+        own_end,
+    } = fork_init(&bundle, platform, ends)?;
+    if !stay_out_of_swap() {
+        warn_of_swap();
+    }
+    let platform = Measured::new(SimulatedPlatform::from_fd(platform), bundle.manifest.digest);
+    let attesting = clock::monotonic();
+    let (mut start, behind) = obtain(platform, &bundle, own_end)?;
+    let attested = clock::monotonic();
+    let sent = start.send(&mut channel);
+    start.wipe();
+    drop(start);
+    // A PID 1 that failed no longer listens; what it reported says why.
+    let executed = wait_for_exec(init, &mut channel).and_then(|times| sent.map(|()| times).map_err(handover_failed))?;
+    if options.timings {
+        print_timings(began, attesting, attested, &executed);
+    }
+    supervise(init, behind)
+}
+
+fn take(number: i32, exit: Exit, what: &str) -> Result<OwnedFd, Failure> {
+    take_descriptor(number)
+        .map_err(|error| Failure::new(exit, format!("descriptor {number}, {what}, is not there: {error}")))
+}
+
+fn custodian_channel(bundle: &Bundle) -> Result<(Option<UnixStream>, Option<OwnedFd>), Failure> {
+    if bundle.manifest.role != Role::Custodian {
+        return Ok((None, None));
+    }
+    let (own, other) = UnixStream::pair().map_err(confinement("socketpair"))?;
+    Ok((Some(own), Some(other.into())))
+}
+
+struct Forked {
+    init: Pid,
+    channel: UnixStream,
+    platform: OwnedFd,
+    own_end: Option<UnixStream>,
+}
+
+/// Forks PID 1 of the workload's namespace, which gets neither the platform nor our end of a custodian's channel.
+fn fork_init(
+    bundle: &Bundle,
+    platform: OwnedFd,
+    (own_end, workload_end): (Option<UnixStream>, Option<OwnedFd>),
+) -> Result<Forked, Failure> {
+    let (channel, other) = UnixStream::pair().map_err(confinement("socketpair"))?;
+    block_signals().map_err(confinement("signals cannot be blocked"))?;
+    let (forked, privilege) = namespaces::fork_init()?;
+    match forked {
+        Fork::Child => {
+            drop((channel, platform, own_end));
+            init::run(bundle, privilege, other, workload_end)
+        }
+        Fork::Parent(init) => {
+            // Until the workload runs, signals end the supervisor as usual, and PID 1 with it.
+            reset_signals().map_err(confinement("signals cannot be unblocked"))?;
+            Ok(Forked {
+                init,
+                channel,
+                platform,
+                own_end,
+            })
+        }
+    }
+}
+
+/// What works behind a running workload.
+enum Behind {
+    /// Renews its lease.
+    Lease(Watch),
+    /// Will answer a custodian's platform channel.
+    Channel(UnixStream, Domains, Domain),
+}
+
+fn obtain(
+    mut platform: Domains,
+    bundle: &Arc<Bundle>,
+    own_end: Option<UnixStream>,
+) -> Result<(Start, Behind), Failure> {
+    let Some(own_end) = own_end else {
+        return attest_and_renew(platform, Arc::clone(bundle)).map(|(start, watch)| (start, Behind::Lease(watch)));
+    };
+    let start = release::for_custodian(&mut platform, bundle)?;
+    let domain = Domain {
+        manifest_digest: bundle.manifest.digest,
+        manifest_bytes: bundle.manifest_bytes.clone(),
+    };
+    Ok((start, Behind::Channel(own_end, platform, domain)))
+}
+
+struct Executed {
+    built: u64,
+    executed: u64,
+}
+
+fn wait_for_exec(init: Pid, channel: &mut UnixStream) -> Result<Executed, Failure> {
+    let mut built = 0;
+    loop {
+        match Report::receive(channel).map_err(handover_failed)? {
+            Some(Report::Built(time)) => built = time,
+            Some(Report::Executed(executed)) => return Ok(Executed { built, executed }),
+            Some(Report::Failed(failure)) => return Err(failure),
+            None => {
+                let _ = waitpid(Some(init), WaitOptions::empty());
+                return Err(Failure::new(
+                    Exit::Confinement,
+                    "PID 1 of the workload ended before it started it",
+                ));
+            }
+        }
+    }
+}
+
+fn supervise(init: Pid, behind: Behind) -> Result<i32, Failure> {
+    block_signals().map_err(confinement("signals cannot be blocked"))?;
+    let signals = SignalDescriptor::open().map_err(confinement("signalfd"))?;
+    keep_only(CapabilitySet::IPC_LOCK | CapabilitySet::KILL)?;
+    let watch = match behind {
+        Behind::Lease(watch) => Some(watch),
+        Behind::Channel(channel, mut platform, domain) => {
+            thread::Builder::new()
+                .name("platform".to_owned())
+                .spawn(move || serve(channel, &mut platform, &domain))
+                .map_err(confinement("a thread for the platform channel"))?;
+            None
+        }
+    };
+    match until_end(init, &signals, watch.as_ref()) {
+        End::Status(status) => Ok(status),
+        End::Stopped(failure) => Err(failure),
+    }
+}
+
+/// Names what the host offered and the workload does not get; values may be secret and are not shown.
+fn report_dropped(options: &Options) {
+    let names: Vec<String> = std::env::vars_os()
+        .map(|(name, _)| printable(&name.to_string_lossy()))
+        .collect();
+    if !names.is_empty() {
+        let shown = names[..names.len().min(MAX_LOGGED_NAMES)].join(" ");
+        eprintln!("casemate-shield: dropped {} offered variables: {shown}", names.len());
+    }
+    let arguments = std::env::args_os().skip(1 + usize::from(options.timings)).count();
+    if arguments > 0 {
+        eprintln!("casemate-shield: dropped {arguments} offered arguments");
+    }
+}
+
+fn printable(name: &str) -> String {
+    name.chars()
+        .map(|c| if c.is_ascii_graphic() { c } else { '?' })
+        .take(64)
+        .collect()
+}
+
+/// Says so if secrets may reach a disk: memory could not be locked and the machine swaps.
+fn warn_of_swap() {
+    let swaps = std::fs::read_to_string("/proc/swaps").is_ok_and(|table| table.lines().count() > 1);
+    if swaps {
+        eprintln!(
+            "casemate-shield: warning: memory cannot be locked and this machine swaps: start as root, or switch swap off"
+        );
+    }
+}
+
+fn print_timings(began: u64, attesting: u64, attested: u64, executed: &Executed) {
+    let milliseconds = |from: u64, to: u64| to.saturating_sub(from) as f64 / 1e6;
+    eprintln!(
+        "casemate-shield: timing attest_ms={:.3} root_ms={:.3} exec_ms={:.3} start_ns={began} exec_ns={}",
+        milliseconds(attesting, attested),
+        milliseconds(began, executed.built),
+        milliseconds(began, executed.executed),
+        executed.executed,
+    );
+}
+
+fn handover_failed(error: std::io::Error) -> Failure {
+    Failure::new(
+        Exit::Confinement,
+        format!("PID 1 of the workload cannot be reached: {error}"),
+    )
+}
+
+fn confinement<E: std::fmt::Display>(tried: &str) -> impl FnOnce(E) -> Failure {
+    Failure::because(Exit::Confinement, tried)
+}

@@ -1,0 +1,147 @@
+//! The last steps before the workload: everything that it may not do is given up, in an order that leaves no way back.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+
+use casemate_sys::{close_on_exec_from, execute, place_descriptor, reset_signals};
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
+use rustix::thread::{CapabilitySet, clear_ambient_capability_set, remove_capability_from_bounding_set};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+
+use crate::failure::{Exit, Failure};
+use crate::handover::{Report, Start};
+use crate::hardening::keep_only;
+use crate::namespaces::{Privilege, rename_user};
+use crate::seccomp::Filters;
+
+/// Number of the platform channel's descriptor in a custodian.
+const PLATFORM_CHANNEL: i32 = 3;
+/// Where descriptors that are needed up to exec keep out of the way of those that stay.
+const ASIDE: i32 = 16;
+/// Usual mask of new files' permissions.
+const FILE_MASK: u32 = 0o022;
+
+/// What stays the same for every start.
+pub struct Confinement<'a> {
+    /// Where the workload starts.
+    pub working_directory: &'a str,
+    /// Compiled system call filters.
+    pub filters: &'a Filters,
+    /// How namespaces were made.
+    pub privilege: Privilege,
+}
+
+/// Becomes the workload. If that fails, the reason goes to `status`; that closes without a word when it worked.
+pub fn become_workload(start: &Start, confinement: &Confinement<'_>, channel: Option<OwnedFd>, status: OwnedFd) -> ! {
+    let failure = match rustix::io::fcntl_dupfd_cloexec(&status, ASIDE) {
+        Ok(aside) => {
+            drop(status);
+            let failure = try_to(start, confinement, channel);
+            (failure, aside)
+        }
+        Err(error) => (
+            Failure::because(Exit::Confinement, "descriptors run out")(error),
+            status,
+        ),
+    };
+    let (failure, status) = failure;
+    let code = failure.exit as i32;
+    // Nobody left to tell when this fails; the exit status still says what kind it was.
+    let _ = Report::Failed(failure)
+        .send(&mut File::from(status))
+        .and_then(|()| std::io::stderr().flush());
+    std::process::exit(code)
+}
+
+fn try_to(start: &Start, confinement: &Confinement<'_>, channel: Option<OwnedFd>) -> Failure {
+    let prepared = own_session()
+        .and_then(|()| reset_signals().map_err(refused("signals cannot be reset")))
+        .and_then(|()| give_up_privileges(start, confinement))
+        .and_then(|()| enter(confinement.working_directory))
+        .and_then(|()| only_descriptors(channel))
+        .and_then(|()| confinement.filters.install());
+    match prepared {
+        Err(failure) => failure,
+        Ok(()) => run(start),
+    }
+}
+
+fn run(start: &Start) -> Failure {
+    let Some(program) = start.arguments.first() else {
+        return Failure::new(Exit::Bundle, "the entry point is empty");
+    };
+    let error = execute(program, &start.arguments, &start.environment);
+    let exit = if error.raw_os_error() == Some(libc::ENOENT) {
+        Exit::NotFound
+    } else {
+        Exit::NotExecutable
+    };
+    Failure::new(
+        exit,
+        format!("{} cannot be started: {error}", program.to_string_lossy()),
+    )
+}
+
+/// A session of its own: a key on a terminal reaches the supervisor, which forwards it once, and the workload
+/// cannot type into the terminal of whoever started it.
+fn own_session() -> Result<(), Failure> {
+    rustix::process::setsid().map(drop).map_err(refused("setsid"))
+}
+
+fn give_up_privileges(start: &Start, confinement: &Confinement<'_>) -> Result<(), Failure> {
+    match confinement.privilege {
+        Privilege::Full => {
+            set_thread_groups(&[]).map_err(refused("setgroups"))?;
+            let gid = Gid::from_raw(start.gid);
+            set_thread_res_gid(gid, gid, gid).map_err(refused("setresgid"))?;
+        }
+        Privilege::OneUser { .. } if (start.uid, start.gid) != (0, 0) => rename_user(start.uid, start.gid)?,
+        Privilege::OneUser { .. } => {}
+    }
+    empty_bounding_set()?;
+    if confinement.privilege == Privilege::Full {
+        let uid = Uid::from_raw(start.uid);
+        set_thread_res_uid(uid, uid, uid).map_err(refused("setresuid"))?;
+    }
+    clear_ambient_capability_set().map_err(refused("ambient capabilities"))?;
+    keep_only(CapabilitySet::empty())
+}
+
+/// Empties the bounding set, so that not even uid 0 gains a capability by exec.
+fn empty_bounding_set() -> Result<(), Failure> {
+    for bit in 0..u64::BITS {
+        match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << bit)) {
+            Ok(()) => {}
+            // The kernel knows no more of them.
+            Err(Errno::INVAL) => return Ok(()),
+            Err(error) => return Err(refused("capability bounding set")(error)),
+        }
+    }
+    Ok(())
+}
+
+fn enter(folder: &str) -> Result<(), Failure> {
+    rustix::process::umask(Mode::from_raw_mode(FILE_MASK));
+    rustix::process::chdir(folder).map_err(|error| {
+        Failure::new(
+            Exit::Confinement,
+            format!("working directory {folder} cannot be entered: {error}"),
+        )
+    })
+}
+
+/// Leaves 0, 1, 2 and the platform channel, if there is one.
+fn only_descriptors(channel: Option<OwnedFd>) -> Result<(), Failure> {
+    let kept = u32::from(channel.is_some());
+    if let Some(channel) = channel {
+        place_descriptor(channel, PLATFORM_CHANNEL).map_err(refused("the platform channel"))?;
+    }
+    close_on_exec_from(3 + kept).map_err(refused("close_range"))
+}
+
+fn refused<E: std::fmt::Display>(tried: &str) -> impl FnOnce(E) -> Failure {
+    Failure::because(Exit::Confinement, tried)
+}
