@@ -80,7 +80,13 @@ def bare_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         # The framework would tell a collector, if the environment named one, who asks for what.
-        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False},
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": False,
+        },
     )
     app.router.redirect_slashes = False
     app.add_exception_handler(HTTPException, _as_refusal)

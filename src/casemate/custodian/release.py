@@ -141,9 +141,7 @@ async def _grant(
         now=proven.now,
         seconds=service.lease_seconds,
     )
-    reference = PolicyReference(
-        genesis=policy.identity, version=policy.head.version, number=policy.head.number
-    )
+    reference = PolicyReference(genesis=policy.identity, version=policy.head.version, number=policy.head.number)
     return AttestationAnswer(result=result, decision=decision_id, policy=reference, lease=lease, configuration=sealed)
 
 

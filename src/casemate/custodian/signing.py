@@ -115,7 +115,9 @@ class Signing:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._inner(scope, receive, send)
+            # Start and stop of the server. There are no WebSockets: nothing reaches a route unsigned.
+            if scope["type"] == "lifespan":
+                await self._inner(scope, receive, send)
             return
         started = time.perf_counter()
         bound: str | None = None

@@ -44,7 +44,7 @@ BODIES = {
     "deep objects": b'{"a":' * 33 + b"1" + b"}" * 33,
     "a lone surrogate": b'{"nonce":"\\ud800"}',
     "a NUL": b'{"nonce":"\\u0000"}',
-    "full-width digits": '{"sequence":"１"}'.encode(),
+    "full-width digits": '{"sequence":"\uff11"}'.encode(),
     "comment": b"{}//",
     "two values": b"{}{}",
 }
@@ -107,7 +107,7 @@ async def test_other_paths_and_methods_are_signed_problem_documents(
 
 def variants(request: dict[str, Any]) -> list[tuple[str, object]]:
     """Wrong values for each field of an attestation."""
-    text = ["", "=", "a", "ab==", "+/", " ", "\u0000", "ａ", "A" * 44, None, 1, True, [], {}]
+    text = ["", "=", "a", "ab==", "+/", " ", "\u0000", "\uff41", "A" * 44, None, 1, True, [], {}]
     found: list[tuple[str, object]] = [(name, value) for name in request for value in text]
     found += [("nonce", b64u_encode(bytes(size))) for size in (0, 31, 33)]
     found += [("signing_key", f"x25519:{'A' * 43}"), ("hpke_key", f"ed25519:{'A' * 43}")]

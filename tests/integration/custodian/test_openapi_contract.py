@@ -1,4 +1,4 @@
-"""The service against its own OpenAPI document, driven by schemathesis: no failure, and answers as they are described."""
+"""The service against its own OpenAPI document, driven by schemathesis: no failure, answers as they are described."""
 
 from __future__ import annotations
 
