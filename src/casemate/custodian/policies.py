@@ -14,6 +14,7 @@ from typing import Final
 from casemate.custodian.app_context import Custodian
 from casemate.custodian.keeper import AuditEntry, Change, Compare, CompareFailedError, Put
 from casemate.custodian.policies_book import (
+    MAX_SECRETS,
     Head,
     LoadedPolicy,
     StoredVersion,
@@ -23,7 +24,7 @@ from casemate.custodian.policies_book import (
 )
 from casemate.custodian.problems import Refusal, of_submission
 from casemate.custodian.signing import Call
-from casemate.errors import CasemateError, ConflictError, NotAuthorisedError, StoreError
+from casemate.errors import CasemateError, ConflictError, NotAuthorisedError, SecretError, StoreError
 from casemate.policy.rules import satisfied
 from casemate.policy.submission import Accepted, open_first, open_update
 from casemate.secrets.catalogue import SCHEMAS
@@ -32,10 +33,18 @@ from casemate.wire import canonical
 from casemate.wire.fields import Model, Sha256, SigningKeyText
 from casemate.wire.policies import PolicyCreation, PolicyUpdate, VersionAnswer
 
-__all__ = ["MAX_SIGNATURE_AGE", "caller_key", "create", "readable", "update"]
+__all__ = ["MAX_RSA_KEYS", "MAX_SIGNATURE_AGE", "caller_key", "create", "readable", "update"]
 
 MAX_SIGNATURE_AGE: Final = 300
 """Seconds between a request's `created` and the custodian's time, where the answer depends on who asks."""
+
+
+MAX_RSA_KEYS: Final = 8
+"""RSA keys that one submission has made; each takes a good part of a second, and anybody may submit."""
+
+_COSTLY: Final = "rsa3072"
+
+_NOWHERE: Final = "sha256:" + "0" * 64
 
 
 class _Owners(Model):
@@ -110,7 +119,8 @@ async def readable(
     custodian: Custodian, genesis: str | None, key: str, *, code: str = "policy.unknown"
 ) -> LoadedPolicy:
     """The policy, if `key` alone satisfies `read` of its newest version; else the refusal for what is not there."""
-    policy = None if genesis is None else await custodian.policies.load(genesis)
+    # What is not there is looked up as well, so that its refusal takes the same way as that of what is hidden.
+    policy = await custodian.policies.load(genesis or _NOWHERE)
     if policy is None or not satisfied(policy.document.access.read, policy.document.principals, frozenset({key})):
         raise Refusal(code)
     return policy
@@ -146,16 +156,35 @@ async def _establish(
     now: datetime,
 ) -> dict[str, StoredSecret]:
     """What has to be stored of the secrets. In a thread: an RSA key takes its time."""
-    genesis = accepted.genesis.identity()
-    made = await asyncio.to_thread(
-        establish,
-        accepted.document.secret_specs,
-        previous,
-        sealed,
-        open_value=_opener(custodian, genesis),
-        now=now,
-    )
+    specs = accepted.document.secret_specs
+    _check_work(specs, previous)
+    # One at a time: whoever submits keys to be made must not take the interpreter from everybody else.
+    async with custodian.policies.making:
+        made = await asyncio.to_thread(
+            establish,
+            specs,
+            previous,
+            sealed,
+            open_value=_opener(custodian, accepted.genesis.identity()),
+            now=now,
+        )
     return {name: secret for name, secret in made.items() if previous.get(name) != secret}
+
+
+def _check_work(specs: Mapping[str, Model], previous: Mapping[str, StoredSecret]) -> None:
+    new = [name for name, spec in specs.items() if name not in previous or previous[name].spec != spec.to_object()]
+    if sum(getattr(specs[name], "algorithm", None) == _COSTLY for name in new) > MAX_RSA_KEYS:
+        raise SecretError(
+            f"more than {MAX_RSA_KEYS} RSA keys at once",
+            step="secrets.work",
+            remedy="add the others with the next version, or use ed25519, p256 or p384",
+        )
+    if len(set(specs) | set(previous)) > MAX_SECRETS:
+        raise SecretError(
+            f"more than {MAX_SECRETS} secrets over the policy's history",
+            step="secrets.count",
+            remedy="use names again instead of new ones, or start another policy",
+        )
 
 
 def _opener(custodian: Custodian, genesis: str) -> Callable[[str, bytes, str], bytes]:

@@ -13,6 +13,7 @@ A cached policy counts only while the head has the revision it was loaded at: no
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from dataclasses import dataclass
 from datetime import datetime
@@ -96,6 +97,7 @@ class PolicyBook:
     def __init__(self, state: State) -> None:
         self._state = state
         self._cache: SizedCache[str, LoadedPolicy] = SizedCache(_CACHE_BYTES)
+        self.making = asyncio.Semaphore(1)
         self._looked_at: SizedCache[tuple[str, int], datetime] = SizedCache(_LOOKED_AT)
 
     async def load(self, genesis: str) -> LoadedPolicy | None:
@@ -117,14 +119,8 @@ class PolicyBook:
 
     async def versions(self, genesis: str, newest: int) -> list[StoredVersion]:
         """The whole history, newest first."""
-        items: list[Item] = []
-        while True:
-            after = items[-1].key if items else None
-            page = await self._state.range(key_of(genesis, "versions/"), limit=_PAGE, after=after, reverse=True)
-            items += page
-            if len(page) < _PAGE:
-                break
-        versions = [_version(item) for item in items]
+        items = await self._all(key_of(genesis, "versions/"))
+        versions = [_version(item) for item in reversed(items)]
         if [version.number for version in versions if version.number <= newest] != list(range(newest, 0, -1)):
             raise StoreTamperedError("a version is missing from a policy's history", step="policies.history")
         return versions
@@ -143,7 +139,7 @@ class PolicyBook:
         newest = _version(await self._must(version_key(genesis, head.number)))
         record = canonical.parse_model(PolicyGenesis, canonical.decode(genesis_item.value), what="genesis")
         submission = canonical.decode(base64.b64decode(newest.submission.payload))
-        secrets = await self._state.range(key_of(genesis, "secrets/"), limit=MAX_SECRETS)
+        secrets = await self._all(key_of(genesis, "secrets/"))
         return LoadedPolicy(
             revision=head_item.revision,
             head=head,
@@ -154,6 +150,12 @@ class PolicyBook:
             document=parse_document(submission["document"], SCHEMAS),
             secrets={item.key.rpartition("/")[2]: StoredSecret.from_bytes(item.value) for item in secrets},
         )
+
+    async def _all(self, prefix: str) -> list[Item]:
+        items: list[Item] = []
+        while page := await self._state.range(prefix, limit=_PAGE, after=items[-1].key if items else None):
+            items += page
+        return items
 
     async def _must(self, key: str) -> Item:
         item = await self._state.get(key)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from casemate.custodian.policies import MAX_SIGNATURE_AGE
+from casemate.custodian import policies
+from casemate.custodian.policies import MAX_RSA_KEYS, MAX_SIGNATURE_AGE
 from casemate.wire import canonical, sealing
 from casemate.wire.binding import sha256_text
 from casemate.wire.dsse import INSTANCE_TYPE
@@ -163,6 +164,27 @@ async def test_principals_of_the_newest_version_count_not_those_of_the_genesis(s
     assert (await house.caller(house.alice).ask("GET", path)).status == 404
     assert (await house.update(story.next(services={}), house.alice)).status == 403
     assert (await house.update(story.next(services={}), house.bob)).status == 201
+
+
+@pytest.mark.parametrize(("count", "status"), [(MAX_RSA_KEYS, 201), (MAX_RSA_KEYS + 1, 422)])
+async def test_the_keys_that_one_submission_has_made_are_bounded(
+    story: Story, monkeypatch: pytest.MonkeyPatch, count: int, status: int
+) -> None:
+    rsa = {f"k{n}": {"kind": "private-key", "algorithm": "rsa3072"} for n in range(count)}
+    answer = await story.house.update(story.next(services={}, secrets=rsa))
+    assert answer.status == status
+    assert status == 201 or answer.data["step"] == "secrets.work"
+
+
+async def test_the_secrets_of_a_policy_are_bounded_over_its_history(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that left the document are kept; one more than can be kept would push an old one out."""
+    monkeypatch.setattr(policies, "MAX_SECRETS", 4)
+    await story.accept(story.next(services={}, secrets={"s1": _random(), "s2": _random()}))
+    answer = await story.house.update(story.next(secrets={"s3": _random()}))
+    assert (answer.status, answer.data["step"]) == (422, "secrets.count")
+    await story.accept(story.next(secrets={"s1": _random()}))
 
 
 # Reading
