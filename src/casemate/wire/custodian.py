@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -12,12 +12,15 @@ from casemate.wire.fields import Bytes, Bytes32, HpkeKeyText, Model, PrincipalNa
 from casemate.wire.rules import Principal, Rule
 
 __all__ = [
+    "RESTORE_TYPE",
     "Board",
     "CustodianAnswer",
     "CustodianAttestationAnswer",
     "CustodianAttestationRequest",
     "CustodianGenesis",
     "InstanceCertificate",
+    "RestoreStatement",
+    "StateReference",
 ]
 
 
@@ -69,3 +72,24 @@ class CustodianAttestationAnswer(Model):
     nonce: Bytes32
     signing_key: SigningKeyText
     hpke_key: HpkeKeyText
+
+
+RESTORE_TYPE: Final = "application/vnd.casemate.restore.v1+json"
+
+
+class StateReference(Model):
+    """One state of a custodian's store: its sequence number and what fixes its whole content."""
+
+    sequence: Annotated[int, Field(ge=0, le=2**53 - 1)]
+    state: Sha256
+
+
+class RestoreStatement(Model):
+    """What a board signs to accept a store that its anchor does not confirm. `anchor` is absent where it is lost."""
+
+    casemate_restore: Literal[1]
+    custodian: Sha256
+    found: StateReference
+    anchor: StateReference | None = None
+    reason: Annotated[str, Field(min_length=1, max_length=1000)]
+    expires: Time

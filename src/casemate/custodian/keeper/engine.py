@@ -1,0 +1,128 @@
+"""What the keeper does, without any processes: batches of transactions, nonces, time.
+
+A batch is one commit of the store and one write of the anchor: that is the group commit. After a failure between the two
+the engine takes nothing more: the store may be one step ahead of what was acknowledged, and opening it anew settles that.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from casemate.custodian.anchor import FileAnchor
+from casemate.custodian.keeper.nonces import Nonces
+from casemate.custodian.keeper.state import CompareFailedError, Delete, Item, Transaction
+from casemate.custodian.record import AuditEntry
+from casemate.custodian.store.sealed import SealedStore, Value
+from casemate.errors import StoreError
+
+__all__ = ["FLOOR_KEY", "MAX_BATCH", "Engine"]
+
+FLOOR_KEY: Final = "clock/floor"
+MAX_BATCH: Final = 256
+"""Transactions of one commit; more would make the first of them wait."""
+
+_FLOOR_STEP: Final = 30.0
+"""Seconds that the stored floor may lag behind the clock."""
+
+_Result = int | StoreError
+
+
+class Engine:
+    """`anchor` None is for tests of what does not depend on it."""
+
+    def __init__(self, store: SealedStore, anchor: FileAnchor | None, clock: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._anchor = anchor
+        self._clock = clock
+        self._nonces = Nonces()
+        floor = store.get(FLOOR_KEY)
+        self._floor = float(floor.value) if floor else 0.0
+        self._stored_floor = self._floor
+        self._failed: StoreError | None = None
+
+    @property
+    def store(self) -> SealedStore:
+        return self._store
+
+    def now(self) -> float:
+        """Unix seconds; never before a time that this custodian has seen, in this life or (but for 30 s) an earlier one."""
+        self._floor = max(self._floor, self._clock())
+        return self._floor
+
+    def get(self, key: str) -> Item | None:
+        value = self._store.get(key)
+        return None if value is None else _item(value)
+
+    def range(self, prefix: str, *, limit: int, after: str | None, reverse: bool) -> list[Item]:
+        return [_item(value) for value in self._store.range(prefix, limit=limit, after=after, reverse=reverse)]
+
+    def spend(self, nonce: bytes, until: float) -> bool:
+        return self._nonces.spend(nonce, until, self.now())
+
+    def apply(self, batch: Sequence[Transaction]) -> list[_Result]:
+        """For each transaction its revision or its error, in order. Later ones see what earlier ones wrote."""
+        if self._failed is not None:
+            return [self._failed for _ in batch]
+        writes: dict[str, bytes | None] = {}
+        entries: list[AuditEntry] = []
+        results: list[_Result] = []
+        sequence = self._store.state.sequence + 1
+        for transaction in batch:
+            failed = self._first_difference(transaction, writes, sequence)
+            if failed is not None:
+                results.append(CompareFailedError(failed))
+                continue
+            for change in transaction.changes:
+                writes[change.key] = None if isinstance(change, Delete) else change.value
+            if transaction.record is not None:
+                entries.append(transaction.record)
+            results.append(sequence)
+        if not writes and not entries:
+            # Compares alone: what they saw is durable already.
+            return [self._store.state.sequence if isinstance(result, int) else result for result in results]
+        return self._commit(writes, entries, results)
+
+    def stop(self) -> None:
+        """A clean end: the anchor says that nothing was under way."""
+        if self._failed is None and self._anchor is not None:
+            self.apply([Transaction([], [], AuditEntry("custodian.stopped"))])
+        if self._failed is None and self._anchor is not None:
+            self._anchor.write(self._store.state, running=False)
+        self._store.close()
+
+    def _first_difference(self, transaction: Transaction, writes: dict[str, bytes | None], sequence: int) -> str | None:
+        for compare in transaction.compare:
+            if compare.key in writes:
+                revision = None if writes[compare.key] is None else sequence
+            else:
+                revision = self._store.revision(compare.key)
+            if revision != compare.revision:
+                return compare.key
+        return None
+
+    def _commit(
+        self, writes: dict[str, bytes | None], entries: list[AuditEntry], results: list[_Result]
+    ) -> list[_Result]:
+        now = self.now()
+        if now - self._stored_floor >= _FLOOR_STEP:
+            writes = {**writes, FLOOR_KEY: repr(now).encode()}
+        try:
+            self._store.commit(writes, entries, datetime.fromtimestamp(now, UTC))
+        except StoreError as error:
+            return [error for _ in results]
+        try:
+            if self._anchor is not None:
+                self._anchor.write(self._store.state, running=True)
+        except StoreError as error:
+            self._failed = error
+            return [error for _ in results]
+        if FLOOR_KEY in writes:
+            self._stored_floor = now
+        return results
+
+
+def _item(value: Value) -> Item:
+    return Item(value.key, value.value, value.revision)

@@ -1,0 +1,84 @@
+"""Frames between keeper and workers: 4-byte big-endian length and `marshal` bytes.
+
+Both ends are the same interpreter, the same measured code and the same trust domain, on a socket pair that nobody else
+has: here `marshal` is only the fastest way to move bytes, strings, numbers and lists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import marshal
+from typing import Any, Final
+
+from casemate.custodian.keeper.state import Change, Compare, CompareFailedError, Delete, Item, Put, Transaction
+from casemate.custodian.record import AuditEntry
+from casemate.errors import StoreError, StoreTamperedError
+
+__all__ = [
+    "error_of",
+    "error_to",
+    "item_of",
+    "item_to",
+    "pack",
+    "read",
+    "transaction_of",
+    "transaction_to",
+]
+
+_MAX_FRAME: Final = 64 * 1024 * 1024
+"""A submission's worth of secrets, or a manifest."""
+
+
+def pack(message: tuple[Any, ...]) -> bytes:
+    body = marshal.dumps(message)
+    return len(body).to_bytes(4, "big") + body
+
+
+async def read(reader: asyncio.StreamReader) -> tuple[Any, ...] | None:
+    """The next message; None at the end."""
+    try:
+        head = await reader.readexactly(4)
+        length = int.from_bytes(head, "big")
+        if length > _MAX_FRAME:
+            raise StoreError("a frame between keeper and worker is too large", step="keeper.frame")
+        message: tuple[Any, ...] = marshal.loads(await reader.readexactly(length))  # noqa: S302 - see above
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+    return message
+
+
+def transaction_to(transaction: Transaction) -> tuple[Any, ...]:
+    compare = [(item.key, item.revision) for item in transaction.compare]
+    changes = [(change.key, None if isinstance(change, Delete) else change.value) for change in transaction.changes]
+    record = transaction.record
+    return compare, changes, None if record is None else (record.kind, dict(record.facts))
+
+
+def transaction_of(message: tuple[Any, ...]) -> Transaction:
+    compare, changes, record = message
+    read_changes: list[Change] = [Delete(key) if value is None else Put(key, value) for key, value in changes]
+    return Transaction(
+        [Compare(key, revision) for key, revision in compare],
+        read_changes,
+        None if record is None else AuditEntry(*record),
+    )
+
+
+def item_to(item: Item | None) -> tuple[Any, ...] | None:
+    return None if item is None else (item.key, item.value, item.revision)
+
+
+def item_of(message: tuple[Any, ...] | None) -> Item | None:
+    return None if message is None else Item(*message)
+
+
+def error_to(error: StoreError) -> tuple[str, str, str | None, str | None, str | None]:
+    return type(error).__name__, error.message, error.step, error.got, error.remedy
+
+
+def error_of(message: tuple[str, str, str | None, str | None, str | None]) -> StoreError:
+    kind, text, step, got, remedy = message
+    if kind == CompareFailedError.__name__:
+        return CompareFailedError(got or "")
+    made = StoreTamperedError if kind == StoreTamperedError.__name__ else StoreError
+    return made(text, step=step, got=got, remedy=remedy)

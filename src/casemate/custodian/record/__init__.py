@@ -1,0 +1,5 @@
+"""The audit log: hash-chained entries of what the custodian decided."""
+
+from casemate.custodian.record.chain import FIRST, AuditEntry, ChainedEntry, chain, verify_chain
+
+__all__ = ["FIRST", "AuditEntry", "ChainedEntry", "chain", "verify_chain"]

@@ -1,0 +1,1 @@
+"""Fakes for tests. Nothing that ships imports this."""
