@@ -1,7 +1,8 @@
 """What the keeper does, without any processes: batches of transactions, nonces, time.
 
-A batch is one commit of the store and one write of the anchor: that is the group commit. After a failure between the two
-the engine takes nothing more: the store may be one step ahead of what was acknowledged, and opening it anew settles that.
+A batch is one commit of the store and one write of the anchor: that is the group commit. After a failure between the
+two the engine takes nothing more: the store may be one step ahead of what was acknowledged, and opening it anew settles
+that.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Engine:
         return self._store
 
     def now(self) -> float:
-        """Unix seconds; never before a time that this custodian has seen, in this life or (but for 30 s) an earlier one."""
+        """Unix seconds; never before a time that this custodian has seen (of earlier lives: but for 30 s)."""
         self._floor = max(self._floor, self._clock())
         return self._floor
 

@@ -63,7 +63,7 @@ class CompareFailedError(StoreError):
 
 
 class State(Protocol):
-    """Reads see what was committed last; a transaction returns when it is durable and anchored. Errors: `StoreError`."""
+    """Reads see what was committed last; a transaction returns when it is durable and anchored. `StoreError`."""
 
     async def get(self, key: str) -> Item | None: ...
 

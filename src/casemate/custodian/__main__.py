@@ -1,0 +1,82 @@
+"""The measured custodian: `python -m casemate.custodian init|serve|restore`, started by its shield.
+
+Everything that a host can choose is a named hole of the launch manifest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from casemate.custodian import setup
+from casemate.custodian.opening import open_state
+from casemate.custodian.platform_channel import PlatformChannel
+from casemate.custodian.serving import serve
+from casemate.custodian.workers import configure_logging
+from casemate.custodian.working import work
+from casemate.errors import CasemateError
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    configure_logging()
+    try:
+        arguments.run(arguments)
+    except CasemateError as error:
+        _complain(error)
+        return error.exit_code
+    return 0
+
+
+def _init(arguments: argparse.Namespace) -> None:
+    channel = PlatformChannel.from_environment()
+    sys.stdout.write(setup.init(arguments.data, arguments.anchor, channel.sealing_key()) + "\n")
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    channel = PlatformChannel.from_environment()
+    opened = open_state(arguments.data, arguments.anchor, channel.sealing_key())
+    asyncio.run(serve(opened, channel, arguments.address, arguments.port, arguments.workers))
+
+
+def _restore(arguments: argparse.Namespace) -> None:
+    channel = PlatformChannel.from_environment()
+    done = setup.restore(arguments.data, arguments.anchor, channel.sealing_key(), datetime.now(UTC))
+    sys.stderr.write(done + "\n")
+
+
+def _work(arguments: argparse.Namespace) -> None:
+    work(arguments.connection, arguments.listener)
+
+
+def _complain(error: CasemateError) -> None:
+    """One line: what, where, what came, what to do."""
+    step = f" [{error.step}]" if error.step else ""
+    got = f" (expected {error.expected}, got {error.got})" if error.expected and error.got else ""
+    cure = f"; {error.remedy}" if error.remedy else ""
+    sys.stderr.write(f"casemate-custodian: {error.message}{got}{step}{cure}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="casemate-custodian", allow_abbrev=False)
+    commands = parser.add_subparsers(required=True)
+    for name, run in (("init", _init), ("serve", _serve), ("restore", _restore)):
+        command = commands.add_parser(name, allow_abbrev=False)
+        command.add_argument("--data", type=Path, required=True)
+        command.add_argument("--anchor", type=Path, required=True)
+        command.add_argument("--address", default="127.0.0.1")
+        command.add_argument("--port", type=int, default=7700)
+        command.add_argument("--workers", type=int, default=2)
+        command.set_defaults(run=run)
+    worker = commands.add_parser("worker", allow_abbrev=False)
+    worker.add_argument("--connection", type=int, required=True)
+    worker.add_argument("--listener", type=int, required=True)
+    worker.set_defaults(run=_work)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

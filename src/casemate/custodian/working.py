@@ -1,0 +1,71 @@
+"""A worker process: connects to its keeper, then answers requests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from typing import Any
+
+from casemate.custodian.app_context import OwnEvidence
+from casemate.custodian.keeper.remote import RemoteState
+from casemate.custodian.keys.identity import Identity
+from casemate.custodian.keys.instance import Instance, InstanceSecret
+from casemate.custodian.settings import Settings
+from casemate.custodian.workers import WorkerParts, run_worker
+from casemate.wire import canonical
+from casemate.wire.evidence import Endorsements, Evidence
+
+__all__ = ["work"]
+
+
+def work(connection: int, listener: int) -> None:
+    """Serves until SIGTERM, or until the keeper is gone: without it nothing can be recorded."""
+    with socket.socket(fileno=connection) as keeper, socket.socket(fileno=listener) as listening:
+        keeper.setblocking(False)
+
+        async def connect() -> WorkerParts:
+            return await _connect(keeper)
+
+        run_worker(listening, connect)
+
+
+async def _connect(keeper: socket.socket) -> WorkerParts:
+    hello: asyncio.Future[tuple[Any, ...]] = asyncio.get_running_loop().create_future()
+    instances: list[Instance] = []
+
+    def on_event(event: tuple[Any, ...]) -> None:
+        if event[0] == "hello":
+            hello.set_result(event[1:])
+        elif event[0] == "instance" and instances:
+            instances[0].replace(InstanceSecret(*event[1:]))
+
+    state = await RemoteState.connect(keeper, on_event, _end)
+    identity, ticket_key, *instance = await hello
+    instances.append(Instance(InstanceSecret(*instance)))
+    return WorkerParts(
+        state=state,
+        identity=Identity.from_bytes(identity),
+        instance=instances[0],
+        settings=Settings(),
+        evidence_source=_KeeperEvidence(state),
+        ticket_key=ticket_key,
+    )
+
+
+class _KeeperEvidence:
+    def __init__(self, state: RemoteState) -> None:
+        self._state = state
+
+    async def evidence(self, *, nonce: bytes, custodian: str, signing_key: str, hpke_key: str) -> OwnEvidence:
+        evidence, endorsements, manifest = await self._state.evidence((nonce, custodian, signing_key, hpke_key))
+        return OwnEvidence(
+            evidence=canonical.parse_model(Evidence, canonical.decode(evidence), what="evidence"),
+            endorsements=canonical.parse_model(Endorsements, canonical.decode(endorsements), what="endorsements"),
+            manifest=manifest,
+        )
+
+
+def _end() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
