@@ -30,7 +30,7 @@ RUST := $(shell find crates -name '*.rs' -not -path '*/target/*' -o -name Cargo.
 $(STAMP)/shield: $(RUST) $(STAMP)/debian $(STAMP)/python
 	@mkdir -p $(STAMP)
 	cargo build --release --locked --package casemate-shield
-	install -m 0755 target/release/casemate-shield $(BIN)/casemate-shield
+	install -m 0755 target/x86_64-unknown-linux-gnu/release/casemate-shield $(BIN)/casemate-shield
 	@touch $@
 
 demo: setup

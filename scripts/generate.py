@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import typer.main
+from casemate.custodian.openapi import openapi_document
+from casemate.secrets.catalogue import SCHEMAS
 from click import Context, Group
 
 from casemate import errors
 from casemate.cli.main import app
-from casemate.custodian.openapi import openapi_document
-from casemate.secrets.catalogue import SCHEMAS
 from casemate.wire import custodian, dsse, evidence, manifest, policies, problem, release
 from casemate.wire.fields import Model
 

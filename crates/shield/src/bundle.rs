@@ -272,3 +272,101 @@ fn unfit(field: &'static str, name: &str, why: &'static str) -> BundleError {
         why,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn good() -> Value {
+        let digest = |data: &[u8]| crate::digests::text(&Sha256::digest(data).into());
+        let manifest = json!({
+            "casemate_manifest": 1, "role": "workload", "custodian": digest(b"genesis"),
+            "policy": {"name": "a/b", "genesis": digest(b""), "service": "s"},
+            "root": [{"path": "/x", "type": "file", "digest": digest(b""), "size": 0, "mode": "0755"}],
+            "writable": [], "mounts": [{"path": "/data", "access": "read"}], "files": [], "entrypoint": ["/x"],
+            "arguments": ["{{ hole.port }}{{ hole.key }}"], "environment": {},
+            "holes": {"port": {"pattern": "[0-9]+", "from": "host"}, "key": {"pattern": ".*", "from": "policy"}},
+            "working_directory": "/"});
+        json!({"casemate_launch": 1, "manifest": URL_SAFE_NO_PAD.encode(manifest.to_string()),
+               "custodian": {"genesis": URL_SAFE_NO_PAD.encode("genesis"), "addresses": ["http://[::1]:7700"]},
+               "holes": {"port": "80"}, "sources": {"/x": "/host/x"}, "mounts": {"/data": "/host/data"}})
+    }
+
+    #[track_caller]
+    fn assert_refused(pointer: &str, value: Value, reason: &str) {
+        let mut bundle = good();
+        let (parent, name) = pointer.rsplit_once('/').expect("pointer");
+        bundle.pointer_mut(parent).expect("parent")[name] = value;
+        let got = Bundle::parse(bundle.to_string().as_bytes())
+            .expect_err(pointer)
+            .to_string();
+        assert!(got.contains(reason), "{pointer}: {got:?} does not say {reason:?}");
+    }
+
+    #[test]
+    fn a_good_bundle_is_read() {
+        let bundle = Bundle::parse(good().to_string().as_bytes()).expect("good");
+        assert_eq!(bundle.custodian.expect("there").addresses, ["http://[::1]:7700"]);
+        assert_eq!(bundle.holes["port"].as_str(), "80");
+    }
+
+    #[test]
+    fn what_does_not_fit_the_manifest_is_refused() {
+        assert_refused("/casemate_launch", json!(2), "the only format known");
+        assert_refused("/manifest", json!("*"), "base64url");
+        assert_refused("/custodian", Value::Null, "is missing");
+        assert_refused(
+            "/custodian/genesis",
+            json!(URL_SAFE_NO_PAD.encode("other")),
+            "whose digest the manifest names",
+        );
+        assert_refused("/custodian/addresses", json!([]), "are not 1 to 16");
+        for address in [
+            "https://127.0.0.1:1",
+            "http://localhost:1",
+            "http://127.0.0.1",
+            "http://127.0.0.1:1/x",
+        ] {
+            assert_refused("/custodian/addresses", json!([address]), "IP address with a port");
+        }
+        assert_refused("/holes", json!({}), "got no value");
+        assert_refused("/holes/port", json!("80x"), "its pattern refuses");
+        assert_refused("/holes/port", json!("8".repeat(MAX_VALUE + 1)), "more than 4,096");
+        assert_refused("/holes/key", json!("x"), "for the other side");
+        assert_refused("/holes/other", json!("x"), "not in the manifest");
+        assert_refused("/sources/~1y", json!("/y"), "no file of the manifest");
+        assert_refused("/sources", json!({"/x": "relative"}), "absolute path");
+        assert_refused("/mounts", json!({}), "got no folder");
+        assert_refused("/mounts", json!({"/data": "/d", "/more": "/m"}), "not in the manifest");
+    }
+
+    #[test]
+    fn a_value_is_in_no_message() {
+        let mut bundle = good();
+        bundle["holes"]["port"] = json!("hunter2");
+        let error = Bundle::parse(bundle.to_string().as_bytes()).expect_err("pattern");
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_bundle_over_its_limit_is_refused() {
+        assert!(matches!(
+            Bundle::read(std::io::repeat(b' ')),
+            Err(BundleError::TooLarge)
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_a_bundle_or_an_error(data: Vec<u8>, at in 0usize..2000, byte: u8) {
+            let _ = Bundle::parse(&data);
+            let mut damaged = good().to_string().into_bytes();
+            let length = damaged.len();
+            damaged[at % length] = byte;
+            let _ = Bundle::parse(&damaged);
+        }
+    }
+}

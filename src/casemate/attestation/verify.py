@@ -4,7 +4,8 @@ What a verifier does is in numbered steps in `platforms/<name>/verify.py`. No ve
 (but the vendors' roots, which are part of the package): bytes, roots, time and expectations come in.
 
 What the caller still must do: make the nonce, compute `report_data` over it with the right purpose, take
-`host_data` from the manifest that it was shown, and have a policy judge the claims. Genuine evidence of the wrong workload verifies.
+`host_data` from the manifest that it was shown, and have a policy judge the claims. Genuine evidence of the wrong
+workload verifies.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -384,11 +383,9 @@ def other_platform(tmp_path_factory: pytest.TempPathFactory) -> pki.SimulatedPla
 
 
 @pytest.fixture
-async def house(platform: pki.SimulatedPlatform) -> AsyncIterator[House]:
-    parts = await make_parts(simulation_root=platform.root_fingerprint)
-    app = make_app(parts, platform)
-    yield House(app, parts, platform)
-    await parts.close()
+def house(platform: pki.SimulatedPlatform) -> House:
+    parts = make_parts(platform.root_fingerprint)
+    return House(make_app(parts, platform), parts, platform)
 
 
 def make_app(parts: CustodianParts, platform: pki.SimulatedPlatform, settings: Settings | None = None) -> FastAPI:

@@ -37,9 +37,8 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 @pytest.fixture(scope="module")
-def app(platform: pki.SimulatedPlatform, loop: asyncio.AbstractEventLoop) -> FastAPI:
-    parts = loop.run_until_complete(make_parts(simulation_root=platform.root_fingerprint))
-    return make_app(parts, platform)
+def app(platform: pki.SimulatedPlatform) -> FastAPI:
+    return make_app(make_parts(platform.root_fingerprint), platform)
 
 
 async def ask(app: FastAPI, request: httpx.Request) -> httpx.Response:

@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 import pytest
@@ -29,9 +29,18 @@ PATIENCE = 0.4
 @dataclass
 class Server:
     address: tuple[str, int]
+    writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection(*self.address)
+        reader, writer = await asyncio.open_connection(*self.address)
+        self.writers.append(writer)
+        return reader, writer
+
+    async def close(self) -> None:
+        for writer in self.writers:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
     async def challenge(self) -> httpx.Response:
         key = Ed25519PrivateKey.generate()
@@ -58,9 +67,11 @@ async def serving(house: House, settings: Settings) -> AsyncIterator[Server]:
     task = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started:
         await asyncio.sleep(0.01)
+    running = Server(listening.getsockname())
     try:
-        yield Server(listening.getsockname())
+        yield running
     finally:
+        await running.close()
         server.should_exit = True
         await task
 

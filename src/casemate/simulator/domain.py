@@ -1,0 +1,196 @@
+"""One launched domain: its process, its measurement, its private socket."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import structlog
+from pydantic import Field
+
+from casemate.errors import CasemateError, MalformedError
+from casemate.simulator.frames import receive, send
+from casemate.simulator.hostile import Hostile, hostile_evidence
+from casemate.simulator.measure import measurement_of, sealed_copy
+from casemate.simulator.pki import SimulatedPlatform
+from casemate.simulator.process import Process, spawn
+from casemate.wire import canonical
+from casemate.wire.fields import Model, b64u_encode
+
+__all__ = ["Domain", "LaunchRequest", "launch_domain"]
+
+_GRACE_SECONDS: Final = 10.0
+_SIGNALS: Final = frozenset({1, 2, 3, 10, 12, 15, 28})
+_log = structlog.get_logger("casemate.platform")
+
+
+class LaunchRequest(Model):
+    """`host_data` is the manifest's digest, fixed for the life of the domain."""
+
+    op: Literal["launch"]
+    host_data: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    shield: Annotated[str, Field(pattern=r"^/[^\x00]{1,4094}$")]
+    arguments: Annotated[list[Annotated[str, Field(pattern=r"^[^\x00]*$")]], Field(max_length=64)]
+    environment: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[^=\x00]+$")], Annotated[str, Field(pattern=r"^[^\x00]*$")]],
+        Field(max_length=256),
+    ]
+
+
+class _ReportRequest(Model):
+    op: Literal["report"]
+    report_data: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
+
+
+class _KeyRequest(Model):
+    op: Literal["derive_key"]
+    context: Annotated[str, Field(pattern=r"^([0-9a-f]{2}){0,64}$")]
+
+
+class _SignalRequest(Model):
+    op: Literal["signal"]
+    signal: int
+
+
+def launch_domain(
+    platform: SimulatedPlatform, hostile: Hostile | None, request: LaunchRequest, descriptors: Sequence[int]
+) -> Domain:
+    """Copies, seals, measures, fixes HOST_DATA, starts. `descriptors`: standard ones and the bundle; the caller's."""
+    begin = time.monotonic()
+    copy = sealed_copy(Path(request.shield))
+    try:
+        measurement = measurement_of(copy)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with theirs:
+            stdin, stdout, stderr, bundle = descriptors
+            process = spawn(
+                copy,
+                [request.shield, *request.arguments],
+                request.environment,
+                (stdin, stdout, stderr, theirs.fileno(), bundle),
+            )
+    finally:
+        os.close(copy)
+    domain = Domain(platform, hostile, process, ours, measurement, bytes.fromhex(request.host_data))
+    threading.Thread(target=domain.answer, daemon=True).start()
+    _log.info(
+        "launched",
+        pid=process.pid,
+        measurement=f"sha384:{measurement.hex()}"[:23],
+        host_data=request.host_data[:16],
+        hostile=hostile.value if hostile else None,
+        ms=round((time.monotonic() - begin) * 1000, 1),
+    )
+    return domain
+
+
+class Domain:
+    """A running domain. Compared by identity."""
+
+    def __init__(
+        self,
+        platform: SimulatedPlatform,
+        hostile: Hostile | None,
+        process: Process,
+        private: socket.socket,
+        measurement: bytes,
+        host_data: bytes,
+    ) -> None:
+        self._platform = platform
+        self._hostile = hostile
+        self._process = process
+        self._private = private
+        self._measurement = measurement
+        self._host_data = host_data
+        self.ended = threading.Event()
+
+    def answer(self) -> None:
+        """Answers the domain's own requests until it closes its socket."""
+        with self._private:
+            while True:
+                try:
+                    request = receive(self._private)
+                    if request is None:
+                        return
+                    send(self._private, self._answer(request))
+                except CasemateError as error:
+                    if not _try_error(self._private, error):
+                        return
+                except OSError:
+                    return
+
+    def supervise(self, connection: socket.socket) -> None:
+        """Tells the client what happens, passes its signals on, ends the domain when the client goes."""
+        try:
+            send(
+                connection,
+                {"event": "started", "pid": self._process.pid, "measurement": f"sha384:{self._measurement.hex()}"},
+            )
+            self._relay(connection)
+        except (OSError, CasemateError):
+            pass
+        finally:
+            self.stop()
+            self._process.close()
+            self.ended.set()
+
+    def stop(self) -> None:
+        """SIGTERM, and after ten seconds SIGKILL."""
+        if self._process.wait(0) is None:
+            self._process.send_signal(signal.SIGTERM)
+            if self._process.wait(_GRACE_SECONDS) is None:
+                self._process.send_signal(signal.SIGKILL)
+                self._process.wait()
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        match request.get("op"):
+            case "report":
+                asked = canonical.parse_model(_ReportRequest, request, what="report")
+                report, crls = hostile_evidence(
+                    self._platform, self._hostile, self._measurement, self._host_data, bytes.fromhex(asked.report_data)
+                )
+                return {
+                    "report": b64u_encode(report),
+                    "certificates": b64u_encode(self._platform.certificate_table),
+                    "crls": [b64u_encode(crl) for crl in crls],
+                }
+            case "derive_key":
+                wanted = canonical.parse_model(_KeyRequest, request, what="derive_key")
+                key = self._platform.derive_key(self._measurement, self._host_data, bytes.fromhex(wanted.context))
+                return {"key": b64u_encode(key)}
+        raise MalformedError("neither report nor derive_key", step="platform.op")
+
+    def _relay(self, connection: socket.socket) -> None:
+        ended = self._process.descriptor
+        while True:
+            ready, _, _ = select.select([connection.fileno(), ended], [], [])
+            if ended in ready:
+                code = self._process.wait()
+                assert code is not None
+                send(connection, {"event": "exited", **_ending(code)})
+                return
+            request = receive(connection)
+            if request is None:
+                return
+            asked = canonical.parse_model(_SignalRequest, request, what="signal")
+            if asked.signal in _SIGNALS:
+                self._process.send_signal(asked.signal)
+
+
+def _ending(code: int) -> dict[str, int]:
+    return {"signal": -code} if code < 0 else {"status": code}
+
+
+def _try_error(connection: socket.socket, error: CasemateError) -> bool:
+    try:
+        send(connection, {"error": error.message})
+    except OSError:
+        return False
+    return error.step != "platform.frame"

@@ -1,0 +1,267 @@
+"""A chip and its certificates, all made up, at random for each installation.
+
+The certificates have AMD's shape (names, extensions, RSASSA-PSS), so that the genuine verifier reads them; what it
+concludes from them follows from the root, which only those trust who pinned it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import secrets
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
+
+from casemate.attestation.platforms.sev_snp import certificates as amd
+from casemate.attestation.platforms.sev_snp.report import GuestPolicy, Report, TcbVersion
+from casemate.errors import PlatformError
+from casemate.wire.binding import bind, sha256_text
+
+__all__ = ["SimulatedPlatform", "create", "load"]
+
+_TCB: Final = {"bootloader": 4, "tee": 0, "snp": 24, "microcode": 219}
+_OLD_SNP: Final = 7
+_CPUID: Final = (0x19, 0x01, 0x01)  # Milan
+_GUEST_POLICY: Final = 0x30000  # SMT allowed; bit 17 is always one
+_DEBUG_BIT: Final = 1 << 19
+_PLATFORM_INFO: Final = 0x25  # SMT, ECC, alias check complete
+_LIFETIME: Final = datetime.timedelta(days=3650)
+_ARC: Final = "1.3.6.1.4.1.3704.1"
+_SPL_ARCS: Final = {"bootloader": 1, "tee": 2, "snp": 3, "microcode": 8}
+_FILES: Final = ("ark.der", "ask.der", "vcek.der", "vcek-key.der", "chip-id", "chip-secret", "ark.crl", "revoked.crl")
+
+
+@dataclass(frozen=True)
+class SimulatedPlatform:
+    """One chip. `crls` is what it hands out with evidence; `revoked_crls` the list of the hostile mode `revoked`."""
+
+    certificate_table: bytes
+    crls: tuple[bytes, ...]
+    revoked_crls: tuple[bytes, ...]
+    root_fingerprint: str
+    _key: ec.EllipticCurvePrivateKey
+    _chip_id: bytes
+    _chip_secret: bytes
+
+    def report(
+        self,
+        measurement: bytes,
+        host_data: bytes,
+        report_data: bytes,
+        *,
+        debug: bool = False,
+        old_tcb: bool = False,
+    ) -> bytes:
+        """A signed report, 1,184 bytes. `measurement` 48 bytes, `host_data` 32, `report_data` 64."""
+        tcb = _tcb({**_TCB, "snp": _OLD_SNP} if old_tcb else _TCB)
+        unsigned = Report(
+            version=5,
+            guest_svn=0,
+            policy=GuestPolicy(_GUEST_POLICY | (_DEBUG_BIT if debug else 0)),
+            family_id=bytes(16),
+            image_id=bytes(16),
+            vmpl=0,
+            current_tcb=tcb,
+            platform_info=_PLATFORM_INFO,
+            flags=0,
+            report_data=report_data,
+            measurement=measurement,
+            host_data=host_data,
+            id_key_digest=bytes(48),
+            author_key_digest=bytes(48),
+            report_id=secrets.token_bytes(32),
+            report_id_ma=b"\xff" * 32,
+            reported_tcb=tcb,
+            cpuid=_CPUID,
+            chip_id=self._chip_id,
+            committed_tcb=tcb,
+            current_version=bytes((58, 55, 1)),
+            committed_version=bytes((58, 55, 1)),
+            launch_tcb=tcb,
+            launch_mitigations=0,
+            current_mitigations=0,
+            signature=(0, 0),
+        )
+        signature = self._key.sign(unsigned.signed_bytes(), ec.ECDSA(hashes.SHA384()))
+        return replace(unsigned, signature=decode_dss_signature(signature)).to_bytes()
+
+    def derive_key(self, measurement: bytes, host_data: bytes, context: bytes) -> bytes:
+        """32 bytes that only this chip gives, and only to this measurement, manifest and context."""
+        info = bind(b"casemate/simulated-key/v1", measurement, host_data, context)
+        return HKDF(hashes.SHA256(), 32, salt=None, info=info).derive(self._chip_secret)
+
+
+def create(folder: Path) -> SimulatedPlatform:
+    """Makes a platform in `folder`, which must not hold one. `PlatformError` otherwise.
+
+    The folder appears whole or not at all; of two at once one wins.
+    """
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = folder.with_name(f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    made.mkdir(mode=0o700)
+    try:
+        for name, data in _make().items():
+            descriptor = os.open(made / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+        try:
+            made.rename(folder)
+        except OSError as error:
+            raise PlatformError(
+                "there is a simulated platform already",
+                step="platform.init",
+                got=str(folder),
+                remedy="use it; a new one has another root, and nothing made for the old one works with it",
+            ) from error
+    finally:
+        if made.exists():
+            for item in made.iterdir():
+                item.unlink()
+            made.rmdir()
+    return load(folder)
+
+
+def load(folder: Path) -> SimulatedPlatform:
+    """`PlatformError` where there is none, or it is damaged or readable by others."""
+    try:
+        if folder.stat().st_mode & 0o077:
+            raise PlatformError(f"{folder} is open to others", remedy=f"chmod 700 {folder}")
+        parts = {name: (folder / name).read_bytes() for name in _FILES}
+    except FileNotFoundError as error:
+        raise PlatformError(
+            "no simulated platform here",
+            step="platform.load",
+            got=str(folder),
+            remedy="make one: casemate platform init",
+        ) from error
+    try:
+        key = load_der_private_key(parts["vcek-key.der"], None)
+    except ValueError as error:
+        raise PlatformError(f"the platform in {folder} is damaged", remedy="make a new one") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise PlatformError(f"the platform in {folder} is damaged", remedy="make a new one")
+    table = amd.build_certificate_table(
+        {amd.ARK: parts["ark.der"], amd.ASK: parts["ask.der"], amd.VCEK: parts["vcek.der"]}
+    )
+    return SimulatedPlatform(
+        certificate_table=table,
+        crls=(parts["ark.crl"],),
+        revoked_crls=(parts["revoked.crl"],),
+        root_fingerprint=sha256_text(parts["ark.der"]),
+        _key=key,
+        _chip_id=parts["chip-id"],
+        _chip_secret=parts["chip-secret"],
+    )
+
+
+def _make() -> dict[str, bytes]:
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0) - datetime.timedelta(hours=1)
+    ark_key, ask_key = (rsa.generate_private_key(public_exponent=65537, key_size=4096) for _ in range(2))
+    vcek_key = ec.generate_private_key(ec.SECP384R1())
+    chip_id = secrets.token_bytes(64)
+    ark_name, ask_name = _name("ARK-Milan"), _name("SEV-Milan")
+    ark = _issue(ark_name, ark_name, ark_key.public_key(), ark_key, now, authority=True)
+    ask = _issue(ask_name, ark_name, ask_key.public_key(), ark_key, now, authority=True)
+    vcek = _issue(_name("SEV-VCEK"), ask_name, vcek_key.public_key(), ask_key, now, extensions=_vcek(chip_id))
+    return {
+        "ark.der": ark.public_bytes(Encoding.DER),
+        "ask.der": ask.public_bytes(Encoding.DER),
+        "vcek.der": vcek.public_bytes(Encoding.DER),
+        "vcek-key.der": vcek_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
+        "chip-id": chip_id,
+        "chip-secret": secrets.token_bytes(32),
+        "ark.crl": _crl(ark_name, ark_key, now, number=1, revoked=()),
+        "revoked.crl": _crl(ark_name, ark_key, now, number=2, revoked=(ask,)),
+    }
+
+
+def _name(common: str) -> x509.Name:
+    """AMD's names with a word in front, so that nobody mistakes one for the other."""
+    attributes = (
+        (x509.NameOID.ORGANIZATIONAL_UNIT_NAME, "Engineering"),
+        (x509.NameOID.COUNTRY_NAME, "US"),
+        (x509.NameOID.ORGANIZATION_NAME, "Casemate simulated platform: protects nothing"),
+        (x509.NameOID.COMMON_NAME, common),
+    )
+    return x509.Name([x509.NameAttribute(oid, value) for oid, value in attributes])
+
+
+def _issue(
+    subject: x509.Name,
+    issuer: x509.Name,
+    public: rsa.RSAPublicKey | ec.EllipticCurvePublicKey,
+    signer: rsa.RSAPrivateKey,
+    start: datetime.datetime,
+    *,
+    authority: bool = False,
+    extensions: tuple[x509.UnrecognizedExtension, ...] = (),
+) -> x509.Certificate:
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + _LIFETIME)
+    )
+    if authority:
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
+    return builder.sign(signer, hashes.SHA384(), rsa_padding=_pss())
+
+
+def _vcek(chip_id: bytes) -> tuple[x509.UnrecognizedExtension, ...]:
+    spls = tuple((f"3.{arc}", _der_integer(_TCB[name])) for name, arc in _SPL_ARCS.items())
+    fields = (("1", _der_integer(0)), ("2", b"\x16\x08Milan-B0"), *spls, ("4", chip_id))
+    return tuple(x509.UnrecognizedExtension(x509.ObjectIdentifier(f"{_ARC}.{arc}"), value) for arc, value in fields)
+
+
+def _crl(
+    issuer: x509.Name,
+    key: rsa.RSAPrivateKey,
+    start: datetime.datetime,
+    *,
+    number: int,
+    revoked: tuple[x509.Certificate, ...],
+) -> bytes:
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer)
+        .last_update(start)
+        .next_update(start + _LIFETIME)
+        .add_extension(x509.CRLNumber(number), critical=False)
+    )
+    for certificate in revoked:
+        entry = x509.RevokedCertificateBuilder(certificate.serial_number, start)
+        builder = builder.add_revoked_certificate(entry.build())
+    return builder.sign(key, hashes.SHA384(), rsa_padding=_pss()).public_bytes(Encoding.DER)
+
+
+def _pss() -> padding.PSS:
+    return padding.PSS(mgf=padding.MGF1(hashes.SHA384()), salt_length=48)
+
+
+def _tcb(components: dict[str, int]) -> TcbVersion:
+    return TcbVersion(
+        bytes((components["bootloader"], components["tee"], 0, 0, 0, 0, components["snp"], components["microcode"]))
+    )
+
+
+def _der_integer(value: int) -> bytes:
+    body = value.to_bytes(1 if value < 128 else 2, "big")
+    return bytes((2, len(body))) + body

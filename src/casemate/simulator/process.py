@@ -1,0 +1,66 @@
+"""Starting a sealed copy with exactly the descriptors that a domain gets, and waiting for it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+__all__ = ["Process", "spawn"]
+
+_ABOVE: Final = 64
+"""Descriptors are first moved above this number, so that putting one in its place overwrites none of the others."""
+
+
+def spawn(copy: int, arguments: Sequence[str], environment: Mapping[str, str], descriptors: Sequence[int]) -> Process:
+    """Executes the file behind `copy`; the child's descriptors are `descriptors`, numbered from 0, and no others."""
+    moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _ABOVE) for fd in (copy, *descriptors)]
+    try:
+        placed = [(os.POSIX_SPAWN_DUP2, high, number) for number, high in enumerate(moved[1:])]
+        pid = os.posix_spawn(
+            f"/proc/self/fd/{moved[0]}",
+            arguments,
+            environment,
+            file_actions=placed,
+            setsid=True,
+            setsigmask=(),
+            setsigdef=(signal.SIGPIPE, signal.SIGINT, signal.SIGTERM),
+        )
+    finally:
+        for descriptor in moved:
+            os.close(descriptor)
+    return Process(pid)
+
+
+class Process:
+    """A child; `descriptor` becomes readable when it ends. Signals go to it and never to another of the same number."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.descriptor = os.pidfd_open(pid)
+        self._lock = threading.Lock()
+        self._code: int | None = None
+
+    def send_signal(self, number: int) -> None:
+        with self._lock:
+            if self._code is None:
+                signal.pidfd_send_signal(self.descriptor, number)
+
+    def wait(self, seconds: float | None = None) -> int | None:
+        """The exit status, negative for a signal; None where it still runs after `seconds`."""
+        if self._code is None:
+            ready, _, _ = select.select([self.descriptor], [], [], seconds)
+            if not ready:
+                return None
+            with self._lock:
+                if self._code is None:
+                    _, status = os.waitpid(self.pid, 0)
+                    self._code = os.waitstatus_to_exitcode(status)
+        return self._code
+
+    def close(self) -> None:
+        os.close(self.descriptor)
