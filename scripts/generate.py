@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import typer
 import typer.main
-from casemate.custodian.openapi import openapi_document
-from casemate.secrets.catalogue import SCHEMAS
-from click import Context, Group
+from typer.core import TyperGroup
 
 from casemate import errors
 from casemate.cli.main import app
+from casemate.custodian import openapi
+from casemate.secrets.catalogue import SCHEMAS
 from casemate.wire import custodian, dsse, evidence, manifest, policies, problem, release
 from casemate.wire.fields import Model
 
@@ -27,7 +28,7 @@ def outputs() -> Iterator[tuple[str, str]]:
         yield f"spec/schemas/{model.__name__}.json", _pretty(model.model_json_schema())
     for schema in SCHEMAS.values():
         yield f"spec/schemas/secrets/{schema.kind}.json", _pretty(schema.spec.model_json_schema())
-    yield "spec/openapi.json", _pretty(openapi_document())
+    yield "spec/openapi.json", openapi.render()
     yield "spec/exit-codes.md", _exit_codes()
     yield "docs/reference/cli.md", _cli()
 
@@ -69,31 +70,30 @@ def _exit_codes() -> str:
         if issubclass(item := getattr(errors, name), errors.CasemateError)
     )
     lines = [f"| {number} | `{code}` |" for number, code, _ in rows]
-    shield = (ROOT / "crates/shield/EXIT-CODES.md").read_text()
     return (
-        "# Exit codes\n\nNever reused. The tree with its meanings is in `src/casemate/errors.py`.\n\n"
-        "| exit code | error |\n|---|---|\n" + "\n".join(lines) + "\n\n" + shield
+        "# Exit codes of the command line\n\n"
+        "Never reused. The tree with its meanings is in `src/casemate/errors.py`; `casemate run` ends with the\n"
+        "workload's status, or the shield's: manifest.md, \"Exit status of the shield\".\n\n"
+        "| exit code | error |\n|---|---|\n" + "\n".join(lines) + "\n"
     )
 
 
 def _cli() -> str:
     command = typer.main.get_command(app)
-    return "# Command line\n\n" + "\n".join(_help(command, Context(command, info_name="casemate", terminal_width=100)))
+    assert isinstance(command, TyperGroup)
+    return "# Command line\n\n" + "\n".join(_help(command, typer.Context(command, info_name="casemate")))
 
 
-def _help(command: object, context: Context) -> Iterator[str]:
-    assert hasattr(command, "get_short_help_str")
-    if isinstance(command, Group):
-        for name in sorted(command.commands):
-            inner = command.commands[name]
-            yield from _help(inner, Context(inner, info_name=name, parent=context, terminal_width=100))
-        return
-    yield f"## `{context.command_path}`\n\n{context.command.help or ''}\n"
-    for parameter in context.command.params:
-        record = parameter.get_help_record(context)
-        if record is not None:
-            yield f"- `{record[0]}`: {record[1]}"
-    yield ""
+def _help(group: TyperGroup, context: typer.Context) -> Iterator[str]:
+    for name, command in sorted(group.commands.items()):
+        inner = typer.Context(command, info_name=name, parent=context)
+        if isinstance(command, TyperGroup):
+            yield from _help(command, inner)
+            continue
+        yield f"## `{inner.command_path}`\n\n{command.help or ''}\n"
+        records = (parameter.get_help_record(inner) for parameter in command.params)
+        yield from (f"- `{record[0]}`: {record[1]}" for record in records if record is not None)
+        yield ""
 
 
 if __name__ == "__main__":

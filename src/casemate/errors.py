@@ -31,7 +31,8 @@ generated from here.
     │   ├── StoreTamperedError         61    a value does not authenticate
     │   ├── StoreRolledBackError       62    the store is older than its anchor
     │   ├── StoreLockedError           63    another custodian uses it
-    │   └── StoreKeyError              64    the sealing key is not the one that sealed it
+    │   ├── StoreKeyError              64    the sealing key is not the one that sealed it
+    │   └── CompareFailedError         65    the state changed between reading and writing
     ├── PlatformError                  70    no platform, or it refused
     └── IdentityError                  80    a key file is missing, unreadable or too open
 
@@ -44,6 +45,7 @@ from typing import ClassVar
 
 __all__ = [
     "CasemateError",
+    "CompareFailedError",
     "ConflictError",
     "CustodianError",
     "DeniedError",
@@ -286,6 +288,17 @@ class StoreLockedError(StoreError):
 class StoreKeyError(StoreError):
     exit_code = 64
     code = "store.key"
+
+
+class CompareFailedError(StoreError):
+    """Somebody was faster. Read again, decide again. `key` is the first that differed."""
+
+    exit_code = 65
+    code = "store.compare"
+
+    def __init__(self, key: str) -> None:
+        super().__init__("the state changed meanwhile", step="store.compare", got=key)
+        self.key = key
 
 
 class PlatformError(CasemateError):

@@ -170,9 +170,9 @@ impl ContactForm {
         }
         for address in &self.addresses {
             // Whoever answers proves itself by signature; names are for others to resolve.
-            if !address
+            if address
                 .strip_prefix("http://")
-                .is_some_and(|rest| rest.parse::<SocketAddr>().is_ok())
+                .is_none_or(|rest| rest.parse::<SocketAddr>().is_err())
             {
                 return Err(unfit(
                     "custodian",

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from casemate.simulator.launch import launch
-
 from casemate.manifest import library
 from casemate.manifest.bundle import launch_bundle
+from casemate.simulator.launch import launch
 from casemate.wire import canonical
 from examples.first_run.cast import Cast, compile_c
 from examples.first_run.screen import Outcome

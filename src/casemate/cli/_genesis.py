@@ -8,7 +8,7 @@ from casemate.errors import PolicyError, UsageError
 from casemate.wire import canonical
 from casemate.wire.policies import PolicyGenesis
 
-__all__ = ["find", "keep", "known"]
+__all__ = ["custodian_of", "find", "keep", "known"]
 
 
 def keep(folder: Path, genesis: PolicyGenesis) -> Path:
@@ -32,6 +32,15 @@ def find(folder: Path, name: str) -> PolicyGenesis:
     if not path.exists():
         raise UsageError(f"no genesis record of {name} here", remedy=f"make one: casemate policy init {name}")
     return known(path.read_bytes())
+
+
+def custodian_of(folder: Path, policy: str) -> str | None:
+    """Whom the kept record of `policy` (a name, or the hash of its genesis) names; None without a record."""
+    if not policy.startswith("sha256:"):
+        path = _path(folder, policy)
+        return known(path.read_bytes()).custodian if path.exists() else None
+    kept = (known(path.read_bytes()) for path in sorted(folder.glob("*.genesis.json")))
+    return next((genesis.custodian for genesis in kept if genesis.identity() == policy), None)
 
 
 def known(data: bytes) -> PolicyGenesis:

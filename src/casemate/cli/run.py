@@ -38,7 +38,7 @@ def run(
     Ends with the workload's exit status. Example: `casemate run acme/records#api`
     """
     built = find(which)
-    pin = _custodians.chosen(custodian)
+    pin = _custodians.chosen(custodian, identity=built.parsed.manifest.custodian)
     bundle = launch_bundle(
         built,
         genesis=canonical.encode(pin.genesis.to_object()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from casemate.errors import CustodianError, InputError, NotGenuineError, UsageError
 from casemate.wire import canonical
@@ -25,7 +25,7 @@ class Pin(Model):
     genesis: CustodianGenesis
     runtime: Sha384
     manifest: Sha256
-    platform: Literal["sev-snp", "simulated"]
+    platform: str
 
     @property
     def identity(self) -> str:

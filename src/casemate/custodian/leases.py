@@ -13,9 +13,10 @@ from typing import Final
 from casemate.attestation.recorded import RecordedClaims
 from casemate.custodian import decisions
 from casemate.custodian.app_context import Custodian
-from casemate.custodian.keeper import AuditEntry, Compare, CompareFailedError, Item, Put
+from casemate.custodian.keeper import AuditEntry, Compare, Item, Put
 from casemate.custodian.policies_book import key_of
 from casemate.custodian.problems import Refusal
+from casemate.errors import CompareFailedError
 from casemate.policy.decide import Decision, decide
 from casemate.wire import canonical
 from casemate.wire.fields import Model, Sha256, SigningKeyText, Time

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from casemate.custodian.app_context import Custodian
-from casemate.custodian.keeper import AuditEntry, Change, Compare, CompareFailedError, Put
+from casemate.custodian.keeper import AuditEntry, Change, Compare, Put
 from casemate.custodian.policies_book import (
     MAX_SECRETS,
     Head,
@@ -24,7 +24,14 @@ from casemate.custodian.policies_book import (
 )
 from casemate.custodian.problems import Refusal, of_submission
 from casemate.custodian.signing import Call
-from casemate.errors import CasemateError, ConflictError, NotAuthorisedError, SecretError, StoreError
+from casemate.errors import (
+    CasemateError,
+    CompareFailedError,
+    ConflictError,
+    NotAuthorisedError,
+    SecretError,
+    StoreError,
+)
 from casemate.policy.rules import satisfied
 from casemate.policy.submission import Accepted, open_first, open_update
 from casemate.secrets.catalogue import SCHEMAS

@@ -20,13 +20,12 @@ from typing import Final
 from casemate.attestation.verify import Expected, verify
 from casemate.custodian import ear
 from casemate.custodian.app_context import Custodian
-from casemate.custodian.keeper import CompareFailedError
 from casemate.custodian.leases import new_lease_id
 from casemate.custodian.policies_book import LoadedPolicy
 from casemate.custodian.policies_secrets import current_secrets, lookup_in
 from casemate.custodian.problems import Refusal
 from casemate.custodian.release_record import Proven, record_denial, record_release, record_unreadable
-from casemate.errors import CasemateError, EvidenceError, InputError, PolicyError
+from casemate.errors import CasemateError, CompareFailedError, EvidenceError, InputError, PolicyError
 from casemate.policy.configure import configure
 from casemate.policy.decide import STEPS, Decision, decide
 from casemate.policy.model import Service

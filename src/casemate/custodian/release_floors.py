@@ -12,7 +12,8 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from casemate.claims import VerifiedClaims
-from casemate.custodian.keeper import Compare, CompareFailedError, Put, State
+from casemate.custodian.keeper import Compare, Put, State
+from casemate.errors import CompareFailedError
 from casemate.wire import canonical
 from casemate.wire.fields import Model
 

@@ -22,7 +22,9 @@ _KEY: Final = "[key]"
 _PATTERNS: Final = {
     r"^sha256:[0-9a-f]{64}$": '"sha256:" and 64 lower-case hex digits',
     r"^sha384:[0-9a-f]{96}$": '"sha384:" and 96 lower-case hex digits',
-    r"^ed25519:[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$": '"ed25519:" and 43 characters, as `casemate identity show` prints it',
+    r"^ed25519:[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$": (
+        '"ed25519:" and 43 characters, as `casemate identity show` prints it'
+    ),
     r"^[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}$": 'a name like "acme/records", in lower case',
     r"^[a-z0-9][a-z0-9_-]{0,62}$": "lower-case letters, digits, - and _, at most 63",
     r"^[a-z][a-z0-9_]{0,62}$": "lower-case letters, digits and _, starting with a letter, at most 63",

@@ -23,7 +23,7 @@ def spawn(copy: int, arguments: Sequence[str], environment: Mapping[str, str], d
         placed = [(os.POSIX_SPAWN_DUP2, high, number) for number, high in enumerate(moved[1:])]
         pid = os.posix_spawn(
             f"/proc/self/fd/{moved[0]}",
-            arguments,
+            list(arguments),
             environment,
             file_actions=placed,
             setsid=True,

@@ -39,8 +39,8 @@ def build(
     Example: `casemate manifest build --policy acme/records#api --file /run/r.conf -- redis-server /run/r.conf`
     """
     name, service = _options.reference(policy)
-    pin = _custodians.chosen(custodian)
     genesis = _genesis.find(home() / "policies", name)
+    pin = _custodians.chosen(custodian, identity=genesis.custodian)
     program = _program(command[0])
     root = Root()
     with progress(f"collecting what {program} needs", quiet=as_json):

@@ -18,7 +18,7 @@ def history(
     as_json: Json = False,
 ) -> None:
     """Show every version of a policy, with who signed it. Example: `casemate policy history acme/records`"""
-    with _custodians.connect(custodian, who) as client:
+    with _custodians.connect(custodian, who, policy=policy) as client:
         answer = client.versions(genesis_of(client, policy))
     if as_json:
         emit(answer.to_object(), as_json=True)

@@ -29,9 +29,9 @@ def seal(
     Example: `casemate policy seal acme/records token --from token.txt --into records.sealed.json`
     """
     genesis = _genesis.find(home() / "policies", policy)
-    with _custodians.connect(custodian, who) as client:
+    pin = _custodians.chosen(custodian, identity=genesis.custodian)
+    with _custodians.connect(pin.name, who) as client:
         sealing_key = client.instance().sealing_key
-    pin = _custodians.chosen(custodian)
     sealed = values.seal_value(
         read_bytes(value), name=secret, custodian=pin.identity, genesis=genesis.identity(), sealing_key=sealing_key
     )

@@ -20,7 +20,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a policy's newest version and who signed it. Example: `casemate policy show acme/records`"""
-    with _custodians.connect(custodian, who) as client:
+    with _custodians.connect(custodian, who, policy=policy) as client:
         answer = client.policy(genesis_of(client, policy))
     payload, signers = dsse.open_envelope(answer.submission, dsse.POLICY_TYPE)
     statement = canonical.parse_model(Submission, payload, what="submission")

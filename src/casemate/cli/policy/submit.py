@@ -39,8 +39,9 @@ def submit(
     Example: `casemate policy submit records.yaml --as alice --as auditor`
     """
     document = source.load(read_text(file), SCHEMAS)
-    signers = [_custodians.identity(name) for name in signer or [None]]
-    pin = _custodians.chosen(custodian)
+    signers = [_custodians.identity(name) for name in signer] if signer else [_custodians.identity(None)]
+    named = _genesis.custodian_of(home() / "policies", document.genesis)
+    pin = _custodians.chosen(custodian, identity=named)
     with CustodianClient(pin.url, pin.genesis, signers[0].key) as client:
         genesis, newest = _newest(client, document)
         content = _with_predecessor(document, newest, on_top=on_top)

@@ -5,7 +5,6 @@ from casemate.custodian.keeper.local import LocalState
 from casemate.custodian.keeper.state import (
     Change,
     Compare,
-    CompareFailedError,
     Delete,
     Item,
     Put,
@@ -18,7 +17,6 @@ __all__ = [
     "AuditEntry",
     "Change",
     "Compare",
-    "CompareFailedError",
     "Delete",
     "Engine",
     "Item",

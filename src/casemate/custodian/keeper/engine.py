@@ -14,10 +14,10 @@ from typing import Final
 
 from casemate.custodian.anchor import FileAnchor
 from casemate.custodian.keeper.nonces import Nonces
-from casemate.custodian.keeper.state import CompareFailedError, Delete, Item, Transaction
+from casemate.custodian.keeper.state import Delete, Item, Transaction
 from casemate.custodian.record import AuditEntry
 from casemate.custodian.store.sealed import SealedStore, Value
-from casemate.errors import StoreError
+from casemate.errors import CompareFailedError, StoreError
 
 __all__ = ["FLOOR_KEY", "MAX_BATCH", "Engine"]
 

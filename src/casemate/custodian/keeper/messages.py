@@ -10,9 +10,9 @@ import asyncio
 import marshal
 from typing import Any, Final
 
-from casemate.custodian.keeper.state import Change, Compare, CompareFailedError, Delete, Item, Put, Transaction
+from casemate.custodian.keeper.state import Change, Compare, Delete, Item, Put, Transaction
 from casemate.custodian.record import AuditEntry
-from casemate.errors import StoreError, StoreTamperedError
+from casemate.errors import CompareFailedError, StoreError, StoreTamperedError
 
 __all__ = [
     "error_of",

@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Protocol
 
 from casemate.custodian.record import AuditEntry
-from casemate.errors import StoreError
 
-__all__ = ["Change", "Compare", "CompareFailedError", "Delete", "Item", "Put", "State", "Transaction"]
+__all__ = ["Change", "Compare", "Delete", "Item", "Put", "State", "Transaction"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +48,6 @@ class Transaction:
     compare: Sequence[Compare]
     changes: Sequence[Change]
     record: AuditEntry | None
-
-
-class CompareFailedError(StoreError):
-    """Somebody was faster. Read again, decide again. `key` is the first that differed."""
-
-    exit_code = 65
-    code = "store.compare"
-
-    def __init__(self, key: str) -> None:
-        super().__init__("the state changed meanwhile", step="store.compare", got=key)
-        self.key = key
 
 
 class State(Protocol):
