@@ -1,0 +1,1 @@
+"""Benchmarks of the promises in SPECIFICATION.md. `make bench` runs them."""
