@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := build/stamps
 
-.PHONY: help setup demo test check bench format generate fuzz clean
+.PHONY: help setup demo test check bench format generate removals fuzz clean
 
 help:
 	@echo "make demo    the first confidential run, and fourteen attacks on it"
 	@echo "make test    all tests of both languages"
 	@echo "make check   format, lint, types, import contracts, generated files, clippy"
 	@echo "make bench   measure the promises of SPECIFICATION.md"
+	@echo "make removals  take each check of the release path away and see a test fail"
 	@echo "make clean   remove all that was built"
 
 setup: $(STAMP)/debian $(STAMP)/python $(STAMP)/shield
@@ -56,6 +57,9 @@ format:
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	cargo fmt --all
+
+removals: setup
+	$(BIN)/python -m scripts.removals
 
 bench: setup
 	$(BIN)/python -m bench

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from casemate.custodian.keeper import Engine, LocalState
+from casemate.custodian.keeper import AuditEntry, Change, Compare, Engine, Item, LocalState
 from casemate.custodian.keys import Identity, Instance, issue_instance
 from casemate.custodian.store.interface import Write
 from casemate.custodian.store.sealed import SealedStore
@@ -34,6 +35,25 @@ class Clock:
         self._ahead += seconds
 
 
+class FarState(LocalState):
+    """As far away as the keeper is from a worker: whoever asks lets the others go first.
+
+    With `together`, nobody's transaction is handed in before so many others' are.
+    """
+
+    together: asyncio.Barrier | None = None
+
+    async def get(self, key: str) -> Item | None:
+        await asyncio.sleep(0)
+        return await super().get(key)
+
+    async def transact(self, compare: Sequence[Compare], changes: Sequence[Change], record: AuditEntry | None) -> int:
+        await asyncio.sleep(0)
+        if self.together is not None:
+            await self.together.wait()
+        return await super().transact(compare, changes, record)
+
+
 class FailingStore(MemoryStore):
     """A disk that can be full."""
 
@@ -51,7 +71,7 @@ class FailingStore(MemoryStore):
 
 @dataclass
 class CustodianParts:
-    state: LocalState
+    state: FarState
     store: FailingStore
     sealed: SealedStore
     clock: Clock
@@ -66,4 +86,4 @@ def make_parts(simulation_root: str) -> CustodianParts:
     identity = Identity.create("test", board, simulation_root)
     sealed = SealedStore.create(store, os.urandom(32))
     instance = Instance(issue_instance(identity, datetime.fromtimestamp(clock(), UTC)))
-    return CustodianParts(LocalState(Engine(sealed, None, clock)), store, sealed, clock, identity, instance)
+    return CustodianParts(FarState(Engine(sealed, None, clock)), store, sealed, clock, identity, instance)

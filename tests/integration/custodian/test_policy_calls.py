@@ -86,6 +86,17 @@ async def test_of_two_creations_of_one_name_exactly_one_wins(house: House) -> No
     assert sorted(await asyncio.gather(*(create() for _ in range(4)))) == [201, 409, 409, 409]
 
 
+async def test_of_two_creations_of_one_name_in_an_own_namespace_exactly_one_wins(story: Story) -> None:
+    house = story.house
+
+    async def create() -> int:
+        genesis = house.genesis("acme/twice")
+        return (await house.create(genesis, house.document(genesis, b"{}"))).status
+
+    house.parts.state.together = asyncio.Barrier(4)
+    assert sorted(await asyncio.gather(*(create() for _ in range(4)))) == [201, 409, 409, 409]
+
+
 async def test_a_namespace_belongs_to_its_first_owner(story: Story) -> None:
     house = story.house
     genesis = house.genesis("acme/other", owner=house.stranger)

@@ -121,7 +121,9 @@ async def test_a_nonce_is_spent_by_evidence_that_is_refused(story: Story) -> Non
 
 async def test_a_nonce_that_the_custodian_did_not_make_is_refused(story: Story) -> None:
     shield = story.shield()
-    await refused(await shield.attest(await shield.request(os.urandom(32))), 403, "nonce.refused")
+    genuine = await shield.nonce()
+    for nonce in (os.urandom(32), genuine[:16] + os.urandom(16), genuine[:6] + os.urandom(10) + genuine[16:]):
+        await refused(await shield.attest(await shield.request(nonce)), 403, "nonce.refused")
 
 
 async def test_a_nonce_older_than_a_minute_is_refused(story: Story) -> None:

@@ -1,0 +1,102 @@
+"""Removes each check of the release path in a copy of the tree, and sees that a test fails (`make removals`).
+
+A check that can be deleted without a failing test is no check. The list is tests/security/removals.toml; arguments
+select entries whose names contain one of them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+__all__ = ["LIST", "ROOT", "Removal", "removals"]
+
+ROOT: Final = Path(__file__).parent.parent
+LIST: Final = ROOT / "tests" / "security" / "removals.toml"
+
+_COPIED: Final = ("src", "tests", "crates", "spec", "scripts", "examples", "bench", "requirements", ".cargo")
+_RUST_SECONDS: Final = 900
+
+
+@dataclass(frozen=True)
+class Removal:
+    """`old` occurs once in `file` and is replaced by `new`; then one of `tests` must fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: list[str]
+
+    @property
+    def rust(self) -> bool:
+        return self.file.endswith(".rs")
+
+
+def removals() -> list[Removal]:
+    listed: list[dict[str, Any]] = tomllib.loads(LIST.read_text())["removal"]
+    return [Removal(**entry) for entry in listed]
+
+
+def main() -> int:
+    wanted = [item for item in removals() if not sys.argv[1:] or any(word in item.name for word in sys.argv[1:])]
+    with tempfile.TemporaryDirectory(prefix="casemate-removals-") as folder:
+        copy = Path(folder) / "tree"
+        _copy(copy)
+        survivors = [item.name for item in wanted if not _noticed(item, copy)]
+    sys.stdout.write(f"{len(wanted) - len(survivors)} of {len(wanted)} removals were noticed\n")
+    for name in survivors:
+        sys.stdout.write(f"NOT NOTICED: {name}\n")
+    return 1 if survivors else 0
+
+
+def _copy(target: Path) -> None:
+    target.mkdir()
+    for name in _COPIED:
+        shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__", "target"))
+    for file in ROOT.iterdir():
+        if file.is_file():
+            shutil.copy2(file, target)
+
+
+def _noticed(item: Removal, copy: Path) -> bool:
+    path = copy / item.file
+    whole = path.read_text()
+    path.write_text(whole.replace(item.old, item.new, 1))
+    try:
+        failed = _cargo_fails(item, copy) if item.rust else _pytest_fails(item, copy)
+    finally:
+        path.write_text(whole)
+    sys.stdout.write(f"{'noticed' if failed else 'NOT NOTICED':>12}  {item.name}\n")
+    sys.stdout.flush()
+    return failed
+
+
+def _pytest_fails(item: Removal, copy: Path) -> bool:
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *item.tests]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+    # 1 is "tests failed"; anything else (nothing collected, a broken file) says nothing about the check.
+    if done.returncode not in {0, 1}:
+        raise SystemExit(f"{item.name}: pytest ended with {done.returncode}:\n{done.stdout[-2000:]}")
+    return done.returncode == 1
+
+
+def _cargo_fails(item: Removal, copy: Path) -> bool:
+    # One folder for all of them, so that only what changed is built again.
+    target = ROOT / "target" / "removals"
+    build = ["cargo", "test", "--quiet", "--locked", "--no-run", "--target-dir", str(target), *item.tests]
+    if subprocess.run(build, cwd=copy, capture_output=True, check=False).returncode:
+        raise SystemExit(f"{item.name}: does not compile any more; write `new` so that it does")
+    run = [argument for argument in build if argument != "--no-run"]
+    done = subprocess.run(run, cwd=copy, capture_output=True, check=False, timeout=_RUST_SECONDS)
+    return done.returncode != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
