@@ -6,11 +6,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::Error;
-use crate::http::Line;
+use crate::http::{Line, Raw};
 use crate::instance::Instance;
 use crate::keys::{SigningKey, random};
 use crate::problem::refusal;
-use crate::signature::{sign, verify};
+use crate::signature::{SignedRequest, sign, verify};
 
 /// The custodian that a manifest pins, and a key to ask it with.
 #[derive(Debug)]
@@ -22,22 +22,52 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Signs and posts `value`; verifies; only then parses.
+    /// Signs and posts `value` to one address after the other, until one gives an answer that verifies; only then parses.
     pub fn ask<A: DeserializeOwned>(&self, path: &str, value: &Value) -> Result<A, Error> {
         let body = serde_json::to_vec(value).map_err(|_| Error::Malformed("request"))?;
         let now = now();
         let signed = sign(&self.key, "POST", path, &body, now, &random()?);
-        let raw = self.line.post(path, &body, &signed)?;
+        let mut failures = Vec::new();
+        for address in self.line.addresses() {
+            let raw = self.line.post(address, path, &body, &signed);
+            match raw.and_then(|raw| self.believe(raw, &signed, now)) {
+                Ok(raw) => return read(&raw),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        Err(gravest(failures))
+    }
+
+    fn believe(&self, raw: Raw, signed: &SignedRequest, now: i64) -> Result<Raw, Error> {
         // 1, 2. The instance certificate, under the pinned identity key, now.
         let instance = Instance::verify(&raw.headers.instance, &self.identity_key, &self.identity, now)?;
         // 3, 4. This instance gave this answer, whole, to this very request.
         verify(&raw.headers, raw.status, &raw.body, &signed.signature, &instance.key)?;
-        // 5. Now it may be read.
-        if raw.status != 200 {
-            return Err(refusal(raw.status, &raw.body));
-        }
-        serde_json::from_slice(&raw.body).map_err(|_| Error::Malformed("answer"))
+        Ok(raw)
     }
+}
+
+/// 5. What was verified may be read.
+fn read<A: DeserializeOwned>(raw: &Raw) -> Result<A, Error> {
+    if raw.status != 200 {
+        return Err(refusal(raw.status, &raw.body));
+    }
+    serde_json::from_slice(&raw.body).map_err(|_| Error::Malformed("answer"))
+}
+
+/// That somebody poses as the custodian says more than that others are silent.
+fn gravest(mut failures: Vec<Error>) -> Error {
+    if let Some(at) = failures
+        .iter()
+        .position(|failure| !matches!(failure, Error::Unreachable(_)))
+    {
+        return failures.swap_remove(at);
+    }
+    let reasons = failures.iter().filter_map(|failure| match failure {
+        Error::Unreachable(why) => Some(why.as_str()),
+        _ => None,
+    });
+    Error::Unreachable(reasons.collect::<Vec<_>>().join(", "))
 }
 
 fn now() -> i64 {

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::answer::Channel;
 use crate::encoding::{b64u, digest, from_b64u, sha256};
 use crate::genesis::Genesis;
-use crate::http::Line;
+use crate::http::{Limits, Line};
 use crate::keys::{OpeningKey, SigningKey};
 use crate::lease::Lease;
 use crate::{Configuration, Error};
@@ -17,7 +17,7 @@ const RELEASE_LABEL: &[u8] = b"casemate/release/v1";
 /// The custodian that a manifest pins.
 #[derive(Debug)]
 pub struct Custodian {
-    line: Vec<String>,
+    addresses: Vec<String>,
     identity: [u8; 32],
     identity_key: [u8; 32],
 }
@@ -80,9 +80,9 @@ impl Custodian {
             });
         }
         let identity_key = Genesis::parse(genesis)?.identity_key;
-        Line::new(addresses)?;
+        Line::new(addresses, Limits::PROTOCOL)?;
         Ok(Self {
-            line: addresses.to_vec(),
+            addresses: addresses.to_vec(),
             identity: *identity,
             identity_key,
         })
@@ -101,7 +101,7 @@ impl Custodian {
     ) -> Result<Release, Error> {
         let opening = OpeningKey::generate()?;
         let channel = Rc::new(Channel {
-            line: Line::new(&self.line)?,
+            line: Line::new(&self.addresses, Limits::PROTOCOL)?,
             identity: self.identity,
             identity_key: self.identity_key,
             key: SigningKey::generate()?,

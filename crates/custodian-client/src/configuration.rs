@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::Error;
@@ -41,7 +42,7 @@ pub struct User {
 #[serde(deny_unknown_fields)]
 struct Form {
     casemate_configuration: u8,
-    holes: BTreeMap<String, SecretText>,
+    holes: Holes,
     files: Vec<FileForm>,
     user: Option<User>,
 }
@@ -65,6 +66,33 @@ impl Drop for SecretText {
     }
 }
 
+/// Values by name. A name that comes twice is an error, where serde would let the last one win.
+#[derive(Default)]
+struct Holes(BTreeMap<String, Zeroizing<String>>);
+
+impl<'de> Deserialize<'de> for Holes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Holes::default())
+    }
+}
+
+impl<'de> Visitor<'de> for Holes {
+    type Value = Self;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object of texts")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut access: A) -> Result<Self, A::Error> {
+        while let Some((name, value)) = access.next_entry::<String, SecretText>()? {
+            if self.0.insert(name, Zeroizing::new(value.0.clone())).is_some() {
+                return Err(serde::de::Error::custom("a hole comes twice"));
+            }
+        }
+        Ok(self)
+    }
+}
+
 impl Configuration {
     /// Reads an opened configuration.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Error> {
@@ -72,14 +100,9 @@ impl Configuration {
         if form.casemate_configuration != 1 {
             return Err(Error::Malformed("configuration of another version"));
         }
-        let holes = form
-            .holes
-            .iter()
-            .map(|(name, value)| (name.clone(), Zeroizing::new(value.0.clone())))
-            .collect();
         let files = form.files.iter().map(file).collect::<Result<_, _>>()?;
         Ok(Self {
-            holes,
+            holes: form.holes.0,
             files,
             user: form.user,
         })
@@ -119,5 +142,72 @@ impl fmt::Debug for PolicyFile {
             .field("path", &self.path)
             .field("content", &"<redacted>")
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn good() -> Value {
+        json!({"casemate_configuration": 1, "holes": {"token": "hunter2"}, "user": {"uid": 7, "gid": 8},
+               "files": [{"path": "/run/key", "content": "aHVudGVyMw", "mode": "0400"}]})
+    }
+
+    #[test]
+    fn a_configuration_is_read_and_shows_no_secret() {
+        let configuration = Configuration::parse(good().to_string().as_bytes()).unwrap();
+        assert_eq!(configuration.holes["token"].as_str(), "hunter2");
+        assert_eq!(configuration.user, Some(User { uid: 7, gid: 8 }));
+        let file = &configuration.files[0];
+        assert_eq!(
+            (file.path.as_str(), file.mode, file.content.as_slice()),
+            ("/run/key", 0o400, &b"hunter3"[..])
+        );
+        let shown = format!("{configuration:?}");
+        assert!(shown.contains("token") && !shown.contains("hunter"), "{shown}");
+        assert!(!shown.contains(&format!("{:?}", b"hunter3")), "{shown}");
+    }
+
+    #[test]
+    fn what_is_no_configuration_is_refused() {
+        let changes: [(&str, Value); 13] = [
+            ("/casemate_configuration", json!(2)),
+            ("/more", json!(1)),
+            ("/holes/token", json!(1)),
+            ("/holes", json!([])),
+            ("/files/0/more", json!(1)),
+            ("/files/0/content", json!("a b")),
+            ("/files/0/content", json!("aHVudGVyMw==")),
+            ("/files/0/mode", json!("400")),
+            ("/files/0/mode", json!("4755")),
+            ("/files/0/mode", json!("0999")),
+            ("/files/0/mode", json!("+777")),
+            ("/user/uid", json!(-1)),
+            ("/user/name", json!("root")),
+        ];
+        for (pointer, value) in changes {
+            let mut changed = good();
+            let (parent, name) = pointer.rsplit_once('/').unwrap();
+            changed.pointer_mut(parent).unwrap()[name] = value;
+            let parsed = Configuration::parse(changed.to_string().as_bytes());
+            assert!(matches!(parsed, Err(Error::Malformed(_))), "{pointer}");
+        }
+    }
+
+    #[test]
+    fn names_that_come_twice_are_refused() {
+        let text = good().to_string();
+        for (one, two) in [
+            (r#""token":"#, r#""token":"x","token":"#),
+            (r#""files":"#, r#""files":[],"files":"#),
+            (r#""uid":"#, r#""uid":0,"uid":"#),
+        ] {
+            let doubled = text.replacen(one, two, 1);
+            assert_ne!(doubled, text);
+            assert!(Configuration::parse(doubled.as_bytes()).is_err(), "{doubled}");
+        }
     }
 }

@@ -7,6 +7,9 @@ use crate::Error;
 use crate::answer::Channel;
 use crate::encoding::from_b64u;
 
+/// Longest lease that a policy can give (spec/policy.md), in seconds.
+const LONGEST: u64 = 24 * 60 * 60;
+
 /// How long a release may be used. Renewing asks the custodian to decide anew.
 #[derive(Debug)]
 pub struct Lease {
@@ -32,7 +35,7 @@ impl Lease {
         Ok(Self {
             channel,
             id,
-            seconds,
+            seconds: in_range(seconds)?,
             sequence: 1,
         })
     }
@@ -43,7 +46,8 @@ impl Lease {
         self.seconds
     }
 
-    /// Asks for more time. After a lost reply the same number is sent again, and the custodian repeats its answer.
+    /// Asks for more time. After a lost reply the same number is sent again, and the custodian repeats its answer:
+    /// what it grants counts from the *first* time that this number was sent.
     ///
     /// # Errors
     /// [`Error::Refused`] when the policy no longer admits this domain; anything else may pass.
@@ -53,8 +57,14 @@ impl Lease {
         if answer.sequence != self.sequence {
             return Err(Error::Malformed("renewal of another sequence number"));
         }
-        self.seconds = answer.seconds;
+        self.seconds = in_range(answer.seconds)?;
         self.sequence += 1;
         Ok(())
     }
+}
+
+fn in_range(seconds: u64) -> Result<u64, Error> {
+    Some(seconds)
+        .filter(|seconds| (1..=LONGEST).contains(seconds))
+        .ok_or(Error::Malformed("lease"))
 }
