@@ -6,11 +6,21 @@ The JSON Schema of policies is generated from `DocumentForm`; the fields of each
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from casemate.wire.fields import HoleName, Model, PolicyName, PrincipalName, SecretName, ServiceName, Sha256, Sha384
+from casemate.wire.fields import (
+    FormatOne,
+    HoleName,
+    Model,
+    PolicyName,
+    PrincipalName,
+    SecretName,
+    ServiceName,
+    Sha256,
+    Sha384,
+)
 from casemate.wire.release import User
 from casemate.wire.rules import Access, Principal
 
@@ -118,7 +128,7 @@ class ServiceForm(Model):
 
 
 class DocumentForm(Model):
-    casemate: Literal[1]
+    casemate: FormatOne
     policy: PolicyName
     genesis: Sha256
     predecessor: Sha256 | None = None

@@ -1,7 +1,8 @@
 """JSON as bytes that two parties can only read one way.
 
-`decode` is strict (spec/protocol.md): UTF-8, no duplicate names, no floating point, integers within ±(2⁵³-1), bounded
-size and nesting. `encode` is RFC 8785. `decode_canonical` takes only bytes that `encode` would have made.
+`decode` is strict (spec/protocol.md): UTF-8, no duplicate names, no floating point, integers within ±(2⁵³-1), no half
+of a surrogate pair, bounded size, nesting and number of values. `encode` is RFC 8785. `decode_canonical` takes only
+bytes that `encode` would have made.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from casemate.errors import MalformedError, NotCanonicalError, TooLargeError
 from casemate.wire.binding import sha256_text
 from casemate.wire.fields import Model
 
-__all__ = ["DEFAULT_LIMIT", "MAX_DEPTH", "decode", "decode_canonical", "digest", "encode", "parse_model"]
+__all__ = ["DEFAULT_LIMIT", "MAX_DEPTH", "MAX_VALUES", "decode", "decode_canonical", "digest", "encode", "parse_model"]
 
 DEFAULT_LIMIT: Final = 1024 * 1024
 """Bytes; enough for every message but manifests, which bring their own limit."""
@@ -25,9 +26,17 @@ DEFAULT_LIMIT: Final = 1024 * 1024
 MAX_DEPTH: Final = 32
 """Nesting; rules nest to 8, nothing else beyond 10. Keeps hostile input far from the recursion limit."""
 
+MAX_VALUES: Final = 1_000_000
+"""Commas and opening brackets outside strings. The largest manifest has 600,000; `[],[],…` of 24 MiB would become half
+a GiB of lists."""
+
 _MAX_INTEGER: Final = 2**53 - 1
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_NO_BRACKET: Final = re.compile(rb"[^\[\]{}]+")
+# A string that never ends reaches to the end of the bytes, so that no byte is looked at twice.
+_NO_STRUCTURE: Final = re.compile(rb'"[^"]*"?|[^"\[\]{},]+')
+_COMMAS: Final = re.compile(rb",+")
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_MAX_SHOWN: Final = 80
+"""Characters of a field's name in an error: names that a stranger chose may be as long as the message."""
 
 M = TypeVar("M", bound=Model)
 
@@ -49,16 +58,19 @@ def decode(data: bytes, *, limit: int = DEFAULT_LIMIT) -> Any:
     """The JSON value in `data`, or `TooLargeError`, `MalformedError`."""
     if len(data) > limit:
         raise TooLargeError("more JSON than allowed", step="json.size", expected=f"≤ {limit} bytes", got=str(len(data)))
-    _check_depth(data)
+    _check_shape(data)
     try:
-        value = json.loads(
+        value: Any = json.loads(
             data.decode("utf-8"),
             object_pairs_hook=_unique,
             parse_float=_refuse_float,
             parse_constant=_refuse_float,
             parse_int=_bounded_int,
         )
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        if _SURROGATE.search(data):
+            # Half of a pair stands for no character: only Python's parser lets it pass.
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
         raise MalformedError("not JSON", step="json.syntax", got=str(error)[:200]) from error
     return value
 
@@ -85,16 +97,26 @@ def parse_model(model: type[M], value: object, *, what: str) -> M:
         return model.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "(the whole)"
+        place = ".".join(_shown(part) for part in first["loc"]) or "(the whole)"
         raise MalformedError(f"{what}: {place}: {first['msg']}", step=f"{what}.schema", got=first["type"]) from error
 
 
-def _check_depth(data: bytes) -> None:
-    """Counts brackets outside strings: cheap, before a recursive parser sees the bytes."""
-    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+def _shown(part: int | str) -> str:
+    """A name as it may stand in a message of one line."""
+    text = str(part)
+    return text if text.isascii() and text.isprintable() and len(text) <= _MAX_SHOWN else repr(text[:_MAX_SHOWN])
+
+
+def _check_shape(data: bytes) -> None:
+    """Counts brackets and commas outside strings: cheap, in one pass, before a recursive parser sees the bytes."""
+    if data.count(b"[") + data.count(b"{") + data.count(b",") <= MAX_DEPTH:
         return
+    # What is escaped goes first; then every quotation mark begins or ends a string.
+    structure = _NO_STRUCTURE.sub(b"", data.replace(b"\\\\", b"").replace(b'\\"', b""))
+    if structure.count(b"[") + structure.count(b"{") + structure.count(b",") > MAX_VALUES:
+        raise MalformedError("JSON with too many values", step="json.values", expected=f"≤ {MAX_VALUES}")
     depth = 0
-    for bracket in _NO_BRACKET.sub(b"", _STRING.sub(b"", data)):
+    for bracket in _COMMAS.sub(b"", structure):
         depth += 1 if bracket in b"[{" else -1
         if depth > MAX_DEPTH:
             raise MalformedError("JSON nested too deeply", step="json.depth", expected=f"≤ {MAX_DEPTH} levels")

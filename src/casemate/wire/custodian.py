@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from casemate.wire import canonical
 from casemate.wire.evidence import Endorsements, Evidence
-from casemate.wire.fields import Bytes, Bytes32, HpkeKeyText, Model, PrincipalName, Sha256, SigningKeyText, Time
+from casemate.wire.fields import (
+    Bytes,
+    Bytes32,
+    FormatOne,
+    HpkeKeyText,
+    Model,
+    PrincipalName,
+    Sha256,
+    SigningKeyText,
+    Time,
+)
 from casemate.wire.rules import Principal, Rule
 
 __all__ = [
@@ -32,7 +42,7 @@ class Board(Model):
 
 
 class CustodianGenesis(Model):
-    casemate_custodian: Literal[1]
+    casemate_custodian: FormatOne
     name: Annotated[str, Field(min_length=1, max_length=128)]
     board: Board
     identity_key: SigningKeyText
@@ -46,7 +56,7 @@ class CustodianGenesis(Model):
 class InstanceCertificate(Model):
     """Payload of the instance envelope: `key` signs answers, `sealing_key` takes sealed values."""
 
-    casemate_instance: Literal[1]
+    casemate_instance: FormatOne
     custodian: Sha256
     key: SigningKeyText
     sealing_key: HpkeKeyText
@@ -87,7 +97,7 @@ class StateReference(Model):
 class RestoreStatement(Model):
     """What a board signs to accept a store that its anchor does not confirm. `anchor` is absent where it is lost."""
 
-    casemate_restore: Literal[1]
+    casemate_restore: FormatOne
     custodian: Sha256
     found: StateReference
     anchor: StateReference | None = None

@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, StringConstraints, WithJsonSchema
 
@@ -33,6 +33,17 @@ class Model(BaseModel):
     def to_object(self) -> dict[str, Any]:
         """The JSON object of this model, without the fields that are absent."""
         return self.model_dump(mode="json", exclude_none=True, by_alias=True)
+
+
+def _whole_number(value: object) -> object:
+    # True == 1 == 1.0 in Python, and a `Literal[1]` takes all three.
+    if type(value) is not int:
+        raise ValueError("expected the number 1")
+    return value
+
+
+FormatOne = Annotated[Literal[1], BeforeValidator(_whole_number)]
+"""The number of a format, so far the first of each."""
 
 
 def b64u_encode(data: bytes) -> str:

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Discriminator, Field, model_validator
 from casemate.errors import MalformedError, ManifestError
 from casemate.wire import canonical
 from casemate.wire.binding import sha256_text
-from casemate.wire.fields import HoleName, Model, PolicyName, ServiceName, Sha256
+from casemate.wire.fields import FormatOne, HoleName, Model, PolicyName, ServiceName, Sha256
 from casemate.wire.release import User
 
 __all__ = [
@@ -132,7 +132,7 @@ class PolicyBinding(Model):
 
 
 class Manifest(Model):
-    casemate_manifest: Literal[1]
+    casemate_manifest: FormatOne
     role: Literal["workload", "custodian"]
     custodian: Sha256 | None = None
     policy: PolicyBinding | None = None

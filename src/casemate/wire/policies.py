@@ -11,6 +11,7 @@ from casemate.wire.dsse import Envelope
 from casemate.wire.fields import (
     Bytes,
     Bytes32,
+    FormatOne,
     Model,
     PolicyName,
     PrincipalName,
@@ -38,7 +39,7 @@ __all__ = [
 
 
 class PolicyGenesis(Model):
-    casemate_genesis: Literal[1]
+    casemate_genesis: FormatOne
     policy: PolicyName
     custodian: Sha256
     principals: Annotated[dict[PrincipalName, Principal], Field(min_length=1, max_length=256)]
@@ -53,7 +54,7 @@ class PolicyGenesis(Model):
 class Submission(Model):
     """Payload of a policy envelope. `document` is judged by `casemate.policy.model`."""
 
-    casemate_submission: Literal[1]
+    casemate_submission: FormatOne
     custodian: Sha256
     genesis: Sha256
     predecessor: Sha256 | None = None

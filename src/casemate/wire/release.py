@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from casemate.wire.fields import (
     Bytes,
     Bytes16,
     Bytes32,
+    FormatOne,
     HoleName,
     HpkeKeyText,
     Model,
@@ -95,7 +96,7 @@ class ConfiguredFile(Model):
 class Configuration(Model):
     """What the shield gets, sealed. Holds secrets: print nothing of it."""
 
-    casemate_configuration: Literal[1] = 1
+    casemate_configuration: FormatOne = 1
     holes: dict[HoleName, str] = Field(repr=False)
     files: list[ConfiguredFile] = Field(repr=False)
     user: User | None = None
