@@ -1,4 +1,4 @@
-"""Which custodian and which identity a command means."""
+"""Which custodian a command means."""
 
 from __future__ import annotations
 
@@ -8,42 +8,39 @@ from typing import Annotated
 
 import typer
 
-from casemate.cli import _genesis
 from casemate.cli._home import home
-from casemate.client import identities, pins
-from casemate.client.custodian import CustodianClient
+from casemate.client import pins
 from casemate.errors import UsageError
 
-__all__ = ["As", "Custodian", "chosen", "connect", "identity"]
+__all__ = ["Custodian", "chosen"]
 
 Custodian = Annotated[
     str | None,
-    typer.Option("--custodian", help="A pinned custodian; else $CASEMATE_CUSTODIAN, or the policy's own."),
+    typer.Option("--custodian", help="A pinned custodian; else the policy's own, $CASEMATE_CUSTODIAN, the only one."),
 ]
-As = Annotated[str | None, typer.Option("--as", help="An identity; $CASEMATE_IDENTITY; else the only one.")]
 
 
 def chosen(name: str | None, *, identity: str | None = None) -> pins.Pin:
-    """The pin of that name; else the one with `identity`, where a manifest or a genesis record names it; else the only
-    one.
+    """The pin called `name`, which must have `identity` where a manifest or a genesis record names one; else the pin
+    with `identity`; else the default.
     """
     folder = home() / "custodians"
-    name = name or os.environ.get("CASEMATE_CUSTODIAN")
-    if name is None and identity is not None:
+    if name is not None:
+        return _checked(pins.load(folder, name), identity)
+    if identity is not None:
         return _with_identity(folder, identity)
-    return pins.load(folder, name or _only(pins.names(folder), "custodian"))
+    return pins.load(folder, os.environ.get("CASEMATE_CUSTODIAN") or _only(pins.names(folder)))
 
 
-def identity(name: str | None) -> identities.Identity:
-    folder = home() / "identities"
-    which = name or os.environ.get("CASEMATE_IDENTITY") or _only(identities.names(folder), "identity")
-    return identities.load(folder, which)
-
-
-def connect(custodian: str | None, who: str | None, *, policy: str | None = None) -> CustodianClient:
-    """A client of the pinned custodian (else of the one that `policy` belongs to) that signs as `who`."""
-    pin = chosen(custodian, identity=None if policy is None else _genesis.custodian_of(home() / "policies", policy))
-    return CustodianClient(pin.url, pin.genesis, identity(who).key)
+def _checked(pin: pins.Pin, identity: str | None) -> pins.Pin:
+    if identity is not None and pin.identity != identity:
+        raise UsageError(
+            f"{pin.name} is not the custodian that this belongs to",
+            expected=identity,
+            got=pin.identity,
+            remedy="leave --custodian out: the right one is found by its identity",
+        )
+    return pin
 
 
 def _with_identity(folder: Path, identity: str) -> pins.Pin:
@@ -58,11 +55,13 @@ def _with_identity(folder: Path, identity: str) -> pins.Pin:
     return found[0]
 
 
-def _only(names: list[str], what: str) -> str:
+def _only(names: list[str]) -> str:
     if len(names) == 1:
         return names[0]
-    remedy = {
-        "custodian": "pin one: casemate custodian attest NAME --url URL --pin; or name one with --custodian",
-        "identity": "make one: casemate identity create NAME; or name one with --as",
-    }[what]
-    raise UsageError(f"which {what}? there are {len(names)}", got=", ".join(names) or "none", remedy=remedy)
+    raise UsageError(
+        f"which custodian? there are {len(names)}",
+        got=", ".join(names) or "none",
+        remedy="name one with --custodian"
+        if names
+        else "make one: casemate custodian init; or pin one: casemate custodian attest NAME --url URL --pin",
+    )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from casemate.errors import TooLargeError, UsageError
 
-__all__ = ["read_bytes", "read_text"]
+__all__ = ["read_bytes", "read_table", "replace_text"]
 
 _LIMIT: Final = 16 * 1024 * 1024
 
@@ -24,11 +27,30 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def read_text(path: Path) -> str:
+def read_table(path: Path, *, what: str, remedy: str) -> dict[str, Any]:
+    """The JSON object in a file that Casemate wrote earlier."""
     try:
-        return read_bytes(path).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text", got=f"byte {error.start}", remedy="save it as UTF-8") from error
+        value = json.loads(read_bytes(path))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not {what}: it is not JSON", remedy=remedy) from error
+    if not isinstance(value, dict):
+        raise UsageError(f"{path} is not {what}: it is not a JSON object", remedy=remedy)
+    return value
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Writes the whole file or leaves it as it was; a link stays one, the mode stays what it was."""
+    real = path.resolve()
+    temporary = real.with_name(f".{real.name}.{os.getpid()}")
+    try:
+        with temporary.open("x", encoding="utf-8", newline="") as file:
+            file.write(text)
+        shutil.copymode(real, temporary)
+        temporary.replace(real)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> bytes:

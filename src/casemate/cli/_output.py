@@ -1,48 +1,60 @@
-"""What commands say: sentences for people, one JSON object for scripts (`--json`), errors with cause and cure."""
+"""What commands say: sentences for people, one JSON object for scripts (`--json`), errors with cause and cure.
+
+Results go to standard output, everything else to standard error. What others wrote is shown, and never obeyed: control
+characters are spelled out before they reach a terminal.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Annotated, Any
+from contextlib import contextmanager, suppress
+from typing import IO, Annotated, Any, Final
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from casemate.errors import CasemateError
 
-__all__ = ["Json", "emit", "fail", "note", "progress", "table"]
+__all__ = ["Json", "JsonFailure", "OutputClosedError", "emit", "fail", "note", "progress", "table"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+JsonFailure = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object if it cannot start; later output is its own.")
+]
 
-_err = Console(stderr=True, highlight=False)
+_BOLD: Final = "1"
+_DIM: Final = "2"
+_ALARM: Final = "1;31"
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""All but tab and newline, and what turns the direction of text."""
+
+
+class OutputClosedError(Exception):
+    """Nobody reads standard output any more."""
 
 
 def emit(result: Mapping[str, Any], *, as_json: bool, text: str | None = None) -> None:
     """Prints `result` as JSON, or `text` (default: one `name: value` a line)."""
     if as_json:
-        print(json.dumps(result, indent=2, ensure_ascii=False, sort_keys=False))
-    elif text is not None:
-        print(text)
+        _write_json(result)
     else:
-        for name, value in result.items():
-            print(f"{name}: {value}")
+        _write(text if text is not None else "\n".join(f"{name}: {value}" for name, value in result.items()))
 
 
 def table(columns: list[str], rows: list[list[str]]) -> None:
-    grid = Table(*columns, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        grid.add_row(*(escape(cell) for cell in row))
-    Console(highlight=False, soft_wrap=True).print(grid)
+    """Aligned columns; cells are never cut, whatever the terminal's width: people copy them."""
+    widths = [max(len(row[number]) for row in (columns, *rows)) for number in range(len(columns))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (columns, *rows)]
+    head, *rest = (line.rstrip() for line in lines)
+    _write("\n".join([_styled(head, _BOLD, sys.stdout), *(_printable(line) for line in rest)]), trusted=True)
 
 
 def note(text: str) -> None:
     """A word to a person while something goes on; never part of the result."""
-    _err.print(escape(text), style="dim")
+    _complain(_styled(text, _DIM, sys.stderr))
 
 
 @contextmanager
@@ -51,17 +63,64 @@ def progress(text: str, *, quiet: bool) -> Iterator[None]:
     if quiet or not sys.stderr.isatty():
         yield
         return
-    with _err.status(escape(text)):
+    from rich.console import Console  # slow to import, and most commands do without
+
+    with Console(stderr=True, highlight=False).status(text):
         yield
 
 
 def fail(error: CasemateError, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({"error": error.diagnostics()}, indent=2, ensure_ascii=False))
-        return
+    """Says what went wrong and what would mend it."""
     facts = error.diagnostics()
+    if as_json:
+        _write_json({"error": facts})
+        return
     place = f"line {facts['line']}, column {facts['column']}: " if "line" in facts else ""
-    _err.print(f"[bold red]error:[/] {escape(place + error.message)}", soft_wrap=True)
+    lines = [f"{_styled('error:', _ALARM, sys.stderr)} {_one_line(place + error.message)}"]
     for name in ("step", "expected", "got", "problem", "decision", "remedy"):
         if name in facts:
-            _err.print(f"  [bold]{name:>8}[/]  {escape(facts[name])}", soft_wrap=True)
+            lines.append(f"  {_styled(f'{name:>8}', _BOLD, sys.stderr)}  {_one_line(facts[name])}")
+    _complain("\n".join(lines))
+
+
+def _write_json(value: Mapping[str, Any]) -> None:
+    """UTF-8 whatever the locale (RFC 8259 §8.1); what has no UTF-8 becomes an escape that JSON knows."""
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    _write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def _write(text: str, *, trusted: bool = False) -> None:
+    shown = text if trusted else _printable(text)
+    _write_bytes(f"{shown}\n".encode(sys.stdout.encoding, "backslashreplace"))
+
+
+def _write_bytes(data: bytes) -> None:
+    """Flushed, so that whatever goes wrong goes wrong here."""
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError as error:
+        raise OutputClosedError from error
+    except OSError as error:
+        raise CasemateError(f"the result cannot be written: {error.strerror}", step="output.write") from error
+
+
+def _complain(text: str) -> None:
+    """To standard error; where that is closed there is nobody left to tell."""
+    with suppress(OSError):
+        sys.stderr.buffer.write(f"{text}\n".encode(sys.stderr.encoding, "backslashreplace"))
+        sys.stderr.buffer.flush()
+
+
+def _styled(text: str, style: str, stream: IO[str]) -> str:
+    plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return _printable(text) if plain else f"\x1b[{style}m{_printable(text)}\x1b[0m"
+
+
+def _printable(text: str) -> str:
+    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _one_line(text: str) -> str:
+    return _printable(text.replace("\n", "\\n").replace("\t", " "))

@@ -1,21 +1,21 @@
 from __future__ import annotations
 
 import ipaddress
-import signal
 import socket
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 
-from casemate.cli import _custodians
-from casemate.cli._custodians import Custodian
+from casemate.cli._custodians import Custodian, chosen
 from casemate.cli._home import agent_socket, shield
+from casemate.cli._output import JsonFailure
+from casemate.cli._supervising import wait
 from casemate.cli.manifest._find import find
-from casemate.cli.manifest._options import environment
+from casemate.cli.manifest._options import environment, folders, values
+from casemate.client.addresses import parse_address
 from casemate.errors import UnreachableError, UsageError
 from casemate.manifest.bundle import host_holes, launch_bundle
-from casemate.simulator.launch import Launch, launch
+from casemate.simulator.launch import launch
 from casemate.wire import canonical
 
 
@@ -32,19 +32,20 @@ def run(
     ] = None,
     timings: Annotated[bool, typer.Option("--timings", help="Have the shield print how long it took.")] = False,
     custodian: Custodian = None,
+    _as_json: JsonFailure = False,
 ) -> None:
     """Run a workload under the shield: it gets its secrets only after it proved what it is.
 
     Ends with the workload's exit status. Example: `casemate run acme/records#api`
     """
     built = find(which)
-    pin = _custodians.chosen(custodian, identity=built.parsed.manifest.custodian)
+    pin = chosen(custodian, identity=built.parsed.manifest.custodian)
     bundle = launch_bundle(
         built,
         genesis=canonical.encode(pin.genesis.to_object()),
         addresses=_addresses(address or pin.url),
-        holes={**host_holes(built.parsed.manifest, arguments or []), **environment(hole or [])},
-        mounts=environment(mount or []),
+        holes=host_holes(built.parsed.manifest, arguments or [], values(hole or [])),
+        mounts=folders(mount or []),
     )
     started = launch(
         agent_socket(),
@@ -58,23 +59,14 @@ def run(
     raise typer.Exit(wait(started))
 
 
-def wait(started: Launch) -> int:
-    """Passes signals on and waits; the status is the workload's."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGQUIT):
-        signal.signal(number, lambda n, _frame: started.signal(n))
-    with started:
-        return started.wait()
-
-
 def _addresses(url: str) -> list[str]:
     """The custodian's name, resolved here: the shield believes signatures, not names."""
-    parts = urlsplit(url)
-    if parts.scheme != "http" or parts.hostname is None:
+    address = parse_address(url)
+    if address.scheme != "http":
         raise UsageError("shields speak plain HTTP: every answer is signed", expected="http://host:port", got=url)
-    port = parts.port or 80
     try:
-        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
-    except socket.gaierror as error:
-        raise UnreachableError(f"no address for {parts.hostname}", remedy="check the pinned URL") from error
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise UnreachableError(f"no address for {address.host}", remedy="check the pinned URL") from error
     literals = dict.fromkeys(str(entry[4][0]) for entry in found)
-    return [f"http://{f'[{a}]' if ipaddress.ip_address(a).version == 6 else a}:{port}" for a in literals]
+    return [f"http://{f'[{a}]' if ipaddress.ip_address(a).version == 6 else a}:{address.port}" for a in literals]

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, Final
 
 import typer
 
-from casemate.cli import _custodians
-from casemate.cli._custodians import As, Custodian
+from casemate.cli._connecting import As, connect
+from casemate.cli._custodians import Custodian
 from casemate.cli._output import Json, emit
+from casemate.errors import UsageError
 from casemate.wire.policies import DecisionAnswer, StepRecord
+
+_ID: Final = re.compile(r"[0-9a-f]{40}")
+_OF_GENESIS: Final = 16
+"""A decision's id begins with that many hex digits of the policy's genesis, which say where to ask."""
 
 
 def why(
@@ -18,9 +24,11 @@ def why(
 ) -> None:
     """Say why a workload was admitted or refused; for those with `read` on the policy.
 
-    Example: `casemate why 01JD3W…`
+    Example: `casemate why 2ef6c8d95d47fee501a2107ba04d7614603998a3`
     """
-    with _custodians.connect(custodian, who) as client:
+    if not _ID.fullmatch(decision):
+        raise UsageError("not a decision's id", expected="40 hex digits, as the refusal prints them", got=decision[:80])
+    with connect(custodian, who, policy=f"sha256:{decision[:_OF_GENESIS]}") as client:
         answer = client.decision(decision)
     emit(answer.to_object(), as_json=as_json, text=_text(answer))
 

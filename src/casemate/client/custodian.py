@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from casemate.client.addresses import parse_address
 from casemate.client.refusals import refusal
 from casemate.client.verification import RawAnswer, verified_instance
 from casemate.errors import MalformedError, NotGenuineError, UnreachableError, UsageError
@@ -172,8 +173,7 @@ def discover(url: str) -> CustodianGenesis:
 
 
 def _http(url: str) -> httpx.Client:
-    if not url.startswith(("http://", "https://")):
-        raise UsageError("not a custodian's URL", expected="http://host:port or https://…", got=url)
+    parse_address(url)
     # What the environment says about proxies is the host's; answers verify without it.
     return httpx.Client(base_url=url, timeout=_TIMEOUT, trust_env=False, follow_redirects=False)
 

@@ -12,7 +12,7 @@ from casemate.wire import canonical
 from casemate.wire.custodian import CustodianGenesis
 from casemate.wire.fields import Model, Sha256, Sha384
 
-__all__ = ["Pin", "load", "names", "save"]
+__all__ = ["Pin", "exists", "load", "names", "save"]
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -63,6 +63,10 @@ def load(folder: Path, name: str) -> Pin:
         ) from error
     except (OSError, InputError) as error:
         raise CustodianError(f"the pin {path} cannot be read: {error}", remedy="pin it again") from error
+
+
+def exists(folder: Path, name: str) -> bool:
+    return _path(folder, name).exists()
 
 
 def names(folder: Path) -> list[str]:

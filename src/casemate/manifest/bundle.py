@@ -34,14 +34,24 @@ def launch_bundle(
     return json.dumps(bundle).encode()
 
 
-def host_holes(manifest: Manifest, given: Sequence[str]) -> dict[str, str]:
-    """Values of host holes, read off the arguments that a person gave; `UsageError` where they do not fit.
+def host_holes(manifest: Manifest, given: Sequence[str], named: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Values of all host holes: those `named`, and those read off the arguments that a person gave.
 
-    Each given argument must be the manifest's, literally or by filling its holes.
+    `UsageError` where they do not fit: each given argument must be the manifest's, literally or by filling its holes,
+    and every host hole needs one value. The shield checks all this again.
     """
-    if not given:
-        return {}
-    if len(given) != len(manifest.arguments):
+    values = dict(named or {})
+    for name, value in _from_arguments(manifest, given).items():
+        if values.setdefault(name, value) != value:
+            raise UsageError(f"two values for the hole {name}", expected=values[name], got=value)
+    for name, value in values.items():
+        _check_value(manifest, name, value)
+    _check_whole(manifest, values)
+    return values
+
+
+def _from_arguments(manifest: Manifest, given: Sequence[str]) -> dict[str, str]:
+    if given and len(given) != len(manifest.arguments):
         raise UsageError(
             f"the manifest has {len(manifest.arguments)} arguments, {len(given)} were given",
             expected=" ".join(manifest.arguments),
@@ -49,11 +59,38 @@ def host_holes(manifest: Manifest, given: Sequence[str]) -> dict[str, str]:
             remedy="leave them out, or give exactly these with values for the holes",
         )
     values: dict[str, str] = {}
-    for template, argument in zip(manifest.arguments, given, strict=True):
+    for template, argument in zip(manifest.arguments, given, strict=False):
         for name, value in _fit(manifest, template, argument).items():
             if values.setdefault(name, value) != value:
                 raise UsageError(f"two values for the hole {name}", expected=values[name], got=value)
     return values
+
+
+def _check_value(manifest: Manifest, name: str, value: str) -> None:
+    hole = manifest.holes.get(name)
+    if hole is None:
+        raise UsageError(f"the manifest has no hole {name}", expected=_listed(_of_host(manifest)), got=name)
+    if hole.from_ == "policy":
+        raise UsageError(f"the hole {name} is filled by the policy, not here", remedy="leave it out")
+    if re.fullmatch(hole.pattern, value) is None:
+        raise UsageError(f"a value that does not fit the hole {name}", expected=hole.pattern, got=value)
+
+
+def _check_whole(manifest: Manifest, values: Mapping[str, str]) -> None:
+    if missing := [name for name in _of_host(manifest) if name not in values]:
+        raise UsageError(
+            f"no value for the hole {missing[0]}",
+            expected=manifest.holes[missing[0]].pattern,
+            remedy=f"add --hole {missing[0]}=VALUE",
+        )
+
+
+def _of_host(manifest: Manifest) -> list[str]:
+    return [name for name, hole in manifest.holes.items() if hole.from_ == "host"]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "no hole that the host fills"
 
 
 def _fit(manifest: Manifest, template: str, argument: str) -> dict[str, str]:
@@ -66,11 +103,20 @@ def _fit(manifest: Manifest, template: str, argument: str) -> dict[str, str]:
     pattern += re.escape(template[position:])
     found = re.fullmatch(pattern, argument) if "(?" not in pattern else None
     if found is None:
-        raise UsageError("an argument does not fit the manifest", expected=template, got=argument)
+        raise UsageError(
+            "an argument does not fit the manifest",
+            expected=template,
+            got=argument,
+            remedy="what runs is fixed: build another manifest, and have the policy name it",
+        )
     filled = dict(zip(names, _groups(pattern, found, names), strict=True))
     policy_holes = [name for name in names if manifest.holes[name].from_ == "policy"]
     if policy_holes:
-        raise UsageError(f"the hole {policy_holes[0]} is filled by the policy, not here", got=argument)
+        raise UsageError(
+            f"the hole {policy_holes[0]} is filled by the policy, not here",
+            got=argument,
+            remedy="leave the arguments out, and name host holes with --hole",
+        )
     return filled
 
 

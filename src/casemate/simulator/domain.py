@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -27,6 +28,9 @@ from casemate.wire.fields import Model, b64u_encode
 __all__ = ["Domain", "LaunchRequest", "launch_domain"]
 
 _GRACE_SECONDS: Final = 10.0
+_FRAME_SECONDS: Final = 5.0
+"""How long a client may take over one frame: a half one must not keep the domain's end from being told."""
+
 _SIGNALS: Final = frozenset({1, 2, 3, 10, 12, 15, 28})
 _log = structlog.get_logger("casemate.platform")
 
@@ -64,11 +68,13 @@ def launch_domain(
 ) -> Domain:
     """Copies, seals, measures, fixes HOST_DATA, starts. `descriptors`: standard ones and the bundle; the caller's."""
     begin = time.monotonic()
-    copy = sealed_copy(Path(request.shield))
-    try:
+    with ExitStack() as undo:
+        copy = sealed_copy(Path(request.shield))
+        undo.callback(os.close, copy)
         measurement = measurement_of(copy)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
+            undo.enter_context(ours)
             stdin, stdout, stderr, bundle = descriptors
             process = spawn(
                 copy,
@@ -76,7 +82,7 @@ def launch_domain(
                 request.environment,
                 (stdin, stdout, stderr, theirs.fileno(), bundle),
             )
-    finally:
+        undo.pop_all()
         os.close(copy)
     domain = Domain(platform, hostile, process, ours, measurement, bytes.fromhex(request.host_data))
     threading.Thread(target=domain.answer, daemon=True).start()
@@ -109,6 +115,7 @@ class Domain:
         self._private = private
         self._measurement = measurement
         self._host_data = host_data
+        self._stopping = threading.Lock()
         self.ended = threading.Event()
 
     def answer(self) -> None:
@@ -142,12 +149,13 @@ class Domain:
             self.ended.set()
 
     def stop(self) -> None:
-        """SIGTERM, and after ten seconds SIGKILL."""
-        if self._process.wait(0) is None:
-            self._process.send_signal(signal.SIGTERM)
-            if self._process.wait(_GRACE_SECONDS) is None:
-                self._process.send_signal(signal.SIGKILL)
-                self._process.wait()
+        """SIGTERM, and after ten seconds SIGKILL; once, whoever asks."""
+        with self._stopping:
+            if self._process.wait(0) is None:
+                self._process.send_signal(signal.SIGTERM)
+                if self._process.wait(_GRACE_SECONDS) is None:
+                    self._process.send_signal(signal.SIGKILL)
+                    self._process.wait()
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         match request.get("op"):
@@ -168,15 +176,16 @@ class Domain:
         raise MalformedError("neither report nor derive_key", step="platform.op")
 
     def _relay(self, connection: socket.socket) -> None:
-        ended = self._process.descriptor
+        ended, poll = self._process.descriptor, select.poll()  # select() takes no number over 1,023
+        for descriptor in (connection.fileno(), ended):
+            poll.register(descriptor, select.POLLIN)
         while True:
-            ready, _, _ = select.select([connection.fileno(), ended], [], [])
-            if ended in ready:
+            if ended in (ready for ready, _ in poll.poll()):
                 code = self._process.wait()
                 assert code is not None
                 send(connection, {"event": "exited", **_ending(code)})
                 return
-            request = receive(connection)
+            request = receive(connection, seconds=_FRAME_SECONDS)
             if request is None:
                 return
             asked = canonical.parse_model(_SignalRequest, request, what="signal")

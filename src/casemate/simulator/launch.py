@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
-from casemate.errors import PlatformError
+from casemate.errors import InputError, PlatformError
+from casemate.simulator.addresses import reachable
 from casemate.simulator.frames import receive, send
 from casemate.simulator.measure import measurement_of, sealed_copy
 
-__all__ = ["Launch", "launch", "measure"]
+__all__ = ["Launch", "answers", "check", "launch", "measure"]
+
+_SAME_RELEASE: Final = "are command line and platform of the same release?"
 
 
 def measure(shield: Path) -> str:
@@ -42,13 +47,23 @@ class Launch:
 
     def wait(self) -> int:
         """The exit status as a shell counts it: 128 and the number of a signal that ended it."""
-        event = receive(self._connection)
+        try:
+            event = receive(self._connection)
+        except OSError:
+            event = None
         if event is None:
             raise PlatformError("the platform's agent went away", remedy="see its log; start it again")
-        return 128 + int(event["signal"]) if "signal" in event else int(event["status"])
+        match event:
+            case {"event": "exited", "status": int(status)}:
+                return status
+            case {"event": "exited", "signal": int(number)}:
+                return 128 + number
+        raise PlatformError("the platform's agent says what nobody understands", remedy=_SAME_RELEASE)
 
     def signal(self, number: int) -> None:
-        send(self._connection, {"op": "signal", "signal": int(number)})
+        """Nothing, where it ended meanwhile: `wait` tells how."""
+        with suppress(OSError):
+            send(self._connection, {"op": "signal", "signal": int(number)})
 
     def close(self) -> None:
         self._connection.close()
@@ -65,18 +80,6 @@ def launch(
     stdio: tuple[int, int, int],
 ) -> Launch:
     """Has the agent at `path` launch `shield` with `host_data` (32 bytes) fixed. The bundle never touches a disk."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.connect(str(path))
-    except OSError as error:
-        connection.close()
-        raise PlatformError(
-            "no platform answers",
-            step="platform.connect",
-            got=f"{path}: {error.strerror}",
-            remedy="start it: casemate platform simulate; there is no fall-back from one platform to another",
-        ) from error
-    bundle_file = _memory_file(bundle)
     request = {
         "op": "launch",
         "host_data": host_data.hex(),
@@ -84,28 +87,69 @@ def launch(
         "arguments": arguments,
         "environment": environment,
     }
+    connection = _connect(path)
     try:
-        send(connection, request, (*stdio, bundle_file))
-        event = receive(connection)
+        with _memory_file(bundle) as bundle_file:
+            send(connection, request, (*stdio, bundle_file))
+        return _started(connection, receive(connection))
+    except InputError as error:
+        connection.close()
+        raise PlatformError("what answers is no platform", step="platform.launch", remedy=_SAME_RELEASE) from error
     except OSError as error:
         connection.close()
-        raise PlatformError(f"the platform's agent went away: {error.strerror}") from error
-    finally:
-        os.close(bundle_file)
-    return _started(connection, event)
+        raise PlatformError(f"the platform's agent went away: {error.strerror or error}") from error
+    except BaseException:
+        connection.close()
+        raise
+
+
+def check(path: Path) -> None:
+    """`PlatformError` where no agent listens."""
+    _connect(path).close()
+
+
+def answers(path: Path) -> bool:
+    try:
+        check(path)
+    except PlatformError:
+        return False
+    return True
+
+
+def _connect(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with reachable(path) as address:
+            connection.connect(address)
+    except OSError as error:
+        connection.close()
+        raise PlatformError(
+            "no platform answers",
+            step="platform.connect",
+            got=f"{path}: {error.strerror or error}",
+            remedy="start it: casemate platform simulate; there is no fall-back from one platform to another",
+        ) from error
+    return connection
 
 
 def _started(connection: socket.socket, event: dict[str, Any] | None) -> Launch:
-    if event is None or event.get("event") != "started":
-        connection.close()
-        reason = event.get("reason") if event else "it closed the connection"
-        raise PlatformError(f"the platform refused the launch: {reason}", step="platform.launch")
-    return Launch(connection, int(event["pid"]), str(event["measurement"]))
+    match event:
+        case {"event": "started", "pid": int(pid), "measurement": str(measurement)}:
+            return Launch(connection, pid, measurement)
+        case {"event": "refused", "reason": str(reason)}:
+            raise PlatformError(f"the platform refused the launch: {reason}", step="platform.launch")
+        case None:
+            raise PlatformError("the platform's agent closed the connection", step="platform.launch")
+    raise PlatformError("what answers is no platform", step="platform.launch", remedy=_SAME_RELEASE)
 
 
-def _memory_file(data: bytes) -> int:
+@contextmanager
+def _memory_file(data: bytes) -> Iterator[int]:
     descriptor = os.memfd_create("casemate-bundle", os.MFD_CLOEXEC)
-    with os.fdopen(os.dup(descriptor), "wb") as file:
-        file.write(data)
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor
+    try:
+        with os.fdopen(os.dup(descriptor), "wb") as file:
+            file.write(data)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -18,8 +18,10 @@ _ABOVE: Final = 64
 
 def spawn(copy: int, arguments: Sequence[str], environment: Mapping[str, str], descriptors: Sequence[int]) -> Process:
     """Executes the file behind `copy`; the child's descriptors are `descriptors`, numbered from 0, and no others."""
-    moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _ABOVE) for fd in (copy, *descriptors)]
+    moved: list[int] = []
     try:
+        for descriptor in (copy, *descriptors):
+            moved.append(fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _ABOVE))
         placed = [(os.POSIX_SPAWN_DUP2, high, number) for number, high in enumerate(moved[1:])]
         pid = os.posix_spawn(
             f"/proc/self/fd/{moved[0]}",
@@ -33,7 +35,12 @@ def spawn(copy: int, arguments: Sequence[str], environment: Mapping[str, str], d
     finally:
         for descriptor in moved:
             os.close(descriptor)
-    return Process(pid)
+    try:
+        return Process(pid)
+    except OSError:
+        os.kill(pid, signal.SIGKILL)  # nobody else has waited for it: the number is still its own
+        os.waitpid(pid, 0)
+        raise
 
 
 class Process:
@@ -53,8 +60,9 @@ class Process:
     def wait(self, seconds: float | None = None) -> int | None:
         """The exit status, negative for a signal; None where it still runs after `seconds`."""
         if self._code is None:
-            ready, _, _ = select.select([self.descriptor], [], [], seconds)
-            if not ready:
+            poll = select.poll()  # select() takes no number over 1,023
+            poll.register(self.descriptor, select.POLLIN)
+            if not poll.poll(None if seconds is None else seconds * 1000):
                 return None
             with self._lock:
                 if self._code is None:

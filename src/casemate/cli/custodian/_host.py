@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 from casemate.cli._home import agent_socket, home, shield
 from casemate.errors import UsageError
@@ -13,7 +15,9 @@ from casemate.manifest.build import Built
 from casemate.manifest.bundle import launch_bundle
 from casemate.simulator.launch import Launch, launch
 
-__all__ = ["CustodianHost", "load", "save", "start"]
+__all__ = ["CustodianHost", "exists", "load", "save", "start"]
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,10 @@ class CustodianHost:
     manifest: str
 
 
+def exists(name: str) -> bool:
+    return _path(name).exists()
+
+
 def save(host: CustodianHost) -> None:
     path = _path(host.name)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,16 +40,26 @@ def save(host: CustodianHost) -> None:
 
 def load(name: str) -> CustodianHost:
     try:
-        return CustodianHost(**json.loads(_path(name).read_text()))
+        value = json.loads(_path(name).read_text())
     except FileNotFoundError as error:
-        raise UsageError(f"no custodian {name} on this host", remedy=f"casemate custodian init {name} …") from error
-    except (ValueError, TypeError) as error:
-        raise UsageError(f"{_path(name)} is damaged", remedy="write it anew: data, anchor, manifest, name") from error
+        raise UsageError(
+            f"no custodian {name} on this host",
+            remedy=f"make one: casemate custodian init {name} --data FOLDER --anchor FOLDER --board NAME",
+        ) from error
+    except ValueError as error:
+        raise _damaged(name) from error
+    fields = set(CustodianHost.__dataclass_fields__)
+    if not isinstance(value, dict) or set(value) != fields or not all(isinstance(v, str) for v in value.values()):
+        raise _damaged(name)
+    return CustodianHost(**value)
 
 
 def start(host: CustodianHost, holes: dict[str, str], stdio: tuple[int, int, int]) -> Launch:
     """Launches the custodian's shield with one of its commands."""
     built: Built = library.load(home() / "manifests", host.manifest)
+    for folder in (host.data, host.anchor):
+        if not Path(folder).is_dir():
+            raise UsageError(f"{folder} is not there", remedy="put the custodian's folder back where it was")
     return launch(
         agent_socket(),
         shield=shield(),
@@ -53,5 +71,11 @@ def start(host: CustodianHost, holes: dict[str, str], stdio: tuple[int, int, int
     )
 
 
+def _damaged(name: str) -> UsageError:
+    return UsageError(f"{_path(name)} is damaged", remedy="write it anew: data, anchor, manifest, name")
+
+
 def _path(name: str) -> Path:
+    if not _NAME.fullmatch(name):
+        raise UsageError("not a name for a custodian", expected="a-z, 0-9, - and _, at most 63", got=name[:80])
     return home() / "custodian-hosts" / f"{name}.json"

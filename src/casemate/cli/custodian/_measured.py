@@ -12,9 +12,7 @@ from casemate.manifest.root import Root
 from casemate.wire.manifest import Hole, Mount, Writable
 from casemate.wire.release import User
 
-__all__ = ["DEFAULT_HOLES", "custodian_manifest"]
-
-DEFAULT_HOLES: Final = {"address": "127.0.0.1", "port": "7700", "workers": "2"}
+__all__ = ["custodian_manifest"]
 
 _PACKAGES: Final = (
     "cryptography",

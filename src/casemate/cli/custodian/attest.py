@@ -10,6 +10,7 @@ from casemate.attestation.verify import Roots
 from casemate.cli._custodians import chosen
 from casemate.cli._home import home
 from casemate.cli._output import Json, emit, note
+from casemate.cli._patience import Wait, patiently
 from casemate.client import pins
 from casemate.client.attested import AttestedCustodian, verify_custodian
 from casemate.client.custodian import CustodianClient, discover
@@ -20,32 +21,42 @@ from casemate.wire.custodian import CustodianGenesis
 
 def attest(
     name: Annotated[str | None, typer.Argument(help="A pinned custodian, or the name to pin it under.")] = None,
-    url: Annotated[str | None, typer.Option(help="Of a custodian that is not pinned yet.")] = None,
+    url: Annotated[str | None, typer.Option(help="Where it is reached, if not at its pinned URL.")] = None,
     identity: Annotated[str | None, typer.Option(help="The identity that it must have (sha256:…).")] = None,
     runtime: Annotated[str | None, typer.Option(help="The runtime measurement that it must have.")] = None,
     manifest: Annotated[str | None, typer.Option(help="The manifest digest that it must have.")] = None,
     pin: Annotated[bool, typer.Option("--pin", help="Pin what was verified, under NAME.")] = False,
+    wait: Wait = 0,
     as_json: Json = False,
 ) -> None:
     """Verify a custodian: evidence, runtime, manifest, identity and board; optionally pin it.
 
     Example: `casemate custodian attest main --url http://10.0.0.5:7700 --identity sha256:… --pin`
     """
-    if url is None:
-        known = chosen(name)
-        url, genesis = known.url, known.genesis
-        runtime, manifest = runtime or known.runtime, manifest or known.manifest
-    else:
-        genesis = discover(url)
+    if pin and name is None:
+        raise UsageError("under which name?", remedy="casemate custodian attest NAME --url … --pin")
+    known = _pinned(name, url)
+    place = url or (known.url if known else "")
+    genesis = known.genesis if known else patiently(wait, lambda: discover(place))
     _expect("identity", identity, genesis.identity())
-    facts = _verified(url, genesis)
-    _expect("runtime", runtime, facts.claims.runtime_measurement)
-    _expect("manifest", manifest, facts.manifest)
+    facts = patiently(wait, lambda: _verified(place, genesis))
+    _expect("runtime", runtime or (known.runtime if known else None), facts.claims.runtime_measurement)
+    _expect("manifest", manifest or (known.manifest if known else None), facts.manifest)
     if facts.claims.platform == "simulated" and not as_json:
         note("This custodian runs on a simulated platform, which protects nothing.")
-    if pin:
-        _pin(name, url, genesis, facts)
-    emit(_report(url, genesis, facts, pinned=pin or identity is not None), as_json=as_json)
+    if pin and name is not None:
+        _pin(name, place, genesis, facts)
+    compared = pin or known is not None or identity is not None
+    emit(_report(place, genesis, facts, compared=compared), as_json=as_json)
+
+
+def _pinned(name: str | None, url: str | None) -> pins.Pin | None:
+    """Who is meant, where that is known: at another URL, too, it must be the same custodian."""
+    if url is None:
+        return chosen(name)
+    if name is None or not pins.exists(home() / "custodians", name):
+        return None
+    return chosen(name)
 
 
 def _verified(url: str, genesis: CustodianGenesis) -> AttestedCustodian:
@@ -69,9 +80,7 @@ def _expect(what: str, expected: str | None, got: str) -> None:
         )
 
 
-def _pin(name: str | None, url: str, genesis: CustodianGenesis, facts: AttestedCustodian) -> None:
-    if name is None:
-        raise UsageError("under which name?", remedy="casemate custodian attest NAME --url … --pin")
+def _pin(name: str, url: str, genesis: CustodianGenesis, facts: AttestedCustodian) -> None:
     record = pins.Pin(
         name=name,
         url=url,
@@ -83,7 +92,7 @@ def _pin(name: str | None, url: str, genesis: CustodianGenesis, facts: AttestedC
     pins.save(home() / "custodians", record)
 
 
-def _report(url: str, genesis: CustodianGenesis, facts: AttestedCustodian, *, pinned: bool) -> dict[str, object]:
+def _report(url: str, genesis: CustodianGenesis, facts: AttestedCustodian, *, compared: bool) -> dict[str, object]:
     report: dict[str, object] = {
         "name": genesis.name,
         "url": url,
@@ -93,6 +102,6 @@ def _report(url: str, genesis: CustodianGenesis, facts: AttestedCustodian, *, pi
         "runtime": facts.claims.runtime_measurement,
         "manifest": facts.manifest,
     }
-    if not pinned:
+    if not compared:
         report["next"] = "compare these with what the board published, then add --pin"
     return report

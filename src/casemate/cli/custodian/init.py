@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -9,9 +12,13 @@ import typer
 
 from casemate.cli._home import home, platform_folder, shield
 from casemate.cli._output import Json, emit, progress
+from casemate.cli._principals import at_least, principals
+from casemate.cli.custodian import _host
+from casemate.cli.custodian._holes import DEFAULT_HOLES
 from casemate.cli.custodian._host import CustodianHost, save, start
-from casemate.cli.custodian._measured import DEFAULT_HOLES, custodian_manifest
-from casemate.client import identities, pins
+from casemate.cli.custodian._measured import custodian_manifest
+from casemate.client import pins
+from casemate.client.addresses import parse_address
 from casemate.errors import CustodianError, UsageError
 from casemate.manifest import library
 from casemate.simulator import launch, pki
@@ -35,15 +42,21 @@ def init(
 
     Example: `casemate custodian init main --data /srv/custodian --anchor /srv/anchor --board alice`
     """
+    _check_free(name)
+    parse_address(url)
     _check_folders(data, anchor)
+    members = principals(board)
+    request = {
+        "name": name,
+        "board": Board(principals=members, rule=at_least(approvals, members)).to_object(),
+        "simulation_root": pki.load(platform_folder()).root_fingerprint,
+    }
     with progress("measuring the custodian", quiet=as_json):
         built = custodian_manifest(home() / "cache" / "pyc")
         library.save(home() / "manifests", built)
     host = CustodianHost(name, str(data.absolute()), str(anchor.absolute()), built.parsed.digest)
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    anchor.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (data / "init.json").write_text(json.dumps(_request(name, board, approvals)))
-    with progress("making its identity", quiet=as_json):
+    with progress("making its identity", quiet=as_json), _new_folders(data, anchor):
+        (data / "init.json").write_text(json.dumps(request))
         genesis = _first_run(host)
     pin = pins.Pin(
         name=name,
@@ -69,6 +82,11 @@ def init(
     )
 
 
+def _check_free(name: str) -> None:
+    if _host.exists(name) or pins.exists(home() / "custodians", name):
+        raise UsageError(f"there is a custodian {name} already", remedy="choose another name")
+
+
 def _check_folders(data: Path, anchor: Path) -> None:
     inner, outer = anchor.absolute(), data.absolute()
     if inner == outer or outer in inner.parents or inner in outer.parents:
@@ -81,20 +99,20 @@ def _check_folders(data: Path, anchor: Path) -> None:
             raise UsageError(f"{folder} is not empty", remedy="name a new folder")
 
 
-def _request(name: str, board: list[str], approvals: int) -> dict[str, object]:
-    principals = {}
-    for text in board:
-        member, mark, key = text.partition("=")
-        principals[member] = {"key": key if mark else identities.load(home() / "identities", member).public}
-    if not 1 <= approvals <= len(principals):
-        raise UsageError("that many approvals can never be had", expected=f"1 to {len(principals)}", got=str(approvals))
-    rule = {"at_least": approvals, "of": list(principals)}
-    request: dict[str, object] = {
-        "name": name,
-        "board": canonical.parse_model(Board, {"principals": principals, "rule": rule}, what="board").to_object(),
-        "simulation_root": pki.load(platform_folder()).root_fingerprint,
-    }
-    return request
+@contextmanager
+def _new_folders(*folders: Path) -> Iterator[None]:
+    """Makes the folders; where no custodian comes to be in them, they are left as they were, and can be used again."""
+    there = {folder: folder.exists() for folder in folders}
+    for folder in folders:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+            if there[folder]:
+                folder.mkdir(mode=0o700, exist_ok=True)
+        raise
 
 
 def _first_run(host: CustodianHost) -> CustodianGenesis:

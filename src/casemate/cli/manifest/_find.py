@@ -6,6 +6,7 @@ from pathlib import Path
 
 from casemate.cli._home import home
 from casemate.cli.manifest._options import reference
+from casemate.errors import UsageError
 from casemate.manifest import library
 from casemate.manifest.build import Built
 
@@ -15,8 +16,13 @@ __all__ = ["find"]
 def find(which: str) -> Built:
     """By file, by digest, or the newest for a policy and service."""
     folder = home() / "manifests"
-    if Path(which).is_file():
-        return library.load_file(Path(which))
     if which.startswith("sha256:"):
         return library.load(folder, which)
-    return library.find(folder, *reference(which))
+    if "#" in which and not Path(which).is_file():
+        return library.find(folder, *reference(which))
+    if not Path(which).exists():
+        raise UsageError(
+            "no such manifest", expected="a manifest's file, its digest, or a policy and a service (acme/records#api)",
+            got=which[:200],
+        )  # fmt: skip
+    return library.load_file(Path(which))

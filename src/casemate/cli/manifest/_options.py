@@ -3,45 +3,61 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from pathlib import Path
+from typing import Final, TypeVar
+
+from pydantic import ValidationError
 
 from casemate.errors import UsageError
+from casemate.wire.fields import Model
 from casemate.wire.manifest import Hole, Mount, Writable
 from casemate.wire.release import User
 
-__all__ = ["environment", "holes", "mounts", "reference", "user", "writables"]
+__all__ = ["environment", "folders", "holes", "mounts", "reference", "user", "values", "writables"]
 
 _UNITS: Final = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 _DEFAULT_TMPFS: Final = "64M"
+_REFERENCE: Final = re.compile(
+    r"(?P<policy>[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62})#(?P<service>[a-z0-9][a-z0-9_-]{0,62})"
+)
+M = TypeVar("M", bound=Model)
 
 
 def reference(text: str) -> tuple[str, str]:
     """`acme/records#api` → name, service."""
-    name, mark, service = text.partition("#")
-    if not mark or not name or not service:
-        raise UsageError("not a policy and a service", expected="acme/records#api", got=text)
-    return name, service
+    match = _REFERENCE.fullmatch(text)
+    if match is None:
+        raise UsageError("not a policy and a service", expected="acme/records#api", got=text[:200])
+    return match["policy"], match["service"]
 
 
 def holes(texts: list[str]) -> dict[str, Hole]:
     """`NAME=PATTERN` for holes that the policy fills, `host:NAME=PATTERN` for those that the host fills."""
-    found = {}
-    for text in texts:
-        left, mark, pattern = text.partition("=")
+    found: dict[str, Hole] = {}
+    for left, pattern in _pairs(texts, "a hole", "NAME=PATTERN or host:NAME=PATTERN").items():
         origin, _, name = left.rpartition(":")
-        if not mark or origin not in {"", "policy", "host"}:
-            raise UsageError("not a hole", expected="NAME=PATTERN or host:NAME=PATTERN", got=text)
-        found[name] = Hole.model_validate({"pattern": pattern, "from": origin or "policy"})
+        if origin not in {"", "policy", "host"} or name in found:
+            raise UsageError("not a hole of its own", expected="NAME=PATTERN or host:NAME=PATTERN", got=left)
+        found[name] = _made(Hole, {"pattern": pattern, "from": origin or "policy"}, "a hole", f"{left}={pattern}")
     return found
 
 
 def environment(texts: list[str]) -> dict[str, str]:
-    found = {}
-    for text in texts:
-        name, mark, value = text.partition("=")
-        if not mark:
-            raise UsageError("not a variable", expected="NAME=VALUE", got=text)
-        found[name] = value
+    return _pairs(texts, "a variable", "NAME=VALUE")
+
+
+def values(texts: list[str]) -> dict[str, str]:
+    """Of holes that the host fills."""
+    return _pairs(texts, "a hole's value", "NAME=VALUE")
+
+
+def folders(texts: list[str]) -> dict[str, str]:
+    """Path inside → folder of this host, absolute."""
+    expected = "/path/inside=/folder/of/this/host"
+    found = {inside: str(Path(folder).absolute()) for inside, folder in _pairs(texts, "a mount", expected).items()}
+    for folder in found.values():
+        if not Path(folder).is_dir():
+            raise UsageError(f"{folder} is not a folder", expected=expected)
     return found
 
 
@@ -49,11 +65,12 @@ def writables(texts: list[str]) -> list[Writable]:
     """`PATH[:MODE[:SIZE]]`, for instance `/tmp:1777:64M`."""
     found = []
     for text in texts:
-        path, mode, size = (*text.split(":"), "", "")[:3]
+        path, mode, size, *more = (*text.split(":"), "", "")
         match = re.fullmatch(r"([0-9]{1,12})([KMG]?)", size or _DEFAULT_TMPFS)
-        if match is None or not re.fullmatch(r"[01]?[0-7]{3}", mode or "0700"):
+        if match is None or not re.fullmatch(r"[01]?[0-7]{3}", mode or "0700") or any(more):
             raise UsageError("not a writable folder", expected="PATH[:MODE[:SIZE]], e.g. /tmp:1777:64M", got=text)
-        found.append(Writable(path=path, mode=(mode or "0700").zfill(4), size=int(match[1]) * _UNITS[match[2]]))
+        entry = {"path": path, "mode": (mode or "0700").zfill(4), "size": int(match[1]) * _UNITS[match[2]]}
+        found.append(_made(Writable, entry, "a writable folder", text))
     return found
 
 
@@ -62,14 +79,35 @@ def mounts(texts: list[str]) -> list[Mount]:
     found = []
     for text in texts:
         path, _, access = text.partition(":")
-        found.append(Mount.model_validate({"path": path, "access": access or "read"}))
+        found.append(_made(Mount, {"path": path, "access": access or "read"}, "a mount", text))
     return found
 
 
 def user(text: str | None) -> User | None:
     if text is None:
         return None
-    match = re.fullmatch(r"([0-9]{1,9}):([0-9]{1,9})", text)
+    match = re.fullmatch(r"([0-9]{1,10}):([0-9]{1,10})", text)
     if match is None:
         raise UsageError("not a user", expected="UID:GID, both numbers", got=text)
-    return User(uid=int(match[1]), gid=int(match[2]))
+    return _made(User, {"uid": int(match[1]), "gid": int(match[2])}, "a user", text)
+
+
+def _pairs(texts: list[str], what: str, expected: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts:
+        name, mark, value = text.partition("=")
+        if not mark or not name:
+            raise UsageError(f"not {what}", expected=expected, got=text)
+        if name in found:
+            raise UsageError(f"{name} is given twice", remedy="give it once")
+        found[name] = value
+    return found
+
+
+def _made(form: type[M], value: dict[str, object], what: str, text: str) -> M:
+    try:
+        return form.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"not {what}: {place}: {first['msg']}", got=text) from error

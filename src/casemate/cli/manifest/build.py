@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
-from casemate.cli import _custodians, _genesis
+from casemate.cli import _genesis
+from casemate.cli._custodians import chosen
 from casemate.cli._home import home
 from casemate.cli._output import Json, emit, progress
 from casemate.cli.manifest import _options
@@ -40,32 +40,28 @@ def build(
     """
     name, service = _options.reference(policy)
     genesis = _genesis.find(home() / "policies", name)
-    pin = _custodians.chosen(custodian, identity=genesis.custodian)
+    pin = chosen(custodian, identity=genesis.custodian)
     program = _program(command[0])
+    plan = builder.Plan(
+        entrypoint=[str(program)],
+        arguments=command[1:],
+        custodian=pin.identity,
+        policy=PolicyBinding(name=name, genesis=genesis.identity(), service=service),
+        environment=_options.environment(env or []),
+        holes=_options.holes(hole or []),
+        files=file or [],
+        writable=_options.writables(writable or []),
+        mounts=_options.mounts(mount or []),
+        user=_options.user(user),
+        working_directory=workdir,
+    )
     root = Root()
     with progress(f"collecting what {program} needs", quiet=as_json):
         add_program(root, program)
         for path in include or []:
             root.add_path(path.absolute())
-    try:
-        plan = builder.Plan(
-            entrypoint=[str(program)],
-            arguments=command[1:],
-            custodian=pin.identity,
-            policy=PolicyBinding(name=name, genesis=genesis.identity(), service=service),
-            environment=_options.environment(env or []),
-            holes=_options.holes(hole or []),
-            files=file or [],
-            writable=_options.writables(writable or []),
-            mounts=_options.mounts(mount or []),
-            user=_options.user(user),
-            working_directory=workdir,
-        )
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise UsageError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
     built = builder.build(plan, root)
-    path = library.save(home() / "manifests", built)
+    kept = library.save(home() / "manifests", built)
     if output is not None:
         output.write_bytes(built.parsed.data)
     emit(
@@ -73,14 +69,16 @@ def build(
             "manifest": built.parsed.digest,
             "files": len(built.parsed.manifest.root),
             "bytes": sum(getattr(entry, "size", 0) for entry in built.parsed.manifest.root),
-            "path": str(output or path),
+            "path": str(output or kept),
         },
         as_json=as_json,
     )
 
 
 def _program(name: str) -> Path:
+    """Where the file itself lies: its folder without links, its own name kept, which may be a link that matters."""
     found = shutil.which(name)
     if found is None:
         raise UsageError(f"no program {name}", remedy="give its path, or install it")
-    return Path(found).absolute()
+    path = Path(found).absolute()
+    return path.parent.resolve() / path.name

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from casemate.cli._files import read_text
+from casemate.cli._files import read_bytes
 from casemate.cli._output import Json, emit
 from casemate.errors import PolicySyntaxError
 from casemate.policy import source
@@ -20,17 +20,20 @@ def check(
 
     Example: `casemate policy check records.yaml`
     """
-    text = read_text(file)
-    findings = source.check(text, SCHEMAS)
+    data = read_bytes(file)
+    findings = source.check(data, SCHEMAS)
     if not findings:
-        document = source.load(text, SCHEMAS)
+        document = source.load(data, SCHEMAS)
         emit({"policy": document.policy, "version": document.version, "findings": []}, as_json=as_json,
              text=f"{file}: good; version {document.version}")  # fmt: skip
         return
     rows = [
         {"line": item.line, "column": item.column, "message": item.message, "remedy": item.remedy} for item in findings
     ]
-    lines = [f"{file}:{r['line']}:{r['column']}: {r['message']}" + (f"\n    {r['remedy']}" if r["remedy"] else "")
-             for r in rows]  # fmt: skip
-    emit({"findings": rows}, as_json=as_json, text="\n".join(lines))
+    emit({"findings": rows}, as_json=as_json, text="\n".join(_text(file, item) for item in findings))
     raise typer.Exit(PolicySyntaxError.exit_code)
+
+
+def _text(file: Path, finding: source.Finding) -> str:
+    place = f"{file}:{finding.line}:{finding.column}: {finding.message}"
+    return f"{place}\n    {finding.remedy}" if finding.remedy else place

@@ -1,20 +1,23 @@
 from __future__ import annotations
 
+import re
 import secrets
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from casemate.cli import _custodians, _genesis
-from casemate.cli._custodians import Custodian
+from casemate.cli import _genesis
+from casemate.cli._custodians import Custodian, chosen
 from casemate.cli._home import home
 from casemate.cli._output import Json, emit
-from casemate.client import identities
+from casemate.cli._principals import at_least, principals
 from casemate.errors import UsageError
 from casemate.policy.genesis import make_genesis
 from casemate.policy.starter import starter
-from casemate.wire.rules import Access, Principal
+from casemate.wire.rules import Access, AnyRule
+
+_SERVICE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 def init(
@@ -24,6 +27,7 @@ def init(
     insecure_simulation: Annotated[
         bool, typer.Option("--insecure-simulation", help="For the simulated platform only, for ever.")
     ] = False,
+    service: Annotated[str, typer.Option(help="What the first service is called.")] = "app",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The policy file to write.")] = None,
     custodian: Custodian = None,
     as_json: Json = False,
@@ -32,29 +36,32 @@ def init(
 
     Example: `casemate policy init acme/records --owner alice --insecure-simulation`
     """
-    pin = _custodians.chosen(custodian)
-    principals = dict(_principal(text) for text in owner)
-    if not 1 <= approvals <= len(principals):
-        raise UsageError("that many approvals can never be had", expected=f"1 to {len(principals)}", got=str(approvals))
-    access = Access.model_validate(
-        {"read": {"any": list(principals)}, "update": {"at_least": approvals, "of": list(principals)}}
-    )
+    _genesis.checked_name(name)
+    if not _SERVICE.fullmatch(service):
+        raise UsageError("not a service's name", expected="a-z, 0-9, - and _, at most 63", got=service[:80])
+    pin = chosen(custodian)
+    owners = principals(owner)
     genesis = make_genesis(
         name,
-        principals=principals,
-        access=access,
+        principals=owners,
+        access=Access(read=AnyRule.model_validate({"any": list(owners)}), update=at_least(approvals, owners)),
         custodian=pin.identity,
         insecure_simulation=insecure_simulation,
         rng=secrets.token_bytes,
     )
     path = output or Path(f"{name.partition('/')[2]}.yaml")
-    if path.exists():
-        raise UsageError(f"{path} exists", remedy="name another file with --output")
-    _genesis.keep(home() / "policies", genesis)
-    path.write_text(starter(genesis))
+    _write_new(path, starter(genesis, service=service))
+    try:
+        _genesis.keep(home() / "policies", genesis)
+    except BaseException:
+        path.unlink()
+        raise
     emit({"policy": name, "genesis": genesis.identity(), "path": str(path)}, as_json=as_json)
 
 
-def _principal(text: str) -> tuple[str, Principal]:
-    name, mark, key = text.partition("=")
-    return name, Principal(key=key if mark else identities.load(home() / "identities", name).public)
+def _write_new(path: Path, text: str) -> None:
+    try:
+        with path.open("x") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise UsageError(f"{path} exists", remedy="name another file with --output") from error

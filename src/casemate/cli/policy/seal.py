@@ -1,18 +1,24 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from casemate.cli import _custodians, _genesis
-from casemate.cli._custodians import As, Custodian
-from casemate.cli._files import read_bytes
+from casemate.cli import _genesis
+from casemate.cli._connecting import As, connect
+from casemate.cli._custodians import Custodian, chosen
+from casemate.cli._files import read_bytes, read_table
 from casemate.cli._home import home
-from casemate.cli._output import Json, emit
+from casemate.cli._output import Json, emit, note
 from casemate.client import values
+from casemate.errors import UsageError
 from casemate.wire.fields import b64u_encode
+
+SEALED_REMEDY: Final = "make it with: casemate policy seal"
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 def seal(
@@ -28,14 +34,19 @@ def seal(
 
     Example: `casemate policy seal acme/records token --from token.txt --into records.sealed.json`
     """
+    if not _NAME.fullmatch(secret):
+        raise UsageError("not a secret's name", expected="a-z, then a-z, 0-9 and _", got=secret[:80])
     genesis = _genesis.find(home() / "policies", policy)
-    pin = _custodians.chosen(custodian, identity=genesis.custodian)
-    with _custodians.connect(pin.name, who) as client:
+    kept = read_table(into, what="a file of sealed values", remedy=SEALED_REMEDY) if into.exists() else {}
+    content = read_bytes(value)
+    if content.endswith(b"\n") and not as_json:
+        note("The value ends with a newline, which is sealed with it (printf %s makes one without).")
+    pin = chosen(custodian, identity=genesis.custodian)
+    with connect(pin.name, who) as client:
         sealing_key = client.instance().sealing_key
     sealed = values.seal_value(
-        read_bytes(value), name=secret, custodian=pin.identity, genesis=genesis.identity(), sealing_key=sealing_key
+        content, name=secret, custodian=pin.identity, genesis=genesis.identity(), sealing_key=sealing_key
     )
-    kept = json.loads(into.read_text()) if into.exists() else {}
     kept[secret] = b64u_encode(sealed.sealed)
     into.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
     emit(

@@ -1,22 +1,24 @@
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from casemate.cli import _custodians, _genesis
-from casemate.cli._custodians import Custodian
-from casemate.cli._files import read_text
+from casemate.cli import _genesis
+from casemate.cli._connecting import identity
+from casemate.cli._custodians import Custodian, chosen
+from casemate.cli._files import read_table
 from casemate.cli._home import home
 from casemate.cli._output import Json, emit
+from casemate.cli.policy._document import load
+from casemate.cli.policy.seal import SEALED_REMEDY
 from casemate.client.custodian import CustodianClient
-from casemate.errors import NotFoundError, UsageError
-from casemate.policy import source
+from casemate.client.identities import Identity
+from casemate.errors import MalformedError, NotFoundError, UsageError
 from casemate.policy.model import PolicyDocument
-from casemate.secrets.catalogue import SCHEMAS
 from casemate.wire import canonical, dsse
 from casemate.wire.fields import b64u_decode
 from casemate.wire.policies import PolicyCreation, PolicyGenesis, PolicyUpdate, Submission, VersionAnswer
@@ -38,10 +40,11 @@ def submit(
 
     Example: `casemate policy submit records.yaml --as alice --as auditor`
     """
-    document = source.load(read_text(file), SCHEMAS)
-    signers = [_custodians.identity(name) for name in signer] if signer else [_custodians.identity(None)]
+    document = load(file)
+    signers = _signers(signer or [None])
+    brought = _sealed(sealed)
     named = _genesis.custodian_of(home() / "policies", document.genesis)
-    pin = _custodians.chosen(custodian, identity=named)
+    pin = chosen(custodian, identity=named)
     with CustodianClient(pin.url, pin.genesis, signers[0].key) as client:
         genesis, newest = _newest(client, document)
         content = _with_predecessor(document, newest, on_top=on_top)
@@ -54,16 +57,35 @@ def submit(
             document=content,
         )
         envelope = dsse.sign_envelope(dsse.POLICY_TYPE, statement.to_object(), [item.key for item in signers])
-        answer = _send(client, genesis, newest, envelope, _sealed(sealed))
+        answer = _send(client, genesis, newest, envelope, brought)
     emit(answer.to_object(), as_json=as_json, text=f"{answer.name}: version {answer.number} is {answer.version}")
+
+
+def _signers(names: Sequence[str | None]) -> list[Identity]:
+    """Each key once: a second signature by the same key would count for nothing."""
+    found = {item.public: item for item in map(identity, names)}
+    return list(found.values())
 
 
 def _newest(client: CustodianClient, document: PolicyDocument) -> tuple[PolicyGenesis, str | None]:
     try:
         answer = client.policy(document.genesis)
     except NotFoundError:
-        return _genesis.find(home() / "policies", document.policy), None
+        return _own_genesis(document), None
     return _genesis.known(answer.genesis), answer.version
+
+
+def _own_genesis(document: PolicyDocument) -> PolicyGenesis:
+    """The record kept here, for a first version."""
+    genesis = _genesis.find(home() / "policies", document.policy)
+    if genesis.identity() != document.genesis:
+        raise UsageError(
+            f"the genesis record of {document.policy} that is kept here is another one",
+            expected=document.genesis,
+            got=genesis.identity(),
+            remedy="submit from where the policy was made, or correct `genesis` in the file",
+        )
+    return genesis
 
 
 def _with_predecessor(document: PolicyDocument, newest: str | None, *, on_top: bool) -> dict[str, Any]:
@@ -95,7 +117,8 @@ def _send(
 def _sealed(path: Path | None) -> dict[str, bytes]:
     if path is None:
         return {}
+    kept = read_table(path, what="a file of sealed values", remedy=SEALED_REMEDY)
     try:
-        return {name: b64u_decode(text) for name, text in json.loads(read_text(path)).items()}
-    except (ValueError, AttributeError) as error:
-        raise UsageError(f"{path} does not hold sealed values", remedy="make it with: casemate policy seal") from error
+        return {name: b64u_decode(str(text)) for name, text in kept.items()}
+    except MalformedError as error:
+        raise UsageError(f"{path} does not hold sealed values", remedy=SEALED_REMEDY) from error

@@ -1,0 +1,60 @@
+"""Commands that are imported when they are asked for: what one command needs does not slow down the others."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any
+
+import typer
+import typer.main
+from typer.core import TyperGroup
+
+__all__ = ["lazy"]
+
+
+def lazy(commands: Mapping[str, str]) -> type[TyperGroup]:
+    """A kind of group with `commands`: name → `module:function`. For `typer.Typer(cls=…)`."""
+
+    class LazyGroup(TyperGroup):
+        def __init__(self, **attributes: Any) -> None:
+            super().__init__(**attributes)
+            self.commands = _Commands(commands, self.commands)
+
+        def list_commands(self, ctx: object) -> list[str]:  # noqa: ARG002 - typer's signature
+            return list(self.commands)
+
+    return LazyGroup
+
+
+class _Commands(MutableMapping[str, Any]):
+    """Typer's commands by name; listing the names loads none of them. `ready` are those that need no loading."""
+
+    def __init__(self, places: Mapping[str, str], ready: Mapping[str, Any]) -> None:
+        self._places = dict(places)
+        self._ready = dict(ready)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._ready:
+            self._ready[name] = _load(name, self._places[name])
+        return self._ready[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._ready[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        self._ready.pop(name, None)
+        self._places.pop(name, None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*self._places, *self._ready)))
+
+    def __len__(self) -> int:
+        return len({*self._places, *self._ready})
+
+
+def _load(name: str, place: str) -> Any:
+    module, _, function = place.partition(":")
+    alone = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+    alone.command(name)(getattr(importlib.import_module(module), function))
+    return typer.main.get_command(alone)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+import yaml
+
+from casemate.cli._files import read_bytes, replace_text
+from casemate.cli._home import shield
+from casemate.cli._output import Json, emit
+from casemate.cli.manifest._find import find
+from casemate.cli.policy._document import load
+from casemate.errors import UsageError
+from casemate.policy import source
+from casemate.secrets.catalogue import SCHEMAS
+from casemate.simulator import launch
+
+_MEASUREMENT: Final = re.compile(r"sha384:[0-9a-f]{96}")
+
+
+def admit(
+    file: Annotated[Path, typer.Argument(help="A policy file (YAML); it is changed.")],
+    which: Annotated[str, typer.Argument(help="Policy and service (acme/records#api), a manifest file or digest.")],
+    runtime: Annotated[
+        str | None, typer.Option(help="The runtime's measurement (sha384:…); else that of this machine's shield.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write into a policy file which manifest and which runtime a service of it admits. Nothing else is changed.
+
+    Example: `casemate policy admit records.yaml acme/records#api`
+    """
+    built = find(which)
+    binding, document = built.parsed.manifest.policy, load(file)
+    if binding is None or (binding.name, binding.genesis) != (document.policy, document.genesis):
+        raise UsageError("the manifest belongs to another policy", expected=document.policy,
+                         got=binding.name if binding else "none: it is a custodian's")  # fmt: skip
+    if binding.service not in document.services:
+        raise UsageError(
+            f"{file} has no service {binding.service}",
+            got=", ".join(sorted(document.services)) or "none",
+            remedy="write it into the file first; any digests will do: they are replaced",
+        )
+    measured = _measured(runtime)
+    text = read_bytes(file).decode()
+    text = _replaced(text, ("services", binding.service, "workload", "manifest"), built.parsed.digest)
+    text = _replaced(text, ("services", binding.service, "runtime", "measurement"), measured)
+    changed = source.load(text, SCHEMAS)
+    replace_text(file, text)
+    emit(
+        {"policy": document.policy, "service": binding.service, "manifest": built.parsed.digest, "runtime": measured,
+         "version": changed.version, "path": str(file)},
+        as_json=as_json,
+    )  # fmt: skip
+
+
+def _measured(given: str | None) -> str:
+    if given is not None and not _MEASUREMENT.fullmatch(given):
+        raise UsageError("not a runtime's measurement", expected="sha384: and 96 hex digits", got=given[:110])
+    return given or launch.measure(shield())
+
+
+def _replaced(text: str, path: tuple[str, ...], value: str) -> str:
+    """`text` with the one value at `path` replaced: layout and comments stay as their author made them."""
+    node: Any = yaml.compose(text, yaml.SafeLoader)
+    for name in path:
+        node = next(inner for key, inner in node.value if key.value == name)
+    return f'{text[: node.start_mark.index]}"{value}"{text[node.end_mark.index :]}'

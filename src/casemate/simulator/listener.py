@@ -1,0 +1,73 @@
+"""The agent's control socket: in the file system, for its own user alone, one agent at a path."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from casemate.errors import PlatformError
+from casemate.simulator.addresses import reachable
+
+__all__ = ["check_peer", "listening"]
+
+_BACKLOG: Final = 64
+_CREDENTIALS: Final = struct.Struct("3i")
+"""`struct ucred` of unix(7): pid, uid, gid."""
+
+
+@contextmanager
+def listening(path: Path) -> Iterator[socket.socket]:
+    """A socket that listens on `path`, mode 0600, and is gone afterwards. `PlatformError` where another agent does."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _only_one(path), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        if path.is_socket():
+            path.unlink()  # nobody listens: whoever does holds the lock
+        try:
+            _bind(listener, path)
+        except OSError as error:
+            raise PlatformError(
+                f"cannot listen on {path}: {error.strerror or error}", step="platform.listen"
+            ) from error
+        try:
+            yield listener
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def check_peer(connection: socket.socket) -> None:
+    """Whoever may launch here is this user, or root."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _pid, uid, _gid = _CREDENTIALS.unpack(raw)
+    if uid not in {0, os.getuid()}:
+        raise PlatformError("only the user that runs this platform may launch", step="platform.peer", got=f"uid {uid}")
+
+
+def _bind(listener: socket.socket, path: Path) -> None:
+    before = os.umask(0o177)
+    try:
+        with reachable(path) as address:
+            listener.bind(address)
+    finally:
+        os.umask(before)
+    listener.listen(_BACKLOG)
+
+
+@contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """The kernel drops the lock when its holder ends, however it ends."""
+    lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise PlatformError(
+            "the simulated platform runs already", step="platform.listen", got=str(path), remedy="stop the other one"
+        ) from error
+    finally:
+        os.close(lock)
