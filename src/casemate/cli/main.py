@@ -57,6 +57,7 @@ _group(
         "submit": "casemate.cli.policy.submit:submit",
         "show": "casemate.cli.policy.show:show",
         "history": "casemate.cli.policy.history:history",
+        "decisions": "casemate.cli.policy.decisions:decisions",
     },
 )
 _group(
