@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -123,7 +124,7 @@ def _claims(claims: VerifiedClaims) -> dict[str, Any]:
 
 def _plain(value: object) -> Any:
     """Details as JSON of the protocol: what is not, becomes text."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(name): _plain(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]

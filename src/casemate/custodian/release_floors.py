@@ -17,12 +17,9 @@ from casemate.errors import CompareFailedError
 from casemate.wire import canonical
 from casemate.wire.fields import Model
 
-__all__ = ["CRL_NUMBER", "FLOORS_KEY", "FRESH_SECONDS", "Floors"]
+__all__ = ["FLOORS_KEY", "FRESH_SECONDS", "Floors"]
 
 FLOORS_KEY: Final = "floors/crl"
-
-CRL_NUMBER: Final = "crl_number"
-"""The detail of verified claims that says which list was used."""
 
 FRESH_SECONDS: Final = 5.0
 """How long another worker's raise may go unseen; lists change once in weeks."""
@@ -32,13 +29,13 @@ _TRIES: Final = 4
 
 
 class _Floors(Model):
-    """Product line (as in the claims) → number of the newest list that verified."""
+    """`sha256:…` of a root → number of the newest of its lists that verified."""
 
     numbers: Annotated[dict[str, int], Field(max_length=_MAX_FLOORS)]
 
 
 class Floors:
-    """The highest CRL number that verified, for each product line; shared by all workers, kept over restarts."""
+    """The highest CRL number that verified, for each root; shared by all workers, kept over restarts."""
 
     def __init__(self, state: State, clock: Callable[[], float] = time.monotonic) -> None:
         self._state = state
@@ -54,12 +51,12 @@ class Floors:
 
     async def raise_to(self, claims: VerifiedClaims) -> None:
         """Remember the list by which `claims` verified, if it is newer than all before."""
-        number = claims.details.get(CRL_NUMBER)
-        if not isinstance(number, int) or number <= self._numbers.get(claims.product, -1):
+        seen = claims.revocation
+        if seen is None or seen.number <= self._numbers.get(seen.issuer, -1):
             return
         for _ in range(_TRIES):
             revision = await self._load()
-            raised = {**self._numbers, claims.product: max(number, self._numbers.get(claims.product, number))}
+            raised = {**self._numbers, seen.issuer: max(seen.number, self._numbers.get(seen.issuer, seen.number))}
             value = _Floors(numbers=raised).model_dump_json().encode()
             try:
                 await self._state.transact([Compare(FLOORS_KEY, revision)], [Put(FLOORS_KEY, value)], None)

@@ -25,8 +25,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
-from casemate.attestation.platforms.sev_snp import certificates as amd
-from casemate.attestation.platforms.sev_snp.report import GuestPolicy, Report, TcbVersion
+from casemate.attestation.platforms.sev_snp import key_extensions as amd
+from casemate.attestation.platforms.sev_snp.products import MILAN
+from casemate.attestation.platforms.sev_snp.report import GuestPolicy, Report
+from casemate.attestation.platforms.sev_snp.table import ARK, ASK, VCEK, build_certificate_table
 from casemate.errors import PlatformError
 from casemate.wire.binding import bind, sha256_text
 
@@ -39,8 +41,6 @@ _GUEST_POLICY: Final = 0x30000  # SMT allowed; bit 17 is always one
 _DEBUG_BIT: Final = 1 << 19
 _PLATFORM_INFO: Final = 0x25  # SMT, ECC, alias check complete
 _LIFETIME: Final = datetime.timedelta(days=3650)
-_ARC: Final = "1.3.6.1.4.1.3704.1"
-_SPL_ARCS: Final = {"bootloader": 1, "tee": 2, "snp": 3, "microcode": 8}
 _FILES: Final = ("ark.der", "ask.der", "vcek.der", "vcek-key.der", "chip-id", "chip-secret", "ark.crl", "revoked.crl")
 
 
@@ -66,7 +66,7 @@ class SimulatedPlatform:
         old_tcb: bool = False,
     ) -> bytes:
         """A signed report, 1,184 bytes. `measurement` 48 bytes, `host_data` 32, `report_data` 64."""
-        tcb = _tcb({**_TCB, "snp": _OLD_SNP} if old_tcb else _TCB)
+        tcb = MILAN.pack({**_TCB, "snp": _OLD_SNP} if old_tcb else _TCB)
         unsigned = Report(
             version=5,
             guest_svn=0,
@@ -153,9 +153,7 @@ def load(folder: Path) -> SimulatedPlatform:
         raise PlatformError(f"the platform in {folder} is damaged", remedy="make a new one") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise PlatformError(f"the platform in {folder} is damaged", remedy="make a new one")
-    table = amd.build_certificate_table(
-        {amd.ARK: parts["ark.der"], amd.ASK: parts["ask.der"], amd.VCEK: parts["vcek.der"]}
-    )
+    table = build_certificate_table({ARK: parts["ark.der"], ASK: parts["ask.der"], VCEK: parts["vcek.der"]})
     return SimulatedPlatform(
         certificate_table=table,
         crls=(parts["ark.crl"],),
@@ -220,15 +218,36 @@ def _issue(
     )
     if authority:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        builder = builder.add_extension(_authority_usage(), critical=True)
     for extension in extensions:
         builder = builder.add_extension(extension, critical=False)
     return builder.sign(signer, hashes.SHA384(), rsa_padding=_pss())
 
 
+def _authority_usage() -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=True,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
 def _vcek(chip_id: bytes) -> tuple[x509.UnrecognizedExtension, ...]:
-    spls = tuple((f"3.{arc}", _der_integer(_TCB[name])) for name, arc in _SPL_ARCS.items())
-    fields = (("1", _der_integer(0)), ("2", b"\x16\x08Milan-B0"), *spls, ("4", chip_id))
-    return tuple(x509.UnrecognizedExtension(x509.ObjectIdentifier(f"{_ARC}.{arc}"), value) for arc, value in fields)
+    name = MILAN.name.encode() + b"-B0"
+    spls = {f"{amd.SPL}.{amd.SPL_ARCS[part]}": _der_integer(version) for part, version in _TCB.items()}
+    values = {
+        amd.STRUCTURE: _der_integer(MILAN.structure),
+        amd.PRODUCT_NAME: bytes((0x16, len(name))) + name,
+        **spls,
+        amd.HWID: chip_id,
+    }
+    return tuple(x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value) for oid, value in values.items())
 
 
 def _crl(
@@ -254,12 +273,6 @@ def _crl(
 
 def _pss() -> padding.PSS:
     return padding.PSS(mgf=padding.MGF1(hashes.SHA384()), salt_length=48)
-
-
-def _tcb(components: dict[str, int]) -> TcbVersion:
-    return TcbVersion(
-        bytes((components["bootloader"], components["tee"], 0, 0, 0, 0, components["snp"], components["microcode"]))
-    )
 
 
 def _der_integer(value: int) -> bytes:

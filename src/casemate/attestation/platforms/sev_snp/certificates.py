@@ -1,170 +1,149 @@
-"""AMD's certificates: the table that carries them, the chain, the extensions of the key that signs reports.
+"""X.509 certificates as AMD uses them: read at once and completely, so that nothing is left to be parsed later.
 
-Table: GHCB specification 56421, "SNP Extended Guest Request". Extensions: VCEK specification 57230, table "X.509
-extensions"; newer certificates wrap numbers as INTEGER, some older ones hold the bare bytes of HWID.
+Profile (VCEK specification 57230, "Certificates"): RSA keys of 4,096 bits that sign with RSASSA-PSS (SHA-384, MGF1 with
+SHA-384, 48 bytes of salt), and P-384 keys that sign reports. The rest follows RFC 5280.
 """
 
 from __future__ import annotations
 
-import struct
-import uuid
+import hashlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.utils import CryptographyDeprecationWarning
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from casemate.errors import EndorsementError
 
-__all__ = [
-    "ARK",
-    "ASK",
-    "MAX_TABLE_BYTES",
-    "VCEK",
-    "VLEK",
-    "KeyExtensions",
-    "build_certificate_table",
-    "is_signed_by",
-    "key_extensions",
-    "load_certificate",
-    "parse_certificate_table",
-]
+__all__ = ["Certificate", "is_signed_by", "reading", "signature_holds"]
 
-ARK: Final = uuid.UUID("c0b406a4-a803-4952-9743-3fb6014cd0ae")
-ASK: Final = uuid.UUID("4ab7b379-bbac-4fe4-a02f-05aef327c782")
-VCEK: Final = uuid.UUID("63da758d-e664-4564-adc5-f4b93be8accd")
-VLEK: Final = uuid.UUID("a8074bc2-a25a-483e-aae6-39c045a0b8a1")
-"""The ASVK, which signs VLEKs, travels in the place of the ASK."""
-
-MAX_TABLE_BYTES: Final = 64 * 1024
-"""Real tables are below 8 KiB."""
-
-_ENTRY: Final = struct.Struct("<16sII")
-_ARC: Final = "1.3.6.1.4.1.3704.1"
-_PRODUCT: Final = f"{_ARC}.2"
-_SPL: Final = {"bootloader": 1, "tee": 2, "snp": 3, "microcode": 8, "fmc": 9}
-_HWID: Final = f"{_ARC}.4"
-_CSP_ID: Final = f"{_ARC}.5"
+_RSA_BITS: Final = 4096
+_SALT_BYTES: Final = 48
+_UNREADABLE: Final = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What `cryptography` raises, at once or when a part is asked for, where DER is not what it should be."""
 
 
-def parse_certificate_table(data: bytes) -> dict[uuid.UUID, bytes]:
-    """GUID → certificate bytes (DER or PEM). `EndorsementError` for anything that is not a table."""
-    if len(data) > MAX_TABLE_BYTES:
-        raise _bad("the certificate table is too large", f"≤ {MAX_TABLE_BYTES} bytes", str(len(data)))
-    entries: dict[uuid.UUID, bytes] = {}
-    position = 0
-    while True:
-        if position + _ENTRY.size > len(data):
-            raise _bad("the certificate table has no end", "an entry of zeros")
-        guid, offset, length = _ENTRY.unpack_from(data, position)
-        if not any(guid) and not offset and not length:
-            return entries
-        key = uuid.UUID(bytes=guid)
-        if key in entries or offset < position or offset + length > len(data):
-            raise _bad("the certificate table points outside itself, or names a certificate twice")
-        entries[key] = data[offset : offset + length]
-        position += _ENTRY.size
+@dataclass(frozen=True)
+class Certificate:
+    """`extensions` are those that X.509 does not define, by dotted OID. `path_length` None: no limit."""
+
+    der: bytes
+    subject: x509.Name
+    issuer: x509.Name
+    common_name: str
+    serial: int
+    start: datetime
+    end: datetime
+    key: CertificatePublicKeyTypes
+    authority: bool
+    path_length: int | None
+    signs_certificates: bool
+    signs_lists: bool
+    extensions: Mapping[str, bytes]
+    signed: bytes
+    signature: bytes
+
+    @classmethod
+    def parse(cls, data: bytes, what: str) -> Certificate:
+        """From DER or PEM. `EndorsementError` for what is no certificate, or asks for more than we understand."""
+        with reading(what, "evidence.certificates"):
+            loaded = _load(data)
+            constraints, usage = _constraints(loaded, what)
+            return cls(
+                der=loaded.public_bytes(Encoding.DER),
+                subject=loaded.subject,
+                issuer=loaded.issuer,
+                common_name=_common_name(loaded.subject),
+                serial=loaded.serial_number,
+                start=loaded.not_valid_before_utc,
+                end=loaded.not_valid_after_utc,
+                key=loaded.public_key(),
+                authority=constraints is not None and constraints.ca,
+                path_length=constraints.path_length if constraints is not None else None,
+                signs_certificates=usage is not None and usage.key_cert_sign,
+                signs_lists=usage is not None and usage.crl_sign,
+                extensions={
+                    extension.oid.dotted_string: extension.value.value
+                    for extension in loaded.extensions
+                    if isinstance(extension.value, x509.UnrecognizedExtension)
+                },
+                signed=loaded.tbs_certificate_bytes,
+                signature=loaded.signature,
+            )
+
+    @property
+    def fingerprint(self) -> str:
+        return f"sha256:{hashlib.sha256(self.der).hexdigest()}"
 
 
-def build_certificate_table(certificates: Mapping[uuid.UUID, bytes]) -> bytes:
-    """Exact inverse of `parse_certificate_table`."""
-    offset = _ENTRY.size * (len(certificates) + 1)
-    head, body = b"", b""
-    for guid, certificate in certificates.items():
-        head += _ENTRY.pack(guid.bytes, offset + len(body), len(certificate))
-        body += certificate
-    return head + bytes(_ENTRY.size) + body
+@contextmanager
+def reading(what: str, step: str) -> Iterator[None]:
+    """Whatever is wrong with the DER inside becomes an `EndorsementError` at `step`."""
+    with warnings.catch_warnings():
+        # AMD gives every VCEK the serial number 0, which RFC 5280 does not allow.
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except _UNREADABLE as error:
+            raise EndorsementError(f"the {what} cannot be read", step=step) from error
 
 
-def load_certificate(data: bytes, what: str) -> x509.Certificate:
-    try:
-        with warnings.catch_warnings():
-            # AMD gives every VCEK the serial number 0, which RFC 5280 does not allow.
-            warnings.filterwarnings("ignore", "Parsed a serial number", CryptographyDeprecationWarning)
-            if data.startswith(b"-----BEGIN CERTIFICATE-----"):
-                return x509.load_pem_x509_certificate(data)
-            return x509.load_der_x509_certificate(data)
-    except ValueError as error:
-        raise _bad(f"the {what} is not a certificate") from error
+def is_signed_by(certificate: Certificate, issuer: Certificate) -> bool:
+    """Names chain, and the issuer's key signed it."""
+    return certificate.issuer == issuer.subject and signature_holds(issuer, certificate.signed, certificate.signature)
 
 
-def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """RSASSA-PSS with SHA-384 and 4,096 bits, as AMD's; names must chain as well."""
-    key = issuer.public_key()
-    if certificate.issuer != issuer.subject or not isinstance(key, rsa.RSAPublicKey) or key.key_size != 4096:
+def signature_holds(issuer: Certificate, signed: bytes, signature: bytes) -> bool:
+    """Whether `signature` is one of AMD's profile, by the issuer's key, whatever the bytes say of their algorithm."""
+    key = issuer.key
+    if not isinstance(key, rsa.RSAPublicKey) or key.key_size != _RSA_BITS:
         return False
+    pss = padding.PSS(mgf=padding.MGF1(hashes.SHA384()), salt_length=_SALT_BYTES)
     try:
-        key.verify(
-            certificate.signature,
-            certificate.tbs_certificate_bytes,
-            padding.PSS(mgf=padding.MGF1(hashes.SHA384()), salt_length=48),
-            hashes.SHA384(),
-        )
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
+        key.verify(signature, signed, pss, hashes.SHA384())
+    except InvalidSignature:
         return False
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class KeyExtensions:
-    """What AMD certified about the key: security versions; the chip (VCEK) or the cloud provider (VLEK)."""
-
-    product: str
-    spl: Mapping[str, int]
-    hwid: bytes | None
-    csp_id: str | None
+def _load(data: bytes) -> x509.Certificate:
+    if data.startswith(b"-----BEGIN CERTIFICATE-----"):
+        return x509.load_pem_x509_certificate(data)
+    return x509.load_der_x509_certificate(data)
 
 
-def key_extensions(certificate: x509.Certificate) -> KeyExtensions:
-    """`EndorsementError` where one is missing, twice, or not of its type."""
-    try:
-        values = {
-            extension.oid.dotted_string: extension.value.value
-            for extension in certificate.extensions
-            if isinstance(extension.value, x509.UnrecognizedExtension)
-        }
-    except (ValueError, x509.DuplicateExtension) as error:
-        raise _bad("the report key's certificate has extensions that cannot be read") from error
-    spl = {name: _integer(values[f"{_ARC}.3.{arc}"], name) for name, arc in _SPL.items() if f"{_ARC}.3.{arc}" in values}
-    if missing := {"bootloader", "tee", "snp", "microcode"} - set(spl):
-        raise _bad(f"the report key's certificate lacks {', '.join(sorted(missing))}")
-    return KeyExtensions(
-        product=_text(values.get(_PRODUCT, b""), "product name"),
-        spl=spl,
-        hwid=_hwid(values[_HWID]) if _HWID in values else None,
-        csp_id=_text(values[_CSP_ID], "CSP id") if _CSP_ID in values else None,
-    )
+def _constraints(loaded: x509.Certificate, what: str) -> tuple[x509.BasicConstraints | None, x509.KeyUsage | None]:
+    """What X.509 says about the key's use, of which every critical part must be understood (RFC 5280 §4.2)."""
+    constraints, usage = None, None
+    for extension in loaded.extensions:
+        if isinstance(extension.value, x509.BasicConstraints):
+            constraints = extension.value
+        elif isinstance(extension.value, x509.KeyUsage):
+            usage = extension.value
+        elif extension.critical:
+            raise EndorsementError(
+                f"the {what} has a critical extension that is not understood",
+                step="evidence.certificates",
+                got=extension.oid.dotted_string,
+            )
+    return constraints, usage
 
 
-def _integer(der: bytes, name: str) -> int:
-    """DER INTEGER 0..255 in its only form."""
-    if len(der) in (3, 4) and der[0] == 2 and der[1] == len(der) - 2:
-        value = int.from_bytes(der[2:], "big", signed=True)
-        if 0 <= value <= 255 and len(der) == (3 if value < 128 else 4):
-            return value
-    raise _bad(f"the certificate's {name} is not an INTEGER of 0 to 255")
-
-
-def _text(der: bytes, name: str) -> str:
-    """DER IA5String, short form."""
-    if len(der) >= 2 and der[0] == 0x16 and der[1] == len(der) - 2 < 128 and der[2:].isascii():
-        return der[2:].decode("ascii")
-    raise _bad(f"the certificate's {name} is not an IA5String")
-
-
-def _hwid(value: bytes) -> bytes:
-    """64 bytes, on Turin 8; bare, or as an OCTET STRING."""
-    if len(value) in (8, 64):
-        return value
-    if len(value) in (10, 66) and value[0] == 4 and value[1] == len(value) - 2:
-        return value[2:]
-    raise _bad("the certificate's HWID has an odd length", "8 or 64 bytes", str(len(value)))
-
-
-def _bad(message: str, expected: str | None = None, got: str | None = None) -> EndorsementError:
-    return EndorsementError(message, step="evidence.certificates", expected=expected, got=got)
+def _common_name(name: x509.Name) -> str:
+    """The only common name; empty where there is none, or several."""
+    found = name.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return str(found[0].value) if len(found) == 1 else ""

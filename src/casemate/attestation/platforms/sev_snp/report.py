@@ -12,7 +12,7 @@ from typing import Final
 
 from casemate.errors import EvidenceMalformedError
 
-__all__ = ["REPORT_BYTES", "VERSIONS", "GuestPolicy", "Report", "TcbVersion"]
+__all__ = ["REPORT_BYTES", "SIGNED_BYTES", "VERSIONS", "GuestPolicy", "Report"]
 
 REPORT_BYTES: Final = 1184
 SIGNED_BYTES: Final = 0x2A0
@@ -20,30 +20,13 @@ VERSIONS: Final = (2, 3, 5)
 _ECDSA_P384_SHA384: Final = 1
 _COMPONENT: Final = 72  # r and s, little-endian, zero-extended
 _CURVE_BYTES: Final = 48
-_TURIN_FAMILY: Final = 0x1A
+_MAX_VMPL: Final = 3
 
 _POLICY_KNOWN: Final = (1 << 26) - 1
-_PLATFORM_KNOWN: Final = 0b1011_1111
+_PLATFORM_KNOWN: Final = 0xFF
+"""Bit 6 is reserved in revision 1.58, but firmware of Turin sets it: writes of the IOMMU are safe."""
 _FLAGS_KNOWN: Final = 0b1_1111
-
-
-@dataclass(frozen=True, slots=True)
-class TcbVersion:
-    """TCB_VERSION as it lies in the report; which byte means what depends on the product line."""
-
-    raw: bytes
-
-    def component(self, name: str, *, turin: bool) -> int:
-        """`bootloader`, `tee`, `snp`, `microcode`, and on Turin `fmc` (ABI tables 3 and 4)."""
-        return self.raw[(_TURIN_TCB if turin else _MILAN_TCB)[name]]
-
-    def reserved_is_zero(self, *, turin: bool) -> bool:
-        used = (_TURIN_TCB if turin else _MILAN_TCB).values()
-        return not any(byte for index, byte in enumerate(self.raw) if index not in used)
-
-
-_MILAN_TCB: Final = {"bootloader": 0, "tee": 1, "snp": 6, "microcode": 7}
-_TURIN_TCB: Final = {"fmc": 0, "bootloader": 1, "tee": 2, "snp": 3, "microcode": 7}
+_SIGNED_BY: Final = {0: "VCEK", 1: "VLEK"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +55,10 @@ class GuestPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One report. `signature` is (r, s); `cpuid` is family, model, stepping, from version 3 on."""
+    """One report. `signature` is (r, s); `cpuid` is family, model, stepping, from version 3 on.
+
+    Each `…_tcb` is a TCB_VERSION of 8 bytes; which byte means what depends on the product line (products.py).
+    """
 
     version: int
     guest_svn: int
@@ -80,7 +66,7 @@ class Report:
     family_id: bytes
     image_id: bytes
     vmpl: int
-    current_tcb: TcbVersion
+    current_tcb: bytes
     platform_info: int
     flags: int
     report_data: bytes
@@ -90,25 +76,28 @@ class Report:
     author_key_digest: bytes
     report_id: bytes
     report_id_ma: bytes
-    reported_tcb: TcbVersion
+    reported_tcb: bytes
     cpuid: tuple[int, int, int] | None
     chip_id: bytes
-    committed_tcb: TcbVersion
+    committed_tcb: bytes
     current_version: bytes
     committed_version: bytes
-    launch_tcb: TcbVersion
+    launch_tcb: bytes
     launch_mitigations: int
     current_mitigations: int
     signature: tuple[int, int]
 
     @property
     def signed_with_vlek(self) -> bool:
-        return self.flags >> 2 & 0b111 == 1
+        return _SIGNED_BY[self.flags >> 2 & 0b111] == "VLEK"
 
-    @property
-    def turin(self) -> bool | None:
-        """Whether the CPUID says Turin; None where the report does not say (version 2)."""
-        return None if self.cpuid is None else self.cpuid[0] == _TURIN_FAMILY
+    def tcb_versions(self) -> dict[str, bytes]:
+        return {
+            "reported": self.reported_tcb,
+            "current": self.current_tcb,
+            "committed": self.committed_tcb,
+            "launch": self.launch_tcb,
+        }
 
     @classmethod
     def parse(cls, data: bytes) -> Report:
@@ -128,7 +117,7 @@ class Report:
             family_id=data[0x10:0x20],
             image_id=data[0x20:0x30],
             vmpl=_u32(data, 0x30),
-            current_tcb=TcbVersion(data[0x38:0x40]),
+            current_tcb=data[0x38:0x40],
             platform_info=_u64(data, 0x40),
             flags=_u32(data, 0x48),
             report_data=data[0x50:0x90],
@@ -138,13 +127,13 @@ class Report:
             author_key_digest=data[0x110:0x140],
             report_id=data[0x140:0x160],
             report_id_ma=data[0x160:0x180],
-            reported_tcb=TcbVersion(data[0x180:0x188]),
+            reported_tcb=data[0x180:0x188],
             cpuid=(data[0x188], data[0x189], data[0x18A]) if version >= 3 else None,
             chip_id=data[0x1A0:0x1E0],
-            committed_tcb=TcbVersion(data[0x1E0:0x1E8]),
+            committed_tcb=data[0x1E0:0x1E8],
             current_version=data[0x1E8:0x1EB],
             committed_version=data[0x1EC:0x1EF],
-            launch_tcb=TcbVersion(data[0x1F0:0x1F8]),
+            launch_tcb=data[0x1F0:0x1F8],
             launch_mitigations=_u64(data, 0x1F8),
             current_mitigations=_u64(data, 0x200),
             signature=(_component(data, 0x2A0), _component(data, 0x2E8)),
@@ -164,14 +153,14 @@ class Report:
             struct.pack("<IIQ", self.version, self.guest_svn, self.policy.raw),
             self.family_id + self.image_id,
             struct.pack("<II", self.vmpl, _ECDSA_P384_SHA384),
-            self.current_tcb.raw,
+            self.current_tcb,
             struct.pack("<QII", self.platform_info, self.flags, 0),
             self.report_data + self.measurement + self.host_data + self.id_key_digest + self.author_key_digest,
-            self.report_id + self.report_id_ma + self.reported_tcb.raw,
+            self.report_id + self.report_id_ma + self.reported_tcb,
             cpuid.ljust(24, b"\0"),
-            self.chip_id + self.committed_tcb.raw,
+            self.chip_id + self.committed_tcb,
             self.current_version + b"\0" + self.committed_version + b"\0",
-            self.launch_tcb.raw,
+            self.launch_tcb,
             struct.pack("<QQ", self.launch_mitigations, self.current_mitigations),
         )
         return b"".join(parts).ljust(SIGNED_BYTES, b"\0")
@@ -198,10 +187,10 @@ def _check_fields(report: Report) -> None:
         raise _malformed("guest policy", "bit 17 set, bits 26 and up clear", hex(report.policy.raw))
     if report.platform_info & ~_PLATFORM_KNOWN:
         raise _malformed("platform info", "no reserved bit", hex(report.platform_info))
-    if report.flags & ~_FLAGS_KNOWN or report.flags >> 2 & 0b111 not in (0, 1):
+    if report.flags & ~_FLAGS_KNOWN or report.flags >> 2 & 0b111 not in _SIGNED_BY:
         raise _malformed("key flags", "signed by VCEK or VLEK", hex(report.flags))
-    if report.vmpl > 3:
-        raise _malformed("VMPL", "0 to 3", str(report.vmpl))
+    if report.vmpl > _MAX_VMPL:  # the host may ask too, as 0xFFFFFFFF
+        raise _malformed("VMPL", f"0 to {_MAX_VMPL}", str(report.vmpl))
 
 
 def _component(data: bytes, offset: int) -> int:

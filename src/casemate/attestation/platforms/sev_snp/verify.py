@@ -1,20 +1,26 @@
 """Verification of SEV-SNP evidence, in numbered steps.
 
  1  the report is of a known version and every reserved field is zero             report.py
- 2  the certificate table leads to a root that the caller trusts                  chain.py
- 3  root → ASK (or ASVK) → VCEK (or VLEK), each signed by the one before          chain.py
- 4  a revocation list of the root is there and revokes nothing of it              chain.py
- 5  the report key is a P-384 key of the same product, with AMD's extensions      chain.py
- 6  certificates and lists cover the time; the list is not older than one seen
+ 2  the certificate table leads to a root that the caller trusts                  table.py, chain.py
+ 3  root → ASK (or ASVK) → VCEK (or VLEK): each signed by the one before,
+    each of its kind, of one product line, and allowed to do what it does         chain.py
+ 4  the newest revocation list of the root is there and revokes nothing of it     revocation.py
+ 5  the report key is a P-384 key with AMD's extensions                           key_extensions.py
+ 6  certificates and list cover the time; the list is not older than one seen     chain.py
  7  the report is signed by that key
- 8  reported TCB and chip are those that the key was certified for
+ 8  product, TCB and chip are those that the key was certified for
  9  the guest was not launched with debug or a migration agent
-10  HOST_DATA and report data are what the caller expects
+10  the report was asked for by code as privileged as the shield
+11  HOST_DATA and report data are what the caller expects
+
+`tcb` in the claims is, component by component, the lower of what was reported and what the guest was launched under:
+firmware that is updated afterwards does not mend what an older one may have let happen at the launch.
 """
 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from datetime import datetime
 
 from cryptography.exceptions import InvalidSignature
@@ -25,7 +31,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from casemate.attestation.expectations import Expected, Roots
 from casemate.attestation.platforms.sev_snp.chain import Chain, verified_chain
 from casemate.attestation.platforms.sev_snp.report import Report
-from casemate.claims import VERIFIER_TOKEN, Tcb, VerifiedClaims
+from casemate.claims import VERIFIER_TOKEN, RevocationSeen, Tcb, VerifiedClaims
 from casemate.errors import EvidenceRejectedError, SignatureError
 from casemate.wire.evidence import Endorsements, Evidence
 
@@ -43,31 +49,34 @@ def verify_sev_snp(
         endorsements.crls,
         vlek=report.signed_with_vlek,
         roots=roots,
-        expected=expected,
+        without_list=bool(expected.insecure_without_crl),
     )
     # 6. All of it at this time, and no step back in revocation.
     chain.check_times(at)
     chain.check_floor(expected.crl_floors)
     # 7. The chip said it.
     _check_signature(report, chain)
-    # 8. This chip, at this TCB.
-    tcb = _check_certified(report, chain)
+    # 8. This product line, at this TCB, this chip.
+    reported = _check_certified(report, chain)
     # 9. Nobody can look in from outside.
     _check_guest_policy(report)
-    # 10. For this manifest, this caller, this moment.
+    # 10. No less privileged code of the guest asked for it.
+    _check_vmpl(report, expected)
+    # 11. For this manifest, this caller, this moment.
     _check_expected(report, expected)
     return VerifiedClaims(
         platform=chain.platform,
-        product=chain.product,
+        product=chain.product.name.lower(),
         runtime_measurement=f"sha384:{report.measurement.hex()}",
         host_data=report.host_data,
         report_data=report.report_data,
         chip_id=report.chip_id,
-        tcb=tcb,
+        tcb=_lowest(reported, chain.product.unpack(report.launch_tcb)),
         vmpl=report.vmpl,
         verified_at=at,
+        revocation=_revocation_seen(chain),
         token=VERIFIER_TOKEN,
-        details=_details(report, chain),
+        details=_details(report, chain, expected),
     )
 
 
@@ -75,7 +84,7 @@ def _check_signature(report: Report, chain: Chain) -> None:
     r, s = report.signature
     try:
         chain.key.verify(encode_dss_signature(r, s), report.signed_bytes(), ec.ECDSA(hashes.SHA384()))
-    except (InvalidSignature, ValueError) as error:
+    except InvalidSignature as error:
         raise SignatureError(
             "the report is not signed by the certified key",
             step="evidence.signature",
@@ -83,22 +92,26 @@ def _check_signature(report: Report, chain: Chain) -> None:
         ) from error
 
 
-def _check_certified(report: Report, chain: Chain) -> Tcb:
-    turin = chain.product == "turin"
-    if report.turin is not None and report.turin != turin:
-        raise _rejected("the report is of another product than its certificates", "evidence.product", chain.product)
-    for name, version in (("reported", report.reported_tcb), ("current", report.current_tcb)):
-        if not version.reserved_is_zero(turin=turin):
-            raise _rejected(f"reserved bits in the {name} TCB", "evidence.tcb")
-    components = {
-        name: report.reported_tcb.component(name, turin=turin)
-        for name in ("bootloader", "tee", "snp", "microcode", *(("fmc",) if turin else ()))
-    }
-    certified = {name: chain.extensions.spl.get(name) for name in components}
-    if components != certified:
-        raise _rejected("the reported TCB is not the certified one", "evidence.tcb", str(certified), str(components))
+def _check_certified(report: Report, chain: Chain) -> dict[str, int]:
+    """The reported TCB, component by component."""
+    product = chain.product
+    if report.cpuid is not None and report.cpuid[0] != product.family:
+        raise _rejected(
+            "the report is of another product line than its certificates",
+            "evidence.product",
+            f"{product.name}, family {product.family:#x}",
+            f"family {report.cpuid[0]:#x}",
+        )
+    for name, version in report.tcb_versions().items():
+        if not product.reserved_is_zero(version):
+            raise _rejected(f"reserved bits in the {name} TCB", "evidence.tcb", got=version.hex())
+    reported = product.unpack(report.reported_tcb)
+    if reported != chain.extensions.spl:
+        raise _rejected(
+            "the reported TCB is not the certified one", "evidence.tcb", _text(chain.extensions.spl), _text(reported)
+        )
     _check_chip(report, chain)
-    return Tcb(**components)
+    return reported
 
 
 def _check_chip(report: Report, chain: Chain) -> None:
@@ -106,7 +119,7 @@ def _check_chip(report: Report, chain: Chain) -> None:
     if hwid is None:
         return  # a VLEK stands for a cloud provider's whole fleet
     # Turin's chip id is 8 bytes; the rest of the field is zero. A masked chip id cannot be held against a VCEK.
-    if not hmac.compare_digest(report.chip_id, hwid.ljust(64, b"\0")):
+    if not hmac.compare_digest(report.chip_id, hwid.ljust(len(report.chip_id), b"\0")):
         raise _rejected(
             "the report is of another chip than its certificate", "evidence.chip", hwid.hex(), report.chip_id.hex()
         )
@@ -117,6 +130,16 @@ def _check_guest_policy(report: Report) -> None:
         raise _rejected("launched with debug: the host can read its memory", "evidence.debug", "off", "on")
     if report.policy.migration_agent:
         raise _rejected("launched with a migration agent, which could copy it", "evidence.migration", "off", "on")
+
+
+def _check_vmpl(report: Report, expected: Expected) -> None:
+    if report.vmpl > expected.max_vmpl:
+        raise _rejected(
+            "asked for by less privileged code than the shield",
+            "evidence.vmpl",
+            f"VMPL ≤ {expected.max_vmpl}",
+            str(report.vmpl),
+        )
 
 
 def _check_expected(report: Report, expected: Expected) -> None:
@@ -133,16 +156,32 @@ def _check_expected(report: Report, expected: Expected) -> None:
         )
 
 
-def _details(report: Report, chain: Chain) -> dict[str, object]:
+def _lowest(reported: Mapping[str, int], launch: Mapping[str, int]) -> Tcb:
+    return Tcb(**{name: min(version, launch[name]) for name, version in reported.items()})
+
+
+def _revocation_seen(chain: Chain) -> RevocationSeen | None:
+    return None if chain.revocation is None else RevocationSeen(issuer=chain.root, number=chain.revocation.number)
+
+
+def _details(report: Report, chain: Chain, expected: Expected) -> dict[str, object]:
     return {
         "report_version": report.version,
         "guest_policy": f"{report.policy.raw:#x}",
         "smt": report.policy.smt,
         "platform_info": f"{report.platform_info:#x}",
-        "key": "VLEK" if chain.vlek else "VCEK",
+        "key": "VLEK" if report.signed_with_vlek else "VCEK",
         "csp_id": chain.extensions.csp_id,
         "certified_product": chain.extensions.product,
+        "root": chain.root,
+        "crl_number": None if chain.revocation is None else chain.revocation.number,
+        "insecure_without_crl": expected.insecure_without_crl if chain.revocation is None else None,
+        **{f"{name}_tcb": _text(chain.product.unpack(version)) for name, version in report.tcb_versions().items()},
     }
+
+
+def _text(components: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in components.items())
 
 
 def _rejected(message: str, step: str, expected: str | None = None, got: str | None = None) -> EvidenceRejectedError:

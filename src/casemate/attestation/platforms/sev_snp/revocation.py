@@ -1,0 +1,114 @@
+"""Revocation lists of a root (RFC 5280 §5): read, verified, and the newest of them chosen.
+
+AMD publishes one list a root. It names intermediate certificates by their serial numbers; report keys, which all have
+the serial number 0, only through entries that name their issuer (an indirect list).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from cryptography import x509
+
+from casemate.attestation.platforms.sev_snp.certificates import Certificate, reading, signature_holds
+from casemate.errors import EndorsementError
+
+__all__ = ["MAX_LIST_BYTES", "MAX_NUMBER", "RevocationList", "newest_list"]
+
+MAX_LIST_BYTES: Final = 64 * 1024
+"""Real lists are below 2 KiB."""
+
+MAX_NUMBER: Final = 2**53 - 1
+"""Floors are kept as JSON, whose numbers end there (RFC 8785); real numbers are below a thousand."""
+
+_STEP: Final = "evidence.crl"
+_WHAT: Final = "revocation list"
+
+
+@dataclass(frozen=True)
+class RevocationList:
+    """A list that the root signed. `revoked` are pairs of issuer and serial number."""
+
+    number: int
+    start: datetime
+    end: datetime
+    revoked: frozenset[tuple[x509.Name, int]]
+
+    def revokes(self, certificate: Certificate) -> bool:
+        return (certificate.issuer, certificate.serial) in self.revoked
+
+
+def newest_list(lists: Sequence[bytes], root: Certificate) -> RevocationList | None:
+    """The one with the highest number, None of none. `EndorsementError` where one is not a list of this root."""
+    return max((_parse(data, root) for data in lists), key=lambda item: item.number, default=None)
+
+
+def _parse(data: bytes, root: Certificate) -> RevocationList:
+    if len(data) > MAX_LIST_BYTES:
+        raise _bad("a revocation list is too large", f"≤ {MAX_LIST_BYTES} bytes", str(len(data)))
+    with reading(_WHAT, _STEP):
+        loaded = x509.load_der_x509_crl(data)
+        # First of all: what somebody else wrote is not looked at.
+        if loaded.issuer != root.subject or not signature_holds(root, loaded.tbs_certlist_bytes, loaded.signature):
+            raise _bad("a revocation list is not signed by the root")
+        return RevocationList(
+            number=_number(loaded),
+            start=loaded.last_update_utc,
+            end=_end(loaded),
+            revoked=frozenset(_entries(loaded)),
+        )
+
+
+def _number(loaded: x509.CertificateRevocationList) -> int:
+    """Its number, after a look at what else the list says of itself."""
+    number = -1
+    for extension in loaded.extensions:
+        value = extension.value
+        if isinstance(value, x509.CRLNumber):
+            number = value.crl_number
+        elif _leaves_out(value) or (extension.critical and not isinstance(value, x509.IssuingDistributionPoint)):
+            raise _bad("a revocation list is not about all certificates of the root", got=extension.oid.dotted_string)
+    if not 0 <= number <= MAX_NUMBER:
+        raise _bad("a revocation list has no number", f"0 to {MAX_NUMBER}")
+    return number
+
+
+def _leaves_out(value: x509.ExtensionType) -> bool:
+    """Whether the list is about some certificates only, or about changes only (RFC 5280 §5.2.4, §5.2.5)."""
+    return isinstance(value, x509.DeltaCRLIndicator) or (
+        isinstance(value, x509.IssuingDistributionPoint)
+        and bool(
+            value.only_contains_user_certs
+            or value.only_contains_ca_certs
+            or value.only_contains_attribute_certs
+            or value.only_some_reasons
+        )
+    )
+
+
+def _end(loaded: x509.CertificateRevocationList) -> datetime:
+    if loaded.next_update_utc is None:
+        raise _bad("a revocation list has no end")
+    return loaded.next_update_utc
+
+
+def _entries(loaded: x509.CertificateRevocationList) -> Iterator[tuple[x509.Name, int]]:
+    """An entry without an issuer of its own has the one of the entry before it (RFC 5280 §5.3.3)."""
+    issuer = loaded.issuer
+    for entry in loaded:
+        for extension in entry.extensions:
+            if isinstance(extension.value, x509.CertificateIssuer):
+                names = extension.value.get_values_for_type(x509.DirectoryName)
+                if len(names) != 1:
+                    raise _bad("a revocation list has an entry without the name of its issuer")
+                issuer = names[0]
+            elif extension.critical:
+                raise _bad("a revocation list has an entry that is not understood", got=extension.oid.dotted_string)
+        yield issuer, entry.serial_number
+
+
+def _bad(message: str, expected: str | None = None, got: str | None = None) -> EndorsementError:
+    return EndorsementError(message, step=_STEP, expected=expected, got=got)
