@@ -118,7 +118,8 @@ impl Report {
             Self::Executed(time) => [&b"X"[..], &time.to_be_bytes()].concat(),
             Self::Failed(failure) => {
                 let cause = &failure.cause.as_bytes()[..failure.cause.len().min(MAX_CAUSE_BYTES)];
-                [b"F", &[failure.exit as u8][..], cause].concat()
+                let has_cure = u8::from(!failure.cure.is_empty());
+                [b"F", &[failure.exit as u8, has_cure][..], cause].concat()
             }
         };
         send(channel, &message)
@@ -135,9 +136,10 @@ impl Report {
         match message.split_first() {
             Some((b'B', time)) => Ok(Some(Self::Built(time_of(time)?))),
             Some((b'X', time)) => Ok(Some(Self::Executed(time_of(time)?))),
-            Some((b'F', [status, cause @ ..])) => {
+            Some((b'F', [status, has_cure, cause @ ..])) => {
                 let exit = Exit::from_status(*status).ok_or_else(malformed)?;
-                Ok(Some(Self::Failed(Failure::new(exit, String::from_utf8_lossy(cause)))))
+                let made = [Failure::with_its_own_cure, Failure::new][usize::from(*has_cure != 0)];
+                Ok(Some(Self::Failed(made(exit, String::from_utf8_lossy(cause)))))
             }
             _ => Err(malformed()),
         }
@@ -286,5 +288,18 @@ mod tests {
             .expect("sent");
         let got = Report::receive(&mut wire.as_slice()).expect("read").expect("there");
         assert!(matches!(got, Report::Failed(f) if f.exit == Exit::Measurement && f.cause == "libc differs"));
+    }
+
+    #[test]
+    fn a_report_that_says_itself_what_to_do_keeps_its_words() {
+        for failure in [
+            Failure::with_its_own_cure(Exit::Confinement, "too small: give it more memory"),
+            Failure::new(Exit::Confinement, "no namespaces"),
+        ] {
+            let mut wire = Vec::new();
+            Report::Failed(failure.clone()).send(&mut wire).expect("sent");
+            let got = Report::receive(&mut wire.as_slice()).expect("read").expect("there");
+            assert!(matches!(got, Report::Failed(f) if f.to_string() == failure.to_string()));
+        }
     }
 }

@@ -6,21 +6,32 @@ use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new
 
 use crate::failure::{Exit, Failure};
 
-/// No core dumps, and no other process of the same user may look in.
+/// What a core dump may hold of a process and of the programs that it becomes (core(5)): nothing.
+const COREDUMP_FILTER: &str = "/proc/self/coredump_filter";
+/// A limit that is too small for any core file, and at which the kernel starts no program of the host that would get
+/// the dump through a pipe: it does so at 0, and takes 1 for the crash of such a program (fs/coredump.c).
+const CORE_BYTES: u64 = 1;
+
+/// No core dumps, of this process or of the workload, and no other process of the same user may look in.
 ///
 /// # Errors
 /// [`Exit::Confinement`].
 pub fn hide() -> Result<(), Failure> {
+    std::fs::write(COREDUMP_FILTER, "0").map_err(Failure::because(Exit::Confinement, COREDUMP_FILTER))?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(Failure::because(Exit::Confinement, "prctl(PR_SET_DUMPABLE)"))?;
-    setrlimit(
-        Resource::Core,
-        Rlimit {
-            current: Some(0),
-            maximum: Some(0),
-        },
-    )
-    .map_err(Failure::because(Exit::Confinement, "setrlimit(RLIMIT_CORE)"))
+    let limit = Rlimit {
+        current: Some(CORE_BYTES),
+        maximum: Some(CORE_BYTES),
+    };
+    // Whoever started this process may have set a hard limit of 0, which only privileges raise; the filter stays.
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    setrlimit(Resource::Core, limit)
+        .or_else(|_| setrlimit(Resource::Core, none))
+        .map_err(Failure::because(Exit::Confinement, "setrlimit(RLIMIT_CORE)"))
 }
 
 /// Keeps this process's memory out of swap, now and later, page by page as it is used; false where it is not allowed.

@@ -11,6 +11,9 @@ pub const MAX_NAME: usize = 64;
 pub const MAX_PATTERN: usize = 256;
 /// Longest value, in bytes.
 pub const MAX_VALUE: usize = 4096;
+/// Longest text once its holes are filled, in bytes: the kernel starts no program with a longer argument or variable
+/// (MAX_ARG_STRLEN of linux/binfmts.h, its NUL not counted).
+pub const MAX_RENDERED: usize = 128 * 1024 - 1;
 /// Most memory of a compiled pattern: `(a{500}){500}` and the like are refused, not tried.
 const MAX_COMPILED_BYTES: usize = 4 * 1024 * 1024;
 
@@ -141,8 +144,12 @@ pub fn render(text: &str, values: &Values) -> Result<Zeroizing<String>, &'static
         Piece::Text(text) => text.len(),
         Piece::Hole(name) => values.get(*name).map_or(0, |value| value.len()),
     };
+    let total: usize = pieces.iter().map(length).sum();
+    if total > MAX_RENDERED {
+        return Err("is longer than 131,071 bytes once its holes are filled");
+    }
     // Large enough from the beginning: a string that grows leaves its old bytes behind.
-    let mut rendered = Zeroizing::new(String::with_capacity(pieces.iter().map(length).sum()));
+    let mut rendered = Zeroizing::new(String::with_capacity(total));
     for piece in pieces {
         match piece {
             Piece::Text(text) => rendered.push_str(text),
@@ -229,6 +236,16 @@ mod tests {
             "refers to a hole without a value"
         );
         assert_eq!(render("}} { {", &values(&[])).expect("no reference").as_str(), "}} { {");
+    }
+
+    #[test]
+    fn a_text_may_grow_to_what_the_kernel_takes_and_no_further() {
+        let references = "{{ hole.a }}".repeat(32);
+        let values = values(&[("a", &"x".repeat(MAX_VALUE)), ("b", &"x".repeat(MAX_VALUE - 1))]);
+        let fits = render(&references.replacen("hole.a", "hole.b", 1), &values).expect("at the limit");
+        assert_eq!(fits.len(), MAX_RENDERED);
+        let refused = render(&references, &values).expect_err("over the limit");
+        assert_eq!(refused, "is longer than 131,071 bytes once its holes are filled");
     }
 
     #[test]

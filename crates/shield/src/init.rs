@@ -6,12 +6,12 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use casemate_sys::{Fork, SignalDescriptor, fork};
+use casemate_sys::{Fork, SignalDescriptor, fork, send_signal};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, set_parent_process_death_signal, wait};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, set_parent_process_death_signal, setsid, wait};
 use rustix::thread::CapabilitySet;
 
 use crate::bundle::Bundle;
@@ -55,6 +55,8 @@ fn start(
     platform: Option<OwnedFd>,
 ) -> Result<Option<Running>, Failure> {
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(refused("prctl(PR_SET_PDEATHSIG)"))?;
+    // A key on the terminal reaches the supervisor, which passes it on; it must not come here a second time.
+    setsid().map_err(refused("setsid"))?;
     // What is kept in memory from here on is the workload's configuration.
     let _ = stay_out_of_swap();
     rustix::process::umask(Mode::empty());
@@ -112,9 +114,9 @@ fn launch(start: &Start, confinement: &Confinement<'_>, platform: Option<OwnedFd
 fn supervise(workload: Pid, signals: &SignalDescriptor, channel: &UnixStream) -> i32 {
     loop {
         while let Ok(Some(signal)) = signals.next() {
-            if let Some(signal) = Signal::from_named_raw(signal).filter(|signal| *signal != Signal::CHILD) {
+            if signal != libc::SIGCHLD {
                 // It may just have ended: then its status comes next.
-                let _ = kill_process(workload, signal);
+                let _ = send_signal(workload, signal);
             }
         }
         if let Some(status) = reap(workload) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use casemate_custodian_client::{Error, Lease};
 use casemate_evidence::Platform;
 use casemate_sys::block_signals;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, clock_nanosleep_absolute};
 use rustix::time::{
@@ -21,15 +22,8 @@ use crate::failure::{Exit, Failure};
 use crate::handover::Start;
 use crate::hardening::keep_only;
 use crate::measured::Measured;
+use crate::term::Term;
 use crate::{clock, release};
-
-/// A renewal is tried when this part of the lease is over: two more tries fit in.
-const RENEW_AFTER: u32 = 3;
-/// Part of the lease to wait after a try that failed, and the longest such wait.
-const RETRY_AFTER: u32 = 30;
-const LONGEST_RETRY: Duration = Duration::from_secs(10);
-/// Shortest wait between two tries: a lease of a few seconds must not flood the custodian.
-const SHORTEST_WAIT: Duration = Duration::from_millis(200);
 
 /// A lease that a thread renews. Its descriptors become readable when it is over.
 #[derive(Debug)]
@@ -60,24 +54,16 @@ where
     let (sender, receiver) = mpsc::sync_channel(1);
     let work = move || {
         let asked = clock::since_boot();
-        let (start, renewer) = match quiet().and_then(|()| release::obtain(&mut platform, &bundle)) {
-            Ok((start, lease)) => (
-                Ok(start),
-                Some(Renewer {
-                    lease,
-                    timer,
-                    end,
-                    teller,
-                }),
-            ),
-            Err(failure) => (Err(failure), None),
-        };
-        let extended = renewer.as_ref().map_or(Ok(()), |renewer| renewer.extend(asked));
+        let obtained = quiet().and_then(|()| release::obtain(&mut platform, &bundle));
+        let begun = obtained.and_then(|(start, lease)| {
+            let renewer = Renewer::new(asked, lease, timer, end, teller)?;
+            Ok((start, renewer))
+        });
         // The other side waits for exactly this.
-        let sent = sender.send(extended.map_err(refused("the lease cannot be watched")).and(start));
-        if let (Some(renewer), Ok(())) = (renewer, sent) {
-            renewer.run(asked);
-        }
+        let _ = match begun {
+            Ok((start, renewer)) => sender.send(Ok(start)).map(|()| renewer.run()),
+            Err(failure) => sender.send(Err(failure)),
+        };
     };
     thread::Builder::new()
         .name("lease".to_owned())
@@ -98,26 +84,27 @@ fn refused<E: std::fmt::Display>(tried: &str) -> impl FnOnce(E) -> Failure {
 }
 
 impl Watch {
-    /// Readable when the lease may have ended.
+    /// One of them is readable when there may be a [`Self::verdict`].
     #[must_use]
-    pub fn timer(&self) -> BorrowedFd<'_> {
-        self.timer.as_fd()
-    }
-
-    /// Readable when the custodian refused to renew.
-    #[must_use]
-    pub fn refusal(&self) -> BorrowedFd<'_> {
-        self.refusal.as_fd()
+    pub fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
+        [self.timer.as_fd(), self.refusal.as_fd()]
     }
 
     /// Why the workload must stop now, if it must.
     #[must_use]
-    pub fn verdict(&self, refusal_is_there: bool) -> Option<Failure> {
-        if refusal_is_there {
+    pub fn verdict(&self) -> Option<Failure> {
+        if self.was_refused() {
             return Some(Failure::new(Exit::LeaseRevoked, self.read_refusal()));
         }
         let over = clock::since_boot() >= Duration::from_millis(self.end.load(Ordering::SeqCst));
         over.then(|| Failure::new(Exit::LeaseEnded, "the lease ended and no custodian renewed it"))
+    }
+
+    fn was_refused(&self) -> bool {
+        let now = clock::timespec(Duration::ZERO);
+        let mut refusal = [PollFd::new(&self.refusal, PollFlags::IN)];
+        // What cannot be asked counts as refused.
+        !matches!(poll(&mut refusal, Some(&now)), Ok(0))
     }
 
     /// Longest line that is read: what the custodian said is shown, not stored.
@@ -132,32 +119,50 @@ impl Watch {
 
 struct Renewer {
     lease: Lease,
+    term: Term,
     timer: Arc<OwnedFd>,
     end: Arc<AtomicU64>,
     teller: UnixStream,
 }
 
 impl Renewer {
-    fn run(mut self, asked: Duration) {
-        let mut next = asked + self.length() / RENEW_AFTER;
+    fn new(
+        asked: Duration,
+        lease: Lease,
+        timer: Arc<OwnedFd>,
+        end: Arc<AtomicU64>,
+        teller: UnixStream,
+    ) -> Result<Self, Failure> {
+        let term = Term::new(asked, length(&lease));
+        let renewer = Self {
+            lease,
+            term,
+            timer,
+            end,
+            teller,
+        };
+        renewer.publish().map_err(refused("the lease cannot be watched"))?;
+        Ok(renewer)
+    }
+
+    fn run(mut self) {
         loop {
-            sleep_until(next.max(clock::since_boot() + SHORTEST_WAIT));
-            let asked = clock::since_boot();
+            sleep_until(self.term.next_try(clock::since_boot()));
+            self.term.asked(clock::since_boot());
             match self.lease.renew() {
-                Ok(()) if self.extend(asked).is_ok() => next = asked + self.length() / RENEW_AFTER,
+                Ok(()) => self.term.granted(length(&self.lease)),
                 Err(error) if is_final(&error) => return self.tell(&error.to_string()),
-                _ => next = clock::since_boot() + (self.length() / RETRY_AFTER).min(LONGEST_RETRY),
+                Err(_) => self.term.failed(clock::since_boot()),
+            }
+            if self.publish().is_err() {
+                return self.tell("its end cannot be watched any more");
             }
         }
     }
 
-    fn length(&self) -> Duration {
-        Duration::from_secs(self.lease.seconds())
-    }
-
-    /// Counts the lease from the moment when it was asked for: never longer than the custodian thinks.
-    fn extend(&self, asked: Duration) -> Result<(), Errno> {
-        let end = asked + self.length();
+    /// Tells the supervisor when the lease ends.
+    fn publish(&self) -> Result<(), Errno> {
+        let end = self.term.end();
         self.end
             .store(u64::try_from(end.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
         let never = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -173,6 +178,10 @@ impl Renewer {
         // Closing alone tells the supervisor already; the words are for people.
         let _ = (&self.teller).write_all(why.as_bytes());
     }
+}
+
+fn length(lease: &Lease) -> Duration {
+    Duration::from_secs(lease.seconds())
 }
 
 /// Whether trying again is pointless: a signed answer about this very lease. Anything else may pass before the lease ends.

@@ -5,6 +5,8 @@
 //!
 //! Two processes work at the same time before the workload starts: the supervisor attests while PID 1, forked before
 //! any secret is known, builds the private root. The configuration goes from one to the other in one message.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
 
 pub mod bundle;
 pub mod failure;
@@ -27,4 +29,11 @@ mod root;
 mod seccomp;
 mod strict_json;
 mod supervise;
+mod term;
 mod workload;
+
+/// One line for people on standard error. Nothing depends on whether somebody still reads it.
+pub fn tell(line: &impl std::fmt::Display) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "casemate-shield: {line}");
+}

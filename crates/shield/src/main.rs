@@ -1,9 +1,18 @@
 //! `casemate-shield`: started by a platform with its private socket as descriptor 3 and a launch bundle as 4.
 
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
 use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use casemate_shield::run::{Options, run};
+use casemate_shield::tell;
+use casemate_sys::WipingAllocator;
+
+/// JSON parsers, base64 and HPKE know nothing of secrets and leave copies in what they free.
+#[global_allocator]
+static MEMORY: WipingAllocator = WipingAllocator;
 
 fn main() -> ExitCode {
     let first = std::env::args_os().nth(1);
@@ -18,7 +27,7 @@ fn main() -> ExitCode {
         // Statuses of processes fit a byte; anything else counts as a failure.
         Ok(status) => ExitCode::from(u8::try_from(status).unwrap_or(u8::MAX)),
         Err(failure) => {
-            eprintln!("casemate-shield: {failure}");
+            tell(&failure);
             ExitCode::from(failure.exit as u8)
         }
     }

@@ -1,5 +1,6 @@
 //! Getting the workload's configuration: from the custodian, or, for a custodian, from nobody.
 
+use std::collections::BTreeSet;
 use std::ffi::CString;
 
 use casemate_custodian_client::{Configuration, Custodian, Lease};
@@ -10,7 +11,7 @@ use crate::bundle::{Bundle, fill};
 use crate::failure::{Exit, Failure};
 use crate::handover::Start;
 use crate::holes::{Values, render};
-use crate::manifest::{Filler, Manifest, User};
+use crate::manifest::{Filler, MAX_ID, Manifest, User};
 use crate::measured::Measured;
 use crate::root::PlacedFile;
 
@@ -85,8 +86,10 @@ fn released(error: &dyn std::fmt::Display) -> String {
 }
 
 fn placed(manifest: &Manifest, files: Vec<casemate_custodian_client::PolicyFile>) -> Result<Vec<PlacedFile>, Failure> {
+    let mut seen = BTreeSet::new();
     let place = |file: casemate_custodian_client::PolicyFile| {
-        if manifest.files.binary_search(&file.path).is_err() || file.mode & !0o777 != 0 {
+        let named = manifest.files.binary_search(&file.path).is_ok();
+        if !named || file.mode & !0o777 != 0 || !seen.insert(file.path.clone()) {
             return Err(Failure::new(Exit::NotGenuine, released(&format!("file {}", file.path))));
         }
         Ok(PlacedFile {
@@ -99,6 +102,10 @@ fn placed(manifest: &Manifest, files: Vec<casemate_custodian_client::PolicyFile>
 }
 
 fn user(manifest: &Manifest, released_user: Option<User>) -> Result<User, Failure> {
+    // The kernel takes the largest number for "as before", which would be root.
+    if released_user.is_some_and(|user| user.uid > MAX_ID || user.gid > MAX_ID) {
+        return Err(Failure::new(Exit::NotGenuine, released(&"a user out of range")));
+    }
     match (manifest.user, released_user) {
         (Some(user), None) | (None, Some(user)) => Ok(user),
         (Some(own), Some(other)) if own == other => Ok(own),

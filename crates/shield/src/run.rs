@@ -7,8 +7,13 @@ use std::sync::Arc;
 use std::thread;
 
 use casemate_evidence::SimulatedPlatform;
-use casemate_sys::{Fork, SignalDescriptor, block_signals, reset_signals, take_descriptor};
+use casemate_sys::{
+    Fork, SignalDescriptor, block_signals, reset_signals, survive_broken_pipes, take_descriptor, unblock_signals,
+};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{FileType, fstat};
 use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::stdio::{stderr, stdin, stdout};
 use rustix::thread::CapabilitySet;
 
 use crate::bundle::Bundle;
@@ -21,7 +26,7 @@ use crate::manifest::Role;
 use crate::measured::Measured;
 use crate::platform_channel::{Domain, serve};
 use crate::supervise::{End, until_end};
-use crate::{init, namespaces, release};
+use crate::{init, namespaces, release, tell};
 
 /// Number of the descriptor that leads to the platform (spec/evidence.md).
 const PLATFORM: i32 = 3;
@@ -48,6 +53,7 @@ pub fn run(options: &Options) -> Result<i32, Failure> {
     let platform = take(PLATFORM, Exit::Platform, "the platform's socket")?;
     let bundle_file = take(BUNDLE, Exit::Bundle, "the launch bundle")?;
     hide()?;
+    start_afresh()?;
     report_dropped(options);
     let bundle = Bundle::read(File::from(bundle_file)).map_err(|error| Failure::new(Exit::Bundle, error))?;
     let bundle = Arc::new(bundle);
@@ -65,15 +71,39 @@ pub fn run(options: &Options) -> Result<i32, Failure> {
     let attesting = clock::monotonic();
     let (mut start, behind) = obtain(platform, &bundle, own_end)?;
     let attested = clock::monotonic();
-    let sent = start.send(&mut channel);
+    let mut pid_1 = Starting {
+        init,
+        channel: &mut channel,
+        lease: behind.lease(),
+    };
+    let built = pid_1.built()?;
+    let sent = start.send(pid_1.channel);
     start.wipe();
     drop(start);
     // A PID 1 that failed no longer listens; what it reported says why.
-    let executed = wait_for_exec(init, &mut channel).and_then(|times| sent.map(|()| times).map_err(handover_failed))?;
+    let executed = pid_1.executed()?;
+    sent.map_err(handover_failed)?;
     if options.timings {
-        print_timings(began, attesting, attested, &executed);
+        print_timings(began, attesting, attested, &Executed { built, executed });
     }
     supervise(init, behind)
+}
+
+/// Undoes what whoever started the shield may have ignored or blocked, and refuses folders as standard descriptors:
+/// they would lead the workload out of its root.
+fn start_afresh() -> Result<(), Failure> {
+    reset_signals().map_err(confinement("signals cannot be reset"))?;
+    survive_broken_pipes();
+    for (number, descriptor) in [stdin(), stdout(), stderr()].into_iter().enumerate() {
+        let status = fstat(descriptor).map_err(confinement("a standard descriptor cannot be looked at"))?;
+        if FileType::from_raw_mode(status.st_mode) == FileType::Directory {
+            return Err(Failure::new(
+                Exit::Bundle,
+                format!("descriptor {number} is a folder of the host"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn take(number: i32, exit: Exit, what: &str) -> Result<OwnedFd, Failure> {
@@ -112,7 +142,7 @@ fn fork_init(
         }
         Fork::Parent(init) => {
             // Until the workload runs, signals end the supervisor as usual, and PID 1 with it.
-            reset_signals().map_err(confinement("signals cannot be unblocked"))?;
+            unblock_signals().map_err(confinement("signals cannot be unblocked"))?;
             Ok(Forked {
                 init,
                 channel,
@@ -152,22 +182,70 @@ struct Executed {
     executed: u64,
 }
 
-fn wait_for_exec(init: Pid, channel: &mut UnixStream) -> Result<Executed, Failure> {
-    let mut built = 0;
-    loop {
-        match Report::receive(channel).map_err(handover_failed)? {
-            Some(Report::Built(time)) => built = time,
-            Some(Report::Executed(executed)) => return Ok(Executed { built, executed }),
-            Some(Report::Failed(failure)) => return Err(failure),
-            None => {
-                let _ = waitpid(Some(init), WaitOptions::empty());
-                return Err(Failure::new(
-                    Exit::Confinement,
-                    "PID 1 of the workload ended before it started it",
-                ));
-            }
+impl Behind {
+    fn lease(&self) -> Option<&Watch> {
+        match self {
+            Self::Lease(watch) => Some(watch),
+            Self::Channel(..) => None,
         }
     }
+}
+
+/// PID 1 before the workload runs. The lease counts already: whoever delays the root's building must not start a
+/// workload with a configuration that was revoked meanwhile.
+struct Starting<'a> {
+    init: Pid,
+    channel: &'a mut UnixStream,
+    lease: Option<&'a Watch>,
+}
+
+impl Starting<'_> {
+    fn built(&mut self) -> Result<u64, Failure> {
+        match self.next()? {
+            Report::Built(time) => Ok(time),
+            Report::Failed(failure) => Err(failure),
+            Report::Executed(_) => Err(out_of_turn()),
+        }
+    }
+
+    fn executed(&mut self) -> Result<u64, Failure> {
+        match self.next()? {
+            Report::Executed(time) => Ok(time),
+            Report::Failed(failure) => Err(failure),
+            Report::Built(_) => Err(out_of_turn()),
+        }
+    }
+
+    fn next(&mut self) -> Result<Report, Failure> {
+        while !self.has_report() {
+            if let Some(failure) = self.lease.and_then(Watch::verdict) {
+                return Err(failure);
+            }
+        }
+        let report = Report::receive(self.channel).map_err(handover_failed)?;
+        // The lease may have ended while there was a report to read as well.
+        if let Some(failure) = self.lease.and_then(Watch::verdict) {
+            return Err(failure);
+        }
+        report.ok_or_else(|| {
+            let _ = waitpid(Some(self.init), WaitOptions::empty());
+            Failure::new(Exit::Confinement, "PID 1 of the workload ended before it started it")
+        })
+    }
+
+    /// Waits for a report or the lease's end; whether there is a report.
+    fn has_report(&self) -> bool {
+        let mut waiting = vec![PollFd::new(&*self.channel, PollFlags::IN)];
+        let lease = self.lease.iter().flat_map(|lease| lease.descriptors());
+        waiting.extend(lease.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+        // Interrupted or not: whoever called looks at everything again.
+        let _ = poll(&mut waiting, None);
+        !waiting[0].revents().is_empty()
+    }
+}
+
+fn out_of_turn() -> Failure {
+    Failure::new(Exit::Confinement, "PID 1 of the workload reported out of turn")
 }
 
 fn supervise(init: Pid, behind: Behind) -> Result<i32, Failure> {
@@ -197,11 +275,11 @@ fn report_dropped(options: &Options) {
         .collect();
     if !names.is_empty() {
         let shown = names[..names.len().min(MAX_LOGGED_NAMES)].join(" ");
-        eprintln!("casemate-shield: dropped {} offered variables: {shown}", names.len());
+        tell(&format_args!("dropped {} offered variables: {shown}", names.len()));
     }
     let arguments = std::env::args_os().skip(1 + usize::from(options.timings)).count();
     if arguments > 0 {
-        eprintln!("casemate-shield: dropped {arguments} offered arguments");
+        tell(&format_args!("dropped {arguments} offered arguments"));
     }
 }
 
@@ -216,21 +294,19 @@ fn printable(name: &str) -> String {
 fn warn_of_swap() {
     let swaps = std::fs::read_to_string("/proc/swaps").is_ok_and(|table| table.lines().count() > 1);
     if swaps {
-        eprintln!(
-            "casemate-shield: warning: memory cannot be locked and this machine swaps: start as root, or switch swap off"
-        );
+        tell(&"warning: memory cannot be locked and this machine swaps: start as root, or switch swap off");
     }
 }
 
 fn print_timings(began: u64, attesting: u64, attested: u64, executed: &Executed) {
     let milliseconds = |from: u64, to: u64| to.saturating_sub(from) as f64 / 1e6;
-    eprintln!(
-        "casemate-shield: timing attest_ms={:.3} root_ms={:.3} exec_ms={:.3} start_ns={began} exec_ns={}",
+    tell(&format_args!(
+        "timing attest_ms={:.3} root_ms={:.3} exec_ms={:.3} start_ns={began} exec_ns={}",
         milliseconds(attesting, attested),
         milliseconds(began, executed.built),
         milliseconds(began, executed.executed),
         executed.executed,
-    );
+    ));
 }
 
 fn handover_failed(error: std::io::Error) -> Failure {

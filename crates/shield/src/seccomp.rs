@@ -29,8 +29,11 @@ const CLONE_NEWTIME: u64 = 0x80;
 /// Families of sockets that a server needs. No vsock (the way to the host) and none whose code few programs use.
 const FAMILIES: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
-/// Terminal requests that put words into the mouth of whoever types.
-const TERMINAL_INPUT: [u64; 2] = [0x5412, 0x541c];
+/// Terminal requests that put words into the mouth of whoever types (TIOCSTI, TIOCLINUX), or load another line
+/// discipline under his terminal (TIOCSETD).
+const TERMINAL: [u64; 3] = [0x5412, 0x541c, 0x5423];
+/// The part of netlink that programs use, to ask for addresses and routes (linux/netlink.h).
+const NETLINK_ROUTE: u64 = 0;
 
 /// Personalities of programs: that of Linux, and the question which one it is.
 const PERSONALITIES: [u64; 2] = [0, 0xffff_ffff];
@@ -87,15 +90,16 @@ fn dangerous() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::BackendEr
         namespaces.push(rule(&[(0, SeccompCmpOp::MaskedEq(bit), bit)])?);
     }
     rules.insert(libc::SYS_clone, namespaces);
-    let inputs = TERMINAL_INPUT
-        .iter()
-        .map(|request| rule(&[(1, SeccompCmpOp::Eq, *request)]))
-        .collect::<Result<_, _>>()?;
-    rules.insert(libc::SYS_ioctl, inputs);
+    let requests = TERMINAL.iter().map(|request| rule(&[(1, SeccompCmpOp::Eq, *request)]));
+    rules.insert(libc::SYS_ioctl, requests.collect::<Result<_, _>>()?);
     let other = |allowed: &[u64]| rule(&allowed.iter().map(|v| (0, SeccompCmpOp::Ne, *v)).collect::<Vec<_>>());
     rules.insert(libc::SYS_personality, vec![other(&PERSONALITIES)?]);
     let families = FAMILIES.map(|family| family as u64);
-    rules.insert(libc::SYS_socket, vec![other(&families)?]);
+    let netlink = [
+        (0, SeccompCmpOp::Eq, libc::AF_NETLINK as u64),
+        (2, SeccompCmpOp::Ne, NETLINK_ROUTE),
+    ];
+    rules.insert(libc::SYS_socket, vec![other(&families)?, rule(&netlink)?]);
     rules.insert(libc::SYS_socketpair, vec![other(&families)?]);
     Ok(rules)
 }

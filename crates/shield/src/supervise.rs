@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use casemate_sys::SignalDescriptor;
+use casemate_sys::{SignalDescriptor, send_signal};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
@@ -30,32 +30,34 @@ pub fn until_end(init: Pid, signals: &SignalDescriptor, lease: Option<&Watch>) -
         if let Some(status) = ended(init) {
             return End::Status(status);
         }
-        let refused = watch(signals, lease, None);
+        watch(signals, lease, None);
         forward(init, signals);
-        if let Some(failure) = lease.and_then(|lease| lease.verdict(refused)) {
+        if let Some(failure) = lease.and_then(Watch::verdict) {
             return stop(init, signals, failure);
         }
     }
 }
 
-/// Waits for a signal or the lease; whether the custodian refused.
-fn watch(signals: &SignalDescriptor, lease: Option<&Watch>, limit: Option<Duration>) -> bool {
+/// Waits for a signal or the lease.
+fn watch(signals: &SignalDescriptor, lease: Option<&Watch>, limit: Option<Duration>) {
     let limit = limit.map(clock::timespec);
     let mut waiting = vec![PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN)];
     if let Some(lease) = lease {
-        waiting.push(PollFd::from_borrowed_fd(lease.timer(), PollFlags::IN));
-        waiting.push(PollFd::from_borrowed_fd(lease.refusal(), PollFlags::IN));
+        waiting.extend(
+            lease
+                .descriptors()
+                .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
+        );
     }
     // Interrupted or not: whoever called looks at everything again.
     let _ = poll(&mut waiting, limit.as_ref());
-    waiting.get(2).is_some_and(|refusal| !refusal.revents().is_empty())
 }
 
 fn forward(init: Pid, signals: &SignalDescriptor) {
     while let Ok(Some(signal)) = signals.next() {
-        if let Some(signal) = Signal::from_named_raw(signal).filter(|signal| *signal != Signal::CHILD) {
+        if signal != libc::SIGCHLD {
             // It may have ended meanwhile, which the next look shows.
-            let _ = kill_process(init, signal);
+            let _ = send_signal(init, signal);
         }
     }
 }

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 
-use casemate_sys::{close_on_exec_from, execute, place_descriptor, reset_signals};
+use casemate_sys::stay_among_own_processes;
+use casemate_sys::{close_on_exec_from, execute, place_descriptor, reset_personality, reset_signals};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
@@ -59,7 +60,9 @@ pub fn become_workload(start: &Start, confinement: &Confinement<'_>, channel: Op
 fn try_to(start: &Start, confinement: &Confinement<'_>, channel: Option<OwnedFd>) -> Failure {
     let prepared = own_session()
         .and_then(|()| reset_signals().map_err(refused("signals cannot be reset")))
+        .and_then(|()| reset_personality().map_err(refused("personality")))
         .and_then(|()| give_up_privileges(start, confinement))
+        .and_then(|()| cut_off())
         .and_then(|()| enter(confinement.working_directory))
         .and_then(|()| only_descriptors(channel))
         .and_then(|()| confinement.filters.install());
@@ -121,6 +124,12 @@ fn empty_bounding_set() -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The network is the host's, and abstract sockets of its services with it: no way to those. Kernels before 6.12 cannot
+/// (LIMITATIONS.md), and nothing else that confines rests on it.
+fn cut_off() -> Result<(), Failure> {
+    stay_among_own_processes().map(drop).map_err(refused("landlock"))
 }
 
 fn enter(folder: &str) -> Result<(), Failure> {

@@ -124,7 +124,7 @@ fn a_pipe_or_a_file_of_another_size_in_place_of_a_measured_file_is_refused_at_on
     launch.run().ended_with(65, "it is no regular file");
     launch.sources = json!({"/bin/busybox": "/etc/passwd"});
     launch.run().ended_with(65, "bytes, not");
-    launch.sources = json!({"/bin/busybox": "/nonexistent"});
+    launch.sources = json!({"/bin/busybox": folder.path().join("none")});
     launch.run().ended_with(65, "it cannot be read");
 }
 

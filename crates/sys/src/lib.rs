@@ -1,14 +1,21 @@
 //! The calls into the kernel that need `unsafe`, as small functions that are safe to use.
 //!
 //! What rustix offers safely is not repeated here. Linux only.
+//!
+//! This is the one crate that does not forbid `unsafe`; each block says why it is sound.
+#![deny(missing_docs, unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
+mod allocator;
 mod descriptors;
+mod landlock;
 mod mounts;
 mod processes;
 mod signals;
 
+pub use allocator::WipingAllocator;
 pub use descriptors::{close_on_exec_from, place_descriptor, take_descriptor};
+pub use landlock::stay_among_own_processes;
 pub use mounts::{AttachedFlags, set_mount_attributes};
-pub use processes::{Fork, execute, fork, fork_into, unshare};
+pub use processes::{Fork, execute, fork, fork_into, reset_personality, unshare};
 pub use rustix::thread::UnshareFlags;
-pub use signals::{FORWARDED, SignalDescriptor, block_signals, reset_signals};
+pub use signals::{SignalDescriptor, block_signals, reset_signals, send_signal, survive_broken_pipes, unblock_signals};

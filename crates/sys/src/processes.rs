@@ -86,6 +86,19 @@ pub fn unshare(flags: UnshareFlags) -> io::Result<()> {
     unsafe { rustix::thread::unshare_unsafe(flags) }.map_err(io::Error::from)
 }
 
+/// Makes programs that this process becomes ordinary ones of Linux, with random addresses, whatever whoever started it
+/// chose (setarch(8)).
+///
+/// # Errors
+/// Those of personality(2).
+pub fn reset_personality() -> io::Result<()> {
+    // SAFETY: personality touches no memory; PER_LINUX is 0.
+    if unsafe { libc::personality(0) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// Becomes `program`; returns only the reason why not.
 #[must_use]
 pub fn execute<S: AsRef<CStr>>(program: &CStr, arguments: &[S], environment: &[S]) -> io::Error {

@@ -4,35 +4,42 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-/// Signals that supervisors pass on to the program below them.
-pub const FORWARDED: [i32; 12] = [
-    libc::SIGHUP,
-    libc::SIGINT,
-    libc::SIGQUIT,
-    libc::SIGUSR1,
-    libc::SIGUSR2,
-    libc::SIGALRM,
-    libc::SIGTERM,
-    libc::SIGCONT,
-    libc::SIGTSTP,
-    libc::SIGTTIN,
-    libc::SIGTTOU,
-    libc::SIGWINCH,
+use rustix::process::Pid;
+
+/// Signals that are about the process which they hit: faults of its own, and what nobody can block.
+const OWN: [i32; 10] = [
+    libc::SIGKILL,
+    libc::SIGSTOP,
+    libc::SIGPIPE,
+    libc::SIGILL,
+    libc::SIGTRAP,
+    libc::SIGABRT,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGSEGV,
+    libc::SIGSYS,
 ];
+
+/// Signals that supervisors pass on to the program below them (and SIGCHLD, which is for themselves): all but their own
+/// and those below SIGRTMIN that the C library keeps for itself.
+fn is_supervised(signal: i32) -> bool {
+    (1..32).contains(&signal) && !OWN.contains(&signal) || (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(&signal)
+}
 
 fn supervised() -> libc::sigset_t {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: sigemptyset initialises the whole set; sigaddset gets valid signal numbers only.
     unsafe {
         libc::sigemptyset(set.as_mut_ptr());
-        for signal in FORWARDED.into_iter().chain([libc::SIGCHLD]) {
+        for signal in (1..=libc::SIGRTMAX()).filter(|signal| is_supervised(*signal)) {
             libc::sigaddset(set.as_mut_ptr(), signal);
         }
         set.assume_init()
     }
 }
 
-/// Blocks the signals of [`FORWARDED`] and SIGCHLD in this thread and those that it starts; they then come out of a [`SignalDescriptor`].
+/// Blocks the signals that supervisors pass on, and SIGCHLD, in this thread and those that it starts; they then come out
+/// of a [`SignalDescriptor`].
 ///
 /// # Errors
 /// Those of pthread_sigmask(3).
@@ -46,15 +53,11 @@ pub fn block_signals() -> io::Result<()> {
     }
 }
 
-/// Gives every signal its default disposition and unblocks all: what a freshly started program expects.
+/// Unblocks every signal in this thread.
 ///
 /// # Errors
 /// Those of pthread_sigmask(3).
-pub fn reset_signals() -> io::Result<()> {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL installs no code of ours; the kernel refuses SIGKILL, SIGSTOP and reserved numbers, which is meant.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
+pub fn unblock_signals() -> io::Result<()> {
     let mut none = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: sigemptyset initialises the set before it is read, and it outlives the call.
     let code = unsafe {
@@ -66,6 +69,37 @@ pub fn reset_signals() -> io::Result<()> {
     } else {
         Err(io::Error::from_raw_os_error(code))
     }
+}
+
+/// Gives every signal its default disposition and unblocks all: what a freshly started program expects, whatever whoever
+/// started this one ignores.
+///
+/// # Errors
+/// Those of pthread_sigmask(3).
+pub fn reset_signals() -> io::Result<()> {
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: SIG_DFL installs no code of ours; the kernel refuses SIGKILL, SIGSTOP and reserved numbers, which is meant.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    unblock_signals()
+}
+
+/// Makes writing to a pipe without a reader an error instead of the end of this process.
+pub fn survive_broken_pipes() {
+    // SAFETY: SIG_IGN installs no code of ours, and SIGPIPE may be ignored.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
+/// Sends any signal, real-time ones included, which rustix has no names for.
+///
+/// # Errors
+/// Those of kill(2).
+pub fn send_signal(process: Pid, signal: i32) -> io::Result<()> {
+    // SAFETY: kill touches no memory.
+    if unsafe { libc::kill(process.as_raw_nonzero().get(), signal) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// Delivers the signals that [`block_signals`] blocked; readable when one waits.
@@ -131,5 +165,32 @@ mod tests {
         // SAFETY: SIGWINCH is blocked in this thread and only waits in it.
         unsafe { libc::pthread_kill(libc::pthread_self(), libc::SIGWINCH) };
         assert_eq!(signals.next().expect("read"), Some(libc::SIGWINCH));
+    }
+    #[test]
+    fn everything_is_passed_on_but_faults_and_what_nobody_can_block() {
+        let passed = |signal: i32| is_supervised(signal);
+        for signal in [
+            libc::SIGHUP,
+            libc::SIGIO,
+            libc::SIGPWR,
+            libc::SIGURG,
+            libc::SIGXCPU,
+            libc::SIGRTMIN(),
+            64,
+        ] {
+            assert!(passed(signal), "{signal}");
+        }
+        for signal in [
+            0,
+            libc::SIGKILL,
+            libc::SIGSTOP,
+            libc::SIGSEGV,
+            libc::SIGPIPE,
+            32,
+            33,
+            65,
+        ] {
+            assert!(!passed(signal), "{signal}");
+        }
     }
 }

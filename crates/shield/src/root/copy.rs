@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::io::Errno;
+use rustix::system::Sysinfo;
 use sha2::{Digest, Sha256};
 
 use super::tree::{Tree, write_all};
@@ -16,6 +17,7 @@ const BLOCK: usize = 128 * 1024;
 
 /// Makes every entry of the manifest's root.
 pub fn fill(tree: &mut Tree, manifest: &Manifest, sources: &BTreeMap<String, String>) -> Result<(), Failure> {
+    fits_into(manifest, rustix::system::sysinfo())?;
     let mut block = vec![0; BLOCK];
     for entry in &manifest.root {
         match &entry.kind {
@@ -31,6 +33,23 @@ pub fn fill(tree: &mut Tree, manifest: &Manifest, sources: &BTreeMap<String, Str
                 }
             }
         }
+    }
+    Ok(())
+}
+
+/// Refuses a root that is larger than the machine's memory before the kernel looks for a process to end.
+fn fits_into(manifest: &Manifest, machine: Sysinfo) -> Result<(), Failure> {
+    let sizes = manifest.root.iter().map(|entry| match entry.kind {
+        RootKind::File { size, .. } => u128::from(size),
+        RootKind::Symlink { .. } | RootKind::Directory { .. } => 0,
+    });
+    let needed: u128 = sizes.sum();
+    let memory = u128::from(machine.totalram) * u128::from(machine.mem_unit);
+    if needed > memory {
+        return Err(Failure::with_its_own_cure(
+            Exit::Confinement,
+            format!("the root needs {needed} bytes of memory, and this machine has {memory}: give it more"),
+        ));
     }
     Ok(())
 }

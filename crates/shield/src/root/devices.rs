@@ -47,12 +47,14 @@ fn device(name: &str, expected_major: u32, expected_minor: u32) -> Result<OwnedF
     if !is_device || (major(status.st_rdev), minor(status.st_rdev)) != (expected_major, expected_minor) {
         return Err(refuse("is not that device"));
     }
+    // Read-only concerns the node, which belongs to the host's root like a workload with uid 0, not the device.
     restrict(
         &node,
         AttachedFlags {
+            read_only: true,
             no_set_id: true,
             no_execute: true,
-            ..AttachedFlags::default()
+            no_devices: false,
         },
     )?;
     Ok(node)

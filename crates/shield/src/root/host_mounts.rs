@@ -12,8 +12,10 @@ use crate::failure::{Exit, Failure};
 use crate::manifest::{Access, Manifest};
 
 /// File systems through which a workload could talk to the kernel or the platform, evidence included
-/// (magic numbers of linux/magic.h): configfs, sysfs, proc, securityfs, debugfs, tracefs, bpf, cgroup, cgroup2, efivarfs.
-const KERNEL_FILE_SYSTEMS: [u64; 10] = [
+/// (magic numbers of linux/magic.h and of the file systems' own sources): configfs, sysfs, proc, securityfs, debugfs,
+/// tracefs, bpf, cgroup, cgroup2, efivarfs; binfmt_misc, selinuxfs, smackfs, apparmorfs, pstore, fusectl, nfsd, rpc_pipefs,
+/// resctrl, xenfs, openpromfs, usbfs, binderfs, devpts, mqueue, nsfs, pidfs.
+const KERNEL_FILE_SYSTEMS: [u64; 27] = [
     0x6265_6570,
     0x6265_6572,
     0x9fa0,
@@ -24,6 +26,23 @@ const KERNEL_FILE_SYSTEMS: [u64; 10] = [
     0x0027_e0eb,
     0x6367_7270,
     0xde5e_81e4,
+    0x4249_4e4d,
+    0xf97c_ff8c,
+    0x4341_5d53,
+    0x5a3c_69f0,
+    0x6165_676c,
+    0x6573_5543,
+    0x6e66_7364,
+    0x6759_6969,
+    0x0765_5821,
+    0xabba_1974,
+    0x9fa1,
+    0x9fa2,
+    0x6c6f_6f70,
+    0x1cd1,
+    0x1980_0202,
+    0x6e73_6673,
+    0x5049_4446,
 ];
 
 /// Opens the folder of each mount, detached from the host's tree and without what is mounted below it.
@@ -74,8 +93,8 @@ fn check(detached: &OwnedFd, folder: &str) -> Result<(), Failure> {
 }
 
 fn refuse(folder: &str, why: &str) -> Failure {
-    Failure::new(
+    Failure::with_its_own_cure(
         Exit::Confinement,
-        format!("the host's folder {folder} cannot be mounted: {why}"),
+        format!("the host's folder {folder} cannot be mounted: {why}; name another one in the launch request"),
     )
 }

@@ -65,8 +65,8 @@ impl PrivateRoot {
         }
         pivot(&tree)?;
         attach(&processes, "/proc")?;
-        process_files::protect()?;
         devices::attach(devices)?;
+        process_files::protect()?;
         for (path, folder) in folders {
             attach(&folder, path)?;
         }
