@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn execute_returns_the_reason() {
         assert_eq!(
-            execute::<&CStr>(c"/nonexistent", &[], &[]).raw_os_error(),
+            execute::<&CStr>(c"/proc/self/none", &[], &[]).raw_os_error(),
             Some(libc::ENOENT)
         );
     }
