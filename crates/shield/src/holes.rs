@@ -1,21 +1,19 @@
 //! Named holes: patterns, and texts that refer to them as `{{ hole.NAME }}`.
 
+mod pattern;
+
 use std::collections::BTreeMap;
 
-use regex_lite::{Regex, RegexBuilder};
+pub use pattern::{MAX_PATTERN, Pattern};
 use zeroize::{Zeroize, Zeroizing};
 
 /// Longest name of a hole, in characters.
 pub const MAX_NAME: usize = 64;
-/// Longest pattern, in characters: enough for a URL, too short for a puzzle.
-pub const MAX_PATTERN: usize = 256;
 /// Longest value, in bytes.
 pub const MAX_VALUE: usize = 4096;
 /// Longest text once its holes are filled, in bytes: the kernel starts no program with a longer argument or variable
 /// (MAX_ARG_STRLEN of linux/binfmts.h, its NUL not counted).
 pub const MAX_RENDERED: usize = 128 * 1024 - 1;
-/// Most memory of a compiled pattern: `(a{500}){500}` and the like are refused, not tried.
-const MAX_COMPILED_BYTES: usize = 4 * 1024 * 1024;
 
 const OPEN: &str = "{{ hole.";
 const CLOSE: &str = " }}";
@@ -49,52 +47,6 @@ pub fn is_loader_variable(name: &str) -> bool {
 pub fn is_identifier(text: &str, max: usize) -> bool {
     let word = |c: char| c == '_' || c.is_ascii_alphabetic();
     text.starts_with(word) && text.len() <= max && text.chars().all(|c| word(c) || c.is_ascii_digit())
-}
-
-/// A regular expression of the linear-time subset, which a whole value must match.
-#[derive(Debug)]
-pub struct Pattern(Regex);
-
-impl Pattern {
-    /// Compiles `text`.
-    ///
-    /// # Errors
-    /// What is wrong with it, to be read after its name.
-    pub fn new(text: &str) -> Result<Self, &'static str> {
-        if text.is_empty() || text.chars().count() > MAX_PATTERN {
-            return Err("has a pattern that is empty or longer than 256 characters");
-        }
-        if has_extension_group(text) {
-            return Err("has a pattern with look-around, flags or named groups");
-        }
-        let compile = |source: &str| RegexBuilder::new(source).size_limit(MAX_COMPILED_BYTES).build();
-        // Alone first: `a)|(b` is no pattern, though it would be one inside the group below.
-        compile(text).map_err(|_| "has a pattern that is not a regular expression of the linear-time subset")?;
-        let whole = compile(&format!(r"\A(?:{text})\z"));
-        whole.map(Self).map_err(|_| "has a pattern that is too large")
-    }
-
-    /// Whether all of `value` matches.
-    #[must_use]
-    pub fn matches(&self, value: &str) -> bool {
-        self.0.is_match(value)
-    }
-}
-
-/// Whether `(?` occurs as syntax, other than `(?:`.
-fn has_extension_group(pattern: &str) -> bool {
-    let (mut escaped, mut in_class) = (false, false);
-    for (at, c) in pattern.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '[' => in_class = true,
-            ']' => in_class = false,
-            '(' if !in_class && pattern[at..].starts_with("(?") && !pattern[at..].starts_with("(?:") => return true,
-            _ => {}
-        }
-    }
-    false
 }
 
 enum Piece<'a> {

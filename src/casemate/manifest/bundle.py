@@ -10,6 +10,7 @@ from casemate.errors import UsageError
 from casemate.manifest.build import Built
 from casemate.wire.fields import b64u_encode
 from casemate.wire.manifest import HOLE_REFERENCE, Manifest
+from casemate.wire.patterns import Pattern
 
 __all__ = ["host_holes", "launch_bundle"]
 
@@ -72,7 +73,7 @@ def _check_value(manifest: Manifest, name: str, value: str) -> None:
         raise UsageError(f"the manifest has no hole {name}", expected=_listed(_of_host(manifest)), got=name)
     if hole.from_ == "policy":
         raise UsageError(f"the hole {name} is filled by the policy, not here", remedy="leave it out")
-    if re.fullmatch(hole.pattern, value) is None:
+    if not Pattern.parse(hole.pattern).matches(value):
         raise UsageError(f"a value that does not fit the hole {name}", expected=hole.pattern, got=value)
 
 
@@ -94,14 +95,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _fit(manifest: Manifest, template: str, argument: str) -> dict[str, str]:
-    pattern, names = "", []
-    position = 0
-    for match in HOLE_REFERENCE.finditer(template):
-        pattern += re.escape(template[position : match.start()]) + f"({manifest.holes[match[1]].pattern})"
-        names.append(match[1])
-        position = match.end()
-    pattern += re.escape(template[position:])
-    found = re.fullmatch(pattern, argument) if "(?" not in pattern else None
+    found = re.fullmatch(_as_regex(manifest, template), argument)
     if found is None:
         raise UsageError(
             "an argument does not fit the manifest",
@@ -109,8 +103,8 @@ def _fit(manifest: Manifest, template: str, argument: str) -> dict[str, str]:
             got=argument,
             remedy="what runs is fixed: build another manifest, and have the policy name it",
         )
-    filled = dict(zip(names, _groups(pattern, found, names), strict=True))
-    policy_holes = [name for name in names if manifest.holes[name].from_ == "policy"]
+    filled = found.groupdict()
+    policy_holes = [name for name in filled if manifest.holes[name].from_ == "policy"]
     if policy_holes:
         raise UsageError(
             f"the hole {policy_holes[0]} is filled by the policy, not here",
@@ -120,22 +114,13 @@ def _fit(manifest: Manifest, template: str, argument: str) -> dict[str, str]:
     return filled
 
 
-def _groups(pattern: str, found: re.Match[str], names: Sequence[str]) -> list[str]:
-    """The outermost groups; holes' own patterns may have groups inside."""
-    outer, depth, index, escaped, in_class = [], 0, 0, False, False
-    for character in pattern:
-        if escaped:
-            escaped = False
-        elif character == "\\":
-            escaped = True
-        elif in_class:
-            in_class = character != "]"
-        elif character == "[":
-            in_class = True
-        elif character == "(":
-            index, depth = index + 1, depth + 1
-            if depth == 1:
-                outer.append(index)
-        elif character == ")":
-            depth -= 1
-    return [found.group(number) for number in outer[: len(names)]]
+def _as_regex(manifest: Manifest, template: str) -> str:
+    """`template` with a named group for each hole; a hole that comes again has the same value again."""
+    regex, position = "", 0
+    for match in HOLE_REFERENCE.finditer(template):
+        name = match[1]
+        again = f"(?P<{name}>" in regex
+        hole = f"(?P={name})" if again else f"(?P<{name}>{Pattern.parse(manifest.holes[name].pattern).for_re})"
+        regex += re.escape(template[position : match.start()]) + hole
+        position = match.end()
+    return regex + re.escape(template[position:])

@@ -9,7 +9,8 @@ from casemate.policy._fit import misfit
 from casemate.policy._services import MAX_HOLE_BYTES
 from casemate.policy.model import Filling, Service
 from casemate.policy.templates import SecretReference
-from casemate.wire.manifest import Manifest
+from casemate.wire.manifest import Hole, Manifest
+from casemate.wire.patterns import Pattern
 from casemate.wire.release import Configuration, ConfiguredFile
 
 __all__ = ["Lookup", "configure"]
@@ -35,14 +36,17 @@ def configure(service: Service, manifest: Manifest, lookup: Lookup) -> Configura
         ConfiguredFile(path=path, content=file.filling.template.render(lookup), mode=file.mode)
         for path, file in sorted(service.files.items())
     ]
-    return Configuration(holes=_holes(service.holes, lookup), files=files, user=service.user)
+    return Configuration(holes=_holes(service.holes, manifest.holes, lookup), files=files, user=service.user)
 
 
-def _holes(fillings: Mapping[str, Filling], lookup: Lookup) -> dict[str, str]:
-    return {name: _hole(name, filling.template.render(lookup)) for name, filling in sorted(fillings.items())}
+def _holes(fillings: Mapping[str, Filling], holes: Mapping[str, Hole], lookup: Lookup) -> dict[str, str]:
+    return {
+        name: _hole(name, holes[name].pattern, filling.template.render(lookup))
+        for name, filling in sorted(fillings.items())
+    }
 
 
-def _hole(name: str, value: bytes) -> str:
+def _hole(name: str, pattern: str, value: bytes) -> str:
     if len(value) > MAX_HOLE_BYTES:
         raise _refused(name, f"at most {MAX_HOLE_BYTES} bytes", f"{len(value)} bytes")
     if 0 in value:
@@ -50,6 +54,10 @@ def _hole(name: str, value: bytes) -> str:
     text = _decoded(value)
     if text is None:
         raise _refused(name, "text in UTF-8", "other bytes")
+    if not Pattern.parse(pattern).matches(text):
+        # The shield would refuse the release, and could not tell that the custodian was genuine.
+        remedy = "change the value, or the hole's pattern in the manifest"
+        raise _refused(name, f"what matches {pattern}", "a value that does not", remedy)
     return text
 
 
@@ -61,7 +69,7 @@ def _decoded(value: bytes) -> str | None:
         return None
 
 
-def _refused(name: str, expected: str, got: str) -> TemplateError:
+def _refused(name: str, expected: str, got: str, remedy: str = "use a file") -> TemplateError:
     return TemplateError(
-        f"the hole {name} cannot take this value", step="template.hole", expected=expected, got=got, remedy="use a file"
+        f"the hole {name} cannot take this value", step="template.hole", expected=expected, got=got, remedy=remedy
     )

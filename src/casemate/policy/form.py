@@ -20,6 +20,7 @@ from casemate.wire.fields import (
     ServiceName,
     Sha256,
     Sha384,
+    is_plain,
 )
 from casemate.wire.release import User
 from casemate.wire.rules import Access, Principal
@@ -81,8 +82,8 @@ def _check_file_path(path: str) -> str:
         raise ValueError("the path is not normalised", "write it without '//', '.', '..' or a slash at its end")
     if any(path == reserved or path.startswith(reserved + "/") for reserved in _RESERVED):
         raise ValueError("a place that the shield keeps for itself", "choose another folder below /run")
-    if len(path.encode()) > 4095 or any(ord(c) < 0x20 or ord(c) == 0x7F for c in path):
-        raise ValueError("the path is too long, or has control characters", "choose another one")
+    if len(path.encode()) > 4095 or not is_plain(path):
+        raise ValueError("the path is too long, or has characters that do not show", "choose another one")
     return path
 
 

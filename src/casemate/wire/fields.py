@@ -35,6 +35,15 @@ class Model(BaseModel):
         return self.model_dump(mode="json", exclude_none=True, by_alias=True)
 
 
+# C0, DEL and C1; what reorders the text around it (UAX #9); what breaks lines.
+_HIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def is_plain(text: str) -> bool:
+    """Whether a person who reads `text` sees what is there: no control characters, nothing that moves its parts."""
+    return _HIDDEN.search(text) is None
+
+
 def _whole_number(value: object) -> object:
     # True == 1 == 1.0 in Python, and a `Literal[1]` takes all three.
     if type(value) is not int:

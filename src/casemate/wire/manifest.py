@@ -12,7 +12,8 @@ from pydantic import AfterValidator, Discriminator, Field, model_validator
 from casemate.errors import MalformedError, ManifestError
 from casemate.wire import canonical
 from casemate.wire.binding import sha256_text
-from casemate.wire.fields import FormatOne, HoleName, Model, PolicyName, ServiceName, Sha256
+from casemate.wire.fields import FormatOne, HoleName, Model, PolicyName, ServiceName, Sha256, is_plain
+from casemate.wire.patterns import MAX_PATTERN, Pattern
 from casemate.wire.release import User
 
 __all__ = [
@@ -55,22 +56,47 @@ def is_loader_variable(name: str) -> bool:
 
 def holes_in(text: str) -> list[str]:
     """Names of the holes that `text` refers to, in order; a stray `{{` is an error."""
-    names = HOLE_REFERENCE.findall(text)
-    if "{{" in HOLE_REFERENCE.sub("", text):
-        raise ValueError("'{{' that is not a '{{ hole.NAME }}'")
+    names: list[str] = []
+    position = 0
+    while (start := text.find("{{", position)) >= 0:
+        reference = HOLE_REFERENCE.match(text, start)
+        if reference is None:
+            raise ValueError("'{{' that is not a '{{ hole.NAME }}'")
+        names.append(reference[1])
+        position = reference.end()
     return names
 
 
 def _check_path(path: str) -> str:
-    if not path.startswith("/") or path == "/":
+    if path == "/":
         raise ValueError("not an absolute path below /")
-    if len(path.encode()) > MAX_PATH_BYTES or any(ord(c) < 0x20 or ord(c) == 0x7F for c in path):
-        raise ValueError("too long, or with control characters")
-    if any(part in {"", ".", ".."} for part in path[1:].split("/")):
-        raise ValueError("not normalised: '//', '.', '..' or a slash at the end")
+    _check_folder(path)
     if any(path == reserved or path.startswith(reserved + "/") for reserved in _RESERVED):
         raise ValueError("a place that the shield makes itself")
     return path
+
+
+def _check_folder(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError("not an absolute path")
+    if len(path.encode()) > MAX_PATH_BYTES:
+        raise ValueError(f"longer than {MAX_PATH_BYTES} bytes")
+    if not is_plain(path):
+        raise ValueError("a character that does not show: a control character, or one that moves its neighbours")
+    if path != "/" and any(part in {"", ".", ".."} for part in path[1:].split("/")):
+        raise ValueError("not normalised: '//', '.', '..' or a slash at the end")
+    return path
+
+
+def _check_target(target: str) -> str:
+    if not 1 <= len(target.encode()) <= MAX_PATH_BYTES:
+        raise ValueError(f"not 1 to {MAX_PATH_BYTES} bytes")
+    return target
+
+
+def _check_pattern(pattern: str) -> str:
+    Pattern.parse(pattern)
+    return pattern
 
 
 def _check_text(text: str) -> str:
@@ -80,6 +106,7 @@ def _check_text(text: str) -> str:
 
 
 Path = Annotated[str, AfterValidator(_check_path)]
+Folder = Annotated[str, AfterValidator(_check_folder)]
 Text = Annotated[str, AfterValidator(_check_text)]
 Mode = Annotated[str, Field(pattern=r"^0[0-7]{3}$")]
 TmpfsMode = Annotated[str, Field(pattern=r"^[01][0-7]{3}$")]
@@ -97,7 +124,7 @@ class File(Model):
 class Symlink(Model):
     path: Path
     type: Literal["symlink"]
-    target: Annotated[Text, Field(min_length=1, max_length=MAX_PATH_BYTES)]
+    target: Annotated[Text, AfterValidator(_check_target), Field(min_length=1, max_length=MAX_PATH_BYTES)]
 
 
 class Directory(Model):
@@ -121,7 +148,7 @@ class Mount(Model):
 
 
 class Hole(Model):
-    pattern: Annotated[str, Field(min_length=1, max_length=256)]
+    pattern: Annotated[str, AfterValidator(_check_pattern), Field(min_length=1, max_length=MAX_PATTERN)]
     from_: Annotated[Literal["policy", "host"], Field(alias="from")]
 
 
@@ -145,7 +172,7 @@ class Manifest(Model):
     environment: Annotated[dict[VariableName, Text], Field(max_length=1024)]
     holes: Annotated[dict[HoleName, Hole], Field(max_length=64)]
     user: User | None = None
-    working_directory: str
+    working_directory: Folder
 
     @model_validator(mode="after")
     def _whole(self) -> Manifest:
@@ -189,8 +216,6 @@ def _check_role(manifest: Manifest) -> None:
         raise ValueError("a workload names its custodian and its policy")
     if manifest.role == "custodian" and (bound != (False, False) or manifest.user is None):
         raise ValueError("a custodian names no custodian and no policy, and says its user")
-    if not manifest.working_directory.startswith("/"):
-        raise ValueError("working_directory is not absolute")
 
 
 def _check_tree(manifest: Manifest) -> None:
@@ -199,33 +224,48 @@ def _check_tree(manifest: Manifest) -> None:
     _sorted([entry.path for entry in manifest.mounts], "mounts")
     _sorted(manifest.files, "files")
     leaves = {entry.path for entry in manifest.root if not isinstance(entry, Directory)}
+    folders: set[str] = set()
     for entry in manifest.root:
-        if any(parent in leaves for parent in _parents(entry.path)):
+        parents = _parents(entry.path)
+        if not leaves.isdisjoint(parents):
             raise ValueError(f"root: {entry.path} lies below a file or a link")
-    _check_overlays(manifest, leaves)
-    program = manifest.entrypoint[0]
-    if program not in leaves:
+        folders.update(parents)
+    covers = _check_covers(manifest, leaves, folders)
+    folders.update(parent for cover in covers for parent in _parents(cover))
+    _check_files(manifest, leaves, folders, covers)
+    if manifest.entrypoint[0] not in leaves:
         raise ValueError("entrypoint: the program is not a file or link of root")
 
 
-def _check_overlays(manifest: Manifest, leaves: set[str]) -> None:
-    covers = [entry.path for entry in manifest.writable] + [entry.path for entry in manifest.mounts]
-    _sorted(sorted(covers), "writable and mounts")
-    root = {entry.path for entry in manifest.root}
-    for path in (*covers, *manifest.files):
-        if any(parent in leaves for parent in (path, *_parents(path))):
+def _check_covers(manifest: Manifest, leaves: set[str], folders: set[str]) -> set[str]:
+    """Paths of writables and mounts: apart from each other, below no leaf of root, hiding nothing of it."""
+    paths = [entry.path for entry in manifest.writable] + [entry.path for entry in manifest.mounts]
+    covers = set(paths)
+    if len(covers) != len(paths):
+        raise ValueError("writable and mounts: a path twice")
+    for path in paths:
+        parents = _parents(path)
+        if path in leaves or not leaves.isdisjoint(parents):
             raise ValueError(f"{path} lies on or below a file or a link of root")
-    for path in covers:
-        if any(parent in covers for parent in _parents(path)):
+        if path in folders:
+            raise ValueError(f"{path} would hide files of root")
+        if not covers.isdisjoint(parents):
             raise ValueError(f"{path} lies in another writable or mount")
-    for cover in covers:
-        if any(path.startswith(cover + "/") for path in root):
-            raise ValueError(f"{cover} would hide files of root")
+    return covers
+
+
+def _check_files(manifest: Manifest, leaves: set[str], folders: set[str], covers: set[str]) -> None:
+    """Places of the policy's files: new files below /run, in nothing that is covered or a file."""
+    others = leaves | set(manifest.files)
+    root = {entry.path for entry in manifest.root}
     for path in manifest.files:
-        if not path.startswith("/run/") or path in root or any(parent in covers for parent in (path, *_parents(path))):
-            raise ValueError(f"files: {path} must lie below /run, outside writables and mounts")
-        if any(parent in manifest.files for parent in _parents(path)):
-            raise ValueError(f"files: {path} lies below another file")
+        parents = _parents(path)
+        if not path.startswith("/run/") or path in root or not covers.isdisjoint((path, *parents)):
+            raise ValueError(f"files: {path} must lie below /run, be new, and outside writables and mounts")
+        if path in folders:
+            raise ValueError(f"files: {path} is a folder of something else")
+        if not others.isdisjoint(parents):
+            raise ValueError(f"files: {path} lies below a file or a link")
 
 
 def _check_holes(manifest: Manifest) -> None:

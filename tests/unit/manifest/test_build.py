@@ -121,3 +121,18 @@ def test_two_values_for_one_hole_are_refused(tmp_path: Path) -> None:
     built = _built(tmp_path, arguments=["{{ hole.x }}", "{{ hole.x }}"], holes={"x": _hole("[a-z]+")})
     with pytest.raises(UsageError, match="two values"):
         host_holes(built.parsed.manifest, ["a", "b"])
+
+
+def test_a_hole_that_comes_twice_in_one_argument_has_one_value(tmp_path: Path) -> None:
+    built = _built(tmp_path, arguments=["{{ hole.x }}:{{ hole.x }}"], holes={"x": _hole("(?:a|b(c)?)+")})
+    assert host_holes(built.parsed.manifest, ["abc:abc"]) == {"x": "abc"}
+    with pytest.raises(UsageError, match="does not fit"):
+        host_holes(built.parsed.manifest, ["a:b"])
+
+
+def test_patterns_mean_the_same_before_and_inside_the_shield(tmp_path: Path) -> None:
+    """Digits of other scripts are digits to Python, and none to the shield."""
+    built = _built(tmp_path, arguments=["{{ hole.x }}"], holes={"x": _hole(r"\d+")})
+    assert host_holes(built.parsed.manifest, ["7"]) == {"x": "7"}
+    with pytest.raises(UsageError, match="does not fit"):
+        host_holes(built.parsed.manifest, ["\u0667"])

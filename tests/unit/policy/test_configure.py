@@ -58,7 +58,13 @@ def test_a_hole_that_the_manifest_does_not_leave_open_is_refused(world: Any) -> 
 
 
 @pytest.mark.parametrize(
-    ("value", "got"), [(b"a\x00b", "a NUL"), (b"\xffsecret", "other bytes"), (b"x" * 4097, "4097 bytes")]
+    ("value", "got"),
+    [
+        (b"a\x00b", "a NUL"),
+        (b"\xffsecret", "other bytes"),
+        (b"x" * 4097, "4097 bytes"),
+        (b"two\nlines", "a value that does not"),
+    ],
 )
 def test_a_value_that_no_hole_can_take_is_refused_without_showing_it(world: Any, value: bytes, got: str) -> None:
     with pytest.raises(TemplateError) as caught:

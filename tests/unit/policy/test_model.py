@@ -127,13 +127,14 @@ def test_the_number_of_files_is_limited(world: Any, count: int, good: bool) -> N
 
 
 @pytest.mark.parametrize(
-    ("path", "good"), [("/run/" + "x" * 4090, True), ("/run/" + "x" * 4091, False), ("/run/a\nb", False)]
+    ("path", "good"),
+    [("/run/" + "x" * 4090, True), ("/run/" + "x" * 4091, False), ("/run/a\nb", False), ("/run/\u202eyek", False)],
 )
 def test_paths_of_files_are_short_and_printable(world: Any, path: str, good: bool) -> None:
     world.service["files"] = {path: {"content": "x"}}
     document, faults = judge(world.document, world.schemas)
     assert (document is not None) == good
-    wanted = "the path is too long, or has control characters"
+    wanted = "the path is too long, or has characters that do not show"
     assert [fault.message for fault in faults] == ([] if good else [wanted])
 
 

@@ -1,4 +1,4 @@
-"""JSON that two parties can only read one way: limits, refused spellings, canonical form (vectors have more of them)."""
+"""JSON that two parties can only read one way: limits, refused spellings, canonical form (spec/vectors has more)."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ mod rules;
 
 pub use error::ManifestError;
 pub use form::{Access, Filler, Hole, MAX_ID, PolicyBinding, Role, User};
-pub(crate) use path::parents;
+pub(crate) use path::{is_plain, parents};
 
 use std::collections::BTreeMap;
 

@@ -8,34 +8,51 @@ pub(super) const MAX_PATH_BYTES: usize = 4095;
 /// Places that the shield makes itself.
 const RESERVED: [&str; 4] = ["/proc", "/dev", "/sys", "/run/casemate"];
 
-/// Checks that `path` is absolute, normalised, below `/` and outside the places that the shield makes itself.
+/// Checks that `path` is a folder's, below `/` and outside the places that the shield makes itself.
 pub(super) fn check(field: &'static str, path: &str) -> Result<(), ManifestError> {
-    let refuse = |why| {
-        Err(ManifestError::Path {
-            field,
-            path: excerpt(path),
-            why,
-        })
-    };
-    if path.len() > MAX_PATH_BYTES {
-        return refuse("longer than 4,095 bytes");
+    if path == "/" {
+        return refuse(field, path, "not an absolute path below /");
     }
-    if path.chars().any(|c| c < ' ' || c == '\x7f') {
-        return refuse("not free of control characters");
-    }
-    let Some(relative) = path.strip_prefix('/').filter(|rest| !rest.is_empty()) else {
-        return refuse("not an absolute path below /");
-    };
-    if relative.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return refuse("not normalised");
-    }
-    if RESERVED
-        .iter()
-        .any(|reserved| *reserved == path || is_below(path, reserved))
-    {
-        return refuse("a place that the shield makes itself");
+    check_folder(field, path)?;
+    let reserved = RESERVED.iter().any(|place| *place == path || is_below(path, place));
+    if reserved {
+        return refuse(field, path, "a place that the shield makes itself");
     }
     Ok(())
+}
+
+/// Checks that `path` is absolute and normalised, and shows what it is.
+pub(super) fn check_folder(field: &'static str, path: &str) -> Result<(), ManifestError> {
+    let Some(relative) = path.strip_prefix('/') else {
+        return refuse(field, path, "not an absolute path");
+    };
+    if path.len() > MAX_PATH_BYTES {
+        return refuse(field, path, "longer than 4,095 bytes");
+    }
+    if !is_plain(path) {
+        return refuse(field, path, "not free of characters that do not show");
+    }
+    if path != "/" && relative.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return refuse(field, path, "not normalised");
+    }
+    Ok(())
+}
+
+/// Whether a person who reads `text` sees what is there: no control characters (C0, DEL, C1), nothing that reorders the
+/// text around it (UAX #9) or breaks lines.
+pub fn is_plain(text: &str) -> bool {
+    !text.chars().any(|c| {
+        matches!(c, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}'
+                    | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    })
+}
+
+fn refuse(field: &'static str, path: &str, why: &'static str) -> Result<(), ManifestError> {
+    Err(ManifestError::Path {
+        field,
+        path: excerpt(path),
+        why,
+    })
 }
 
 /// Whether `path` lies below `folder`.

@@ -95,15 +95,7 @@ fn texts(manifest: &Manifest) -> Result<(), ManifestError> {
             return Err(value("entrypoint, arguments, environment", text, "free of NUL"));
         }
     }
-    let folder = &manifest.working_directory;
-    if !folder.starts_with('/') || folder.len() > path::MAX_PATH_BYTES || folder.contains('\0') {
-        return Err(value(
-            "working_directory",
-            folder,
-            "an absolute path of at most 4,095 bytes",
-        ));
-    }
-    Ok(())
+    path::check_folder("working_directory", &manifest.working_directory)
 }
 
 fn order(manifest: &Manifest) -> Result<(), ManifestError> {
@@ -143,6 +135,7 @@ fn tree(manifest: &Manifest) -> Result<(), ManifestError> {
         }
     }
     let covers = covers(manifest, &root, &leaves)?;
+    let folders: HashSet<&str> = root.iter().chain(&covers).flat_map(|path| parents(path)).collect();
     for (index, file) in manifest.files.iter().enumerate() {
         if !is_below(file, "/run")
             || root.contains(file.as_str())
@@ -153,6 +146,9 @@ fn tree(manifest: &Manifest) -> Result<(), ManifestError> {
                 file,
                 "not below /run, or an entry of root, or in a writable or mount",
             ));
+        }
+        if folders.contains(file.as_str()) {
+            return Err(refuse("files", file, "a folder of something else"));
         }
         if parents(file).any(|p| leaves.contains(p) || manifest.files[..index].iter().any(|other| other == p)) {
             return Err(refuse("files", file, "below a file or a symbolic link"));
