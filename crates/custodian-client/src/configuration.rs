@@ -93,12 +93,18 @@ impl<'de> Visitor<'de> for Holes {
     }
 }
 
+/// Larger numbers have special meanings in the kernel: -1 stands for "as it is", which would be root.
+const MAX_ID: u32 = (1 << 31) - 1;
+
 impl Configuration {
     /// Reads an opened configuration.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let form: Form = serde_json::from_slice(bytes).map_err(|_| Error::Malformed("configuration"))?;
         if form.casemate_configuration != 1 {
             return Err(Error::Malformed("configuration of another version"));
+        }
+        if form.user.is_some_and(|user| user.uid > MAX_ID || user.gid > MAX_ID) {
+            return Err(Error::Malformed("a user or group beyond 2^31 - 1"));
         }
         let files = form.files.iter().map(file).collect::<Result<_, _>>()?;
         Ok(Self {
@@ -173,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_is_no_configuration_is_refused() {
-        let changes: [(&str, Value); 13] = [
+        let changes: [(&str, Value); 15] = [
             ("/casemate_configuration", json!(2)),
             ("/more", json!(1)),
             ("/holes/token", json!(1)),
@@ -186,6 +192,8 @@ mod tests {
             ("/files/0/mode", json!("0999")),
             ("/files/0/mode", json!("+777")),
             ("/user/uid", json!(-1)),
+            ("/user/uid", json!(u32::MAX)),
+            ("/user/gid", json!(1_u32 << 31)),
             ("/user/name", json!("root")),
         ];
         for (pointer, value) in changes {

@@ -39,6 +39,15 @@ pub fn key(text: &str, kind: &str) -> Option<[u8; 32]> {
     from_b64u(text.strip_prefix(kind)?.strip_prefix(':')?)?.try_into().ok()
 }
 
+/// Whether `bytes` are JSON in the one spelling of RFC 8785. Only for records whose names are ASCII: others would have to
+/// be sorted by UTF-16.
+pub fn is_canonical(bytes: &[u8]) -> bool {
+    let value = serde_json::from_slice::<serde_json::Value>(bytes);
+    value
+        .and_then(|value| serde_json::to_vec(&value))
+        .is_ok_and(|spelled| spelled == bytes)
+}
+
 /// Seconds since 1970 of `2026-11-23T08:15:00Z`.
 pub fn time(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();

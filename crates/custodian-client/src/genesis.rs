@@ -1,8 +1,8 @@
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::Error;
-use crate::encoding::key;
+use crate::encoding::{digest, from_b64u, is_canonical, key};
 
 /// A custodian's genesis record: its SHA-256 is the custodian's identity.
 #[derive(Debug)]
@@ -15,20 +15,41 @@ pub struct Genesis {
 struct Form {
     casemate_custodian: u8,
     name: String,
-    #[serde(rename = "board")]
-    _board: Value,
+    board: Board,
     identity_key: String,
-    #[serde(rename = "simulation_root")]
-    _simulation_root: Option<String>,
-    #[serde(rename = "random")]
-    _random: String,
+    simulation_root: Option<String>,
+    random: String,
 }
 
+/// Who decides about the custodian is no concern of a shield; that somebody does is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Board {
+    principals: Map<String, Value>,
+    rule: Map<String, Value>,
+}
+
+/// Longest name, in characters.
+const MAX_NAME: usize = 128;
+
 impl Genesis {
+    /// Reads the canonical bytes of a record.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let form: Form = serde_json::from_slice(bytes).map_err(|error| unusable(&error.to_string()))?;
-        if form.casemate_custodian != 1 || form.name.is_empty() {
+        if !is_canonical(bytes) {
+            return Err(unusable("it is not canonical JSON"));
+        }
+        if form.casemate_custodian != 1 || !(1..=MAX_NAME).contains(&form.name.chars().count()) {
             return Err(unusable("not a genesis record of version 1"));
+        }
+        if form.board.principals.is_empty() || form.board.rule.is_empty() {
+            return Err(unusable("its board is empty"));
+        }
+        if form.simulation_root.is_some_and(|root| digest(&root).is_none()) {
+            return Err(unusable("simulation_root"));
+        }
+        if from_b64u(&form.random).is_none_or(|random| random.len() != 32) {
+            return Err(unusable("random"));
         }
         let identity_key = key(&form.identity_key, "ed25519").ok_or_else(|| unusable("identity_key"))?;
         Ok(Self { identity_key })

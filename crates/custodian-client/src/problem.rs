@@ -18,6 +18,8 @@ struct Problem {
     got: Option<String>,
     #[serde(rename = "newest")]
     _newest: Option<String>,
+    #[serde(rename = "detail")]
+    _detail: Option<String>,
 }
 
 /// The refusal that a genuine answer with this status means. Server errors are no refusals: they may pass.

@@ -104,7 +104,14 @@ fn has_form(params: &str, key: &[u8; 32]) -> bool {
         .strip_prefix(RESPONSE)
         .and_then(|rest| rest.strip_prefix(";created="))
         .and_then(|rest| rest.strip_suffix(end.as_str()))
-        .is_some_and(|created| (1..=12).contains(&created.len()) && created.bytes().all(|byte| byte.is_ascii_digit()))
+        .is_some_and(is_number)
+}
+
+/// Decimal, at most twelve digits, in the one usual spelling.
+fn is_number(text: &str) -> bool {
+    (1..=12).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_digit())
+        && (text == "0" || !text.starts_with('0'))
 }
 
 fn value(header: &str) -> Option<&str> {

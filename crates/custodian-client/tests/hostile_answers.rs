@@ -185,7 +185,7 @@ fn a_certificate_counts_for_this_custodian_this_day_and_this_key_only() {
         (
             "a time of another form",
             |c| c.payload["not_after"] = json!("tomorrow"),
-            "certificate's times",
+            "certificate's form",
         ),
         (
             "another custodian",
@@ -195,7 +195,7 @@ fn a_certificate_counts_for_this_custodian_this_day_and_this_key_only() {
         (
             "another format",
             |c| c.payload["casemate_instance"] = json!(2),
-            "another custodian's",
+            "certificate's form",
         ),
         (
             "another key",

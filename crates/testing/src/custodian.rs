@@ -56,7 +56,8 @@ impl Custodian {
     #[must_use]
     pub fn new() -> Self {
         let (identity_key, instance) = (Signer::new(), Signer::new());
-        let genesis = json!({"casemate_custodian": 1, "name": "test", "board": {}, "identity_key": identity_key.text(),
+        let board = json!({"principals": {"alice": {"key": identity_key.text()}}, "rule": {"any": ["alice"]}});
+        let genesis = json!({"casemate_custodian": 1, "name": "test", "board": board, "identity_key": identity_key.text(),
                              "random": b64u([1; 32])});
         let genesis = genesis.to_string().into_bytes();
         let certificate = Certificate::new(&digest_text(&sha256(&genesis)), &instance, now());
