@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from typer import Abort
 from typer.exceptions import TyperException
@@ -31,8 +31,6 @@ def run_to_end(command: Callable[[], int | None], arguments: Sequence[str]) -> i
     try:
         return _run(command, as_json=_wants_json(arguments))
     except OutputClosedError:
-        # What is still buffered must not fail once more when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return CLOSED_PIPE
 
 
@@ -72,8 +70,16 @@ def _called_wrongly(error: TyperException) -> UsageError | None:
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":
         return None
-    remedy = f"{context.command_path} --help shows how" if context is not None else None
-    return UsageError(error.format_message().rstrip("."), remedy=remedy)
+    return UsageError(error.format_message().rstrip("."), remedy=_help(type(error).__name__, context))
+
+
+def _help(kind: str, context: Any) -> str | None:
+    if context is None:
+        return None
+    shows = f"{context.command_path} --help shows how"
+    if kind == "NoSuchOption" and any(part.nargs == -1 for part in context.command.params):
+        return f"what belongs to the program comes after --; {shows}"
+    return shows
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:

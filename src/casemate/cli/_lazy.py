@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 import typer.main
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 __all__ = ["lazy"]
 
@@ -56,5 +56,21 @@ class _Commands(MutableMapping[str, Any]):
 def _load(name: str, place: str) -> Any:
     module, _, function = place.partition(":")
     alone = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-    alone.command(name)(getattr(importlib.import_module(module), function))
+    alone.command(name, cls=_OnceCommand)(getattr(importlib.import_module(module), function))
     return typer.main.get_command(alone)
+
+
+class _OnceCommand(TyperCommand):
+    """Refuses an option that is given twice, where only one can count: nobody is to guess which."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not ctx.resilient_parsing:
+            _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+            for option in given:
+                if given.count(option) > 1 and option.param_type_name == "option" and not _repeatable(option):
+                    ctx.fail(f"{'/'.join(option.opts)} is given twice")
+        return super().parse_args(ctx, args)
+
+
+def _repeatable(option: Any) -> bool:
+    return bool(option.multiple or option.is_flag or option.count)

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import IO, Annotated, Any, Final
 
 import typer
@@ -72,11 +72,9 @@ def progress(text: str, *, quiet: bool) -> Iterator[None]:
 def fail(error: CasemateError, *, as_json: bool) -> None:
     """Says what went wrong and what would mend it."""
     facts = error.diagnostics()
-    if as_json:
-        _write_json({"error": facts})
+    if as_json and _told({"error": facts}):
         return
-    place = f"line {facts['line']}, column {facts['column']}: " if "line" in facts else ""
-    lines = [f"{_styled('error:', _ALARM, sys.stderr)} {_one_line(place + error.message)}"]
+    lines = [f"{_styled('error:', _ALARM, sys.stderr)} {_one_line(error.message)}"]
     for name in ("step", "expected", "got", "problem", "decision", "remedy"):
         if name in facts:
             lines.append(f"  {_styled(f'{name:>8}', _BOLD, sys.stderr)}  {_one_line(facts[name])}")
@@ -100,17 +98,35 @@ def _write_bytes(data: bytes) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-    except BrokenPipeError as error:
-        raise OutputClosedError from error
     except OSError as error:
+        _abandon(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            raise OutputClosedError from error
         raise CasemateError(f"the result cannot be written: {error.strerror}", step="output.write") from error
+
+
+def _told(value: Mapping[str, Any]) -> bool:
+    try:
+        _write_json(value)
+    except CasemateError:
+        return False
+    return True
 
 
 def _complain(text: str) -> None:
     """To standard error; where that is closed there is nobody left to tell."""
-    with suppress(OSError):
+    try:
         sys.stderr.buffer.write(f"{text}\n".encode(sys.stderr.encoding, "backslashreplace"))
         sys.stderr.buffer.flush()
+    except OSError:
+        _abandon(sys.stderr)
+
+
+def _abandon(stream: IO[str]) -> None:
+    """What is still buffered must not fail once more when the interpreter ends."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, stream.fileno())
+    os.close(nothing)
 
 
 def _styled(text: str, style: str, stream: IO[str]) -> str:

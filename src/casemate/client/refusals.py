@@ -17,6 +17,7 @@ def refusal(status: int, body: bytes) -> CasemateError:
             f"the custodian answered {status} in a way that is not understood: {error.message}",
             remedy="are client and custodian of the same release?",
         )
+    told = f"{problem.title}: {problem.detail}" if problem.detail else problem.title
     if problem.newest is not None:
         return ConflictError(
             "there is a newer version of this policy",
@@ -24,23 +25,31 @@ def refusal(status: int, body: bytes) -> CasemateError:
             got=problem.newest,
             remedy="look at it (policy show), merge, and name it as predecessor",
         )
+    if problem.code == "policy.conflict":
+        return ConflictError(f"the custodian refused: {told}", step=problem.step)
     if status == 404:
-        return NotFoundError(f"{problem.title}: not there, or not for you", step=problem.code)
+        return NotFoundError(told, step=problem.code)
     if status == 429 or status >= 500:
-        return UnreachableError(f"the custodian is busy or failing: {problem.title}", step=problem.code,
-                                remedy="try again in a moment")  # fmt: skip
+        return UnreachableError(
+            f"the custodian is busy or failing: {told}",
+            step=problem.code,
+            got=problem.id,
+            remedy="try again in a moment; the custodian's log says more under this id",
+        )
     return RefusedError(
-        f"the custodian refused: {problem.title}",
+        f"the custodian refused: {told}",
         problem=problem.code,
         status=status,
-        decision=problem.id,
+        decision=problem.id if problem.code in _DECISIONS else None,
         step=problem.step,
         got=problem.got,
         remedy=_REMEDIES.get(problem.code),
     )
 
 
+_DECISIONS = frozenset({"policy.denied", "lease.revoked"})
+"""Refusals whose id `casemate why` explains; others have one for the custodian's log."""
+
 _REMEDIES = {
     "request.stale": "this machine's clock and the custodian's are more than five minutes apart",
-    "rate.limited": "wait a moment",
 }

@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -24,20 +24,22 @@ _CREDENTIALS: Final = struct.Struct("3i")
 @contextmanager
 def listening(path: Path) -> Iterator[socket.socket]:
     """A socket that listens on `path`, mode 0600, and is gone afterwards. `PlatformError` where another agent does."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _only_one(path), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        if path.is_socket():
-            path.unlink()  # nobody listens: whoever does holds the lock
+    with ExitStack() as undo:
         try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            undo.enter_context(_only_one(path))
+            if path.is_socket():
+                path.unlink()  # nobody listens: whoever does holds the lock
+            listener = undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             _bind(listener, path)
         except OSError as error:
             raise PlatformError(
-                f"cannot listen on {path}: {error.strerror or error}", step="platform.listen"
+                f"cannot listen on {path}: {error.strerror or error}",
+                step="platform.listen",
+                remedy="name another place with --socket",
             ) from error
-        try:
-            yield listener
-        finally:
-            path.unlink(missing_ok=True)
+        undo.callback(path.unlink, missing_ok=True)
+        yield listener
 
 
 def check_peer(connection: socket.socket) -> None:
@@ -63,11 +65,15 @@ def _only_one(path: Path) -> Iterator[None]:
     """The kernel drops the lock when its holder ends, however it ends."""
     lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise PlatformError(
+                "the simulated platform runs already",
+                step="platform.listen",
+                got=str(path),
+                remedy="stop the other one",
+            ) from error
         yield
-    except BlockingIOError as error:
-        raise PlatformError(
-            "the simulated platform runs already", step="platform.listen", got=str(path), remedy="stop the other one"
-        ) from error
     finally:
         os.close(lock)

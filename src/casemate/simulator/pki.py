@@ -7,8 +7,10 @@ concludes from them follows from the root, which only those trust who pinned it.
 from __future__ import annotations
 
 import datetime
+import errno
 import os
 import secrets
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -40,6 +42,8 @@ _CPUID: Final = (0x19, 0x01, 0x01)  # Milan
 _GUEST_POLICY: Final = 0x30000  # SMT allowed; bit 17 is always one
 _DEBUG_BIT: Final = 1 << 19
 _PLATFORM_INFO: Final = 0x25  # SMT, ECC, alias check complete
+_CHIP_ID_BYTES: Final = 64
+_CHIP_SECRET_BYTES: Final = 32
 _LIFETIME: Final = datetime.timedelta(days=3650)
 _FILES: Final = ("ark.der", "ask.der", "vcek.der", "vcek-key.der", "chip-id", "chip-secret", "ark.crl", "revoked.crl")
 
@@ -109,29 +113,40 @@ def create(folder: Path) -> SimulatedPlatform:
 
     The folder appears whole or not at all; of two at once one wins.
     """
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise _exists(folder)  # before the slow part
     made = folder.with_name(f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    made.mkdir(mode=0o700)
+    try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made.mkdir(mode=0o700)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
     try:
         for name, data in _make().items():
             descriptor = os.open(made / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
-        try:
-            made.rename(folder)
-        except OSError as error:
-            raise PlatformError(
-                "there is a simulated platform already",
-                step="platform.init",
-                got=str(folder),
-                remedy="use it; a new one has another root, and nothing made for the old one works with it",
-            ) from error
+        made.rename(folder)
+    except FileExistsError as error:
+        raise _exists(folder) from error
+    except OSError as error:
+        raise _exists(folder) if error.errno == errno.ENOTEMPTY else _unwritable(folder, error) from error
     finally:
-        if made.exists():
-            for item in made.iterdir():
-                item.unlink()
-            made.rmdir()
+        shutil.rmtree(made, ignore_errors=True)
     return load(folder)
+
+
+def _exists(folder: Path) -> PlatformError:
+    return PlatformError(
+        "there is a simulated platform already",
+        step="platform.init",
+        got=str(folder),
+        remedy="use it; a new one has another root, and nothing made for the old one works with it",
+    )
+
+
+def _unwritable(folder: Path, error: OSError) -> PlatformError:
+    return PlatformError(f"{folder} cannot be made: {error.strerror}", step="platform.init")
 
 
 def load(folder: Path) -> SimulatedPlatform:
@@ -147,12 +162,15 @@ def load(folder: Path) -> SimulatedPlatform:
             got=str(folder),
             remedy="make one: casemate platform init",
         ) from error
+    except OSError as error:
+        raise PlatformError(f"{folder}: {error.strerror}", step="platform.load") from error
     try:
         key = load_der_private_key(parts["vcek-key.der"], None)
     except ValueError as error:
-        raise PlatformError(f"the platform in {folder} is damaged", remedy="make a new one") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise PlatformError(f"the platform in {folder} is damaged", remedy="make a new one")
+        raise _damaged(folder) from error
+    lengths = (len(parts["chip-id"]), len(parts["chip-secret"]))
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or lengths != (_CHIP_ID_BYTES, _CHIP_SECRET_BYTES):
+        raise _damaged(folder)
     table = build_certificate_table({ARK: parts["ark.der"], ASK: parts["ask.der"], VCEK: parts["vcek.der"]})
     return SimulatedPlatform(
         certificate_table=table,
@@ -165,11 +183,19 @@ def load(folder: Path) -> SimulatedPlatform:
     )
 
 
+def _damaged(folder: Path) -> PlatformError:
+    return PlatformError(
+        f"the platform in {folder} is damaged",
+        step="platform.load",
+        remedy="put it back; a new one opens nothing that was made for this one",
+    )
+
+
 def _make() -> dict[str, bytes]:
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0) - datetime.timedelta(hours=1)
     ark_key, ask_key = (rsa.generate_private_key(public_exponent=65537, key_size=4096) for _ in range(2))
     vcek_key = ec.generate_private_key(ec.SECP384R1())
-    chip_id = secrets.token_bytes(64)
+    chip_id = secrets.token_bytes(_CHIP_ID_BYTES)
     ark_name, ask_name = _name("ARK-Milan"), _name("SEV-Milan")
     ark = _issue(ark_name, ark_name, ark_key.public_key(), ark_key, now, authority=True)
     ask = _issue(ask_name, ark_name, ask_key.public_key(), ark_key, now, authority=True)
@@ -180,7 +206,7 @@ def _make() -> dict[str, bytes]:
         "vcek.der": vcek.public_bytes(Encoding.DER),
         "vcek-key.der": vcek_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
         "chip-id": chip_id,
-        "chip-secret": secrets.token_bytes(32),
+        "chip-secret": secrets.token_bytes(_CHIP_SECRET_BYTES),
         "ark.crl": _crl(ark_name, ark_key, now, number=1, revoked=()),
         "revoked.crl": _crl(ark_name, ark_key, now, number=2, revoked=(ask,)),
     }

@@ -6,7 +6,10 @@ from casemate.simulator import pki
 
 
 def init(as_json: Json = False) -> None:
-    """Make the simulated platform of this installation: a chip, its keys and certificates, all at random."""
+    """Make the simulated platform of this installation: a chip, its keys and certificates, all at random.
+
+    Example: `casemate platform init`
+    """
     with progress("making keys", quiet=as_json):
         platform = pki.create(platform_folder())
     if not as_json:
