@@ -1,4 +1,4 @@
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::Error;
@@ -17,6 +17,7 @@ struct Form {
     name: String,
     board: Board,
     identity_key: String,
+    #[serde(default, deserialize_with = "present")]
     simulation_root: Option<String>,
     random: String,
 }
@@ -54,6 +55,11 @@ impl Genesis {
         let identity_key = key(&form.identity_key, "ed25519").ok_or_else(|| unusable("identity_key"))?;
         Ok(Self { identity_key })
     }
+}
+
+/// A field that is there has a value: null would be a second spelling of its absence.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
 }
 
 fn unusable(what: &str) -> Error {

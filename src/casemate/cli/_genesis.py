@@ -63,7 +63,7 @@ def custodian_of(folder: Path, policy: str) -> str | None:
 
 
 def known(data: bytes) -> PolicyGenesis:
-    return canonical.parse_model(PolicyGenesis, canonical.decode_canonical(data), what="genesis")
+    return canonical.parse_record(PolicyGenesis, data, what="genesis")
 
 
 def _read(path: Path) -> PolicyGenesis:

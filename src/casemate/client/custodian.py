@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from casemate.client.addresses import parse_address
 from casemate.client.refusals import refusal
 from casemate.client.verification import RawAnswer, verified_instance
-from casemate.errors import MalformedError, NotGenuineError, UnreachableError, UsageError
+from casemate.errors import InputError, NotGenuineError, UnreachableError, UsageError
 from casemate.wire import canonical, signatures
 from casemate.wire.custodian import (
     CustodianAnswer,
@@ -164,8 +164,8 @@ def discover(url: str) -> CustodianGenesis:
         raw = _send(http, "GET", "/v1/custodian", "", b"", signed.as_headers())
     try:
         answer = canonical.parse_model(CustodianAnswer, canonical.decode(raw.body), what="custodian")
-        genesis = canonical.parse_model(CustodianGenesis, canonical.decode_canonical(answer.genesis), what="genesis")
-    except MalformedError as error:
+        genesis = canonical.parse_record(CustodianGenesis, answer.genesis, what="genesis")
+    except InputError as error:
         raise NotGenuineError("what answers there is no custodian", got=url, remedy="check the URL") from error
     # It speaks for this genesis only if it can sign as an instance of it.
     verified_instance(raw, request_signature=signed.signature, genesis=genesis, at=datetime.now(UTC))

@@ -64,7 +64,7 @@ def _certificate(header: str, genesis: CustodianGenesis) -> InstanceCertificate:
         value = canonical.decode(b64u_decode(header))
         envelope = canonical.parse_model(dsse.Envelope, value, what="instance")
         payload, keys = dsse.open_envelope(envelope, dsse.INSTANCE_TYPE)
-        instance = canonical.parse_model(InstanceCertificate, payload, what="instance")
+        instance = canonical.parse_exact(InstanceCertificate, payload, what="instance")
     except SignatureError as error:
         raise SignatureError("the instance certificate's signature is wrong", step="instance.signature") from error
     except CasemateError as error:

@@ -16,9 +16,20 @@ from pydantic import ValidationError
 
 from casemate.errors import MalformedError, NotCanonicalError, TooLargeError
 from casemate.wire.binding import sha256_text
-from casemate.wire.fields import Model
+from casemate.wire.fields import MAX_INTEGER, Model
 
-__all__ = ["DEFAULT_LIMIT", "MAX_DEPTH", "MAX_VALUES", "decode", "decode_canonical", "digest", "encode", "parse_model"]
+__all__ = [
+    "DEFAULT_LIMIT",
+    "MAX_DEPTH",
+    "MAX_VALUES",
+    "decode",
+    "decode_canonical",
+    "digest",
+    "encode",
+    "parse_exact",
+    "parse_model",
+    "parse_record",
+]
 
 DEFAULT_LIMIT: Final = 1024 * 1024
 """Bytes; enough for every message but manifests, which bring their own limit."""
@@ -30,7 +41,6 @@ MAX_VALUES: Final = 1_000_000
 """Commas and opening brackets outside strings. The largest manifest has 600,000; `[],[],…` of 24 MiB would become half
 a GiB of lists."""
 
-_MAX_INTEGER: Final = 2**53 - 1
 # A string that never ends reaches to the end of the bytes, so that no byte is looked at twice.
 _NO_STRUCTURE: Final = re.compile(rb'"[^"]*"?|[^"\[\]{},]+')
 _COMMAS: Final = re.compile(rb",+")
@@ -101,6 +111,23 @@ def parse_model(model: type[M], value: object, *, what: str) -> M:
         raise MalformedError(f"{what}: {place}: {first['msg']}", step=f"{what}.schema", got=first["type"]) from error
 
 
+def parse_exact(model: type[M], value: object, *, what: str) -> M:
+    """As `parse_model`, and `MalformedError` for what the model would spell otherwise: a null for an absent field."""
+    found = parse_model(model, value, what=what)
+    if found.to_object() != value:
+        raise MalformedError(
+            f"{what}: a field is spelled in a way that casemate would not",
+            step=f"{what}.spelling",
+            remedy="leave absent fields out",
+        )
+    return found
+
+
+def parse_record(model: type[M], data: bytes, *, what: str, limit: int = DEFAULT_LIMIT) -> M:
+    """A record whose hash is its name: canonical bytes of exactly a `model`. `InputError`."""
+    return parse_exact(model, decode_canonical(data, limit=limit), what=what)
+
+
 def _shown(part: int | str) -> str:
     """A name as it may stand in a message of one line."""
     text = str(part)
@@ -134,6 +161,6 @@ def _refuse_float(_text: str) -> NoReturn:
 
 
 def _bounded_int(text: str) -> int:
-    if len(text) > 17 or abs(value := int(text)) > _MAX_INTEGER:
+    if len(text) > 17 or abs(value := int(text)) > MAX_INTEGER:
         raise ValueError("an integer beyond ±(2^53-1)")
     return value

@@ -9,6 +9,7 @@ from pydantic import Field
 from casemate.wire import canonical
 from casemate.wire.evidence import Endorsements, Evidence
 from casemate.wire.fields import (
+    MAX_INTEGER,
     Bytes,
     Bytes32,
     FormatOne,
@@ -90,7 +91,7 @@ RESTORE_TYPE: Final = "application/vnd.casemate.restore.v1+json"
 class StateReference(Model):
     """One state of a custodian's store: its sequence number and what fixes its whole content."""
 
-    sequence: Annotated[int, Field(ge=0, le=2**53 - 1)]
+    sequence: Annotated[int, Field(ge=0, le=MAX_INTEGER)]
     state: Sha256
 
 

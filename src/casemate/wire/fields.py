@@ -12,7 +12,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, St
 
 from casemate.errors import MalformedError
 
+MAX_INTEGER: Final = 2**53 - 1
+"""Larger ones change on their way through a parser that has floating-point numbers only (RFC 7493 §2.2)."""
+
 _TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
+_FIRST_YEAR: Final = 1970
+"""Both languages count from here."""
 _TIME_PATTERN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
 _B64U_PATTERN: Final = r"^[A-Za-z0-9_-]*$"
 _B64U: Final = re.compile(r"[A-Za-z0-9_-]*")
@@ -85,14 +90,14 @@ def _decode_field(value: object) -> bytes:
 
 
 def format_time(moment: datetime) -> str:
-    """UTC, whole seconds."""
+    """UTC, whole seconds: what lies between two is cut off."""
     return moment.astimezone(UTC).strftime(_TIME_FORMAT)
 
 
 def parse_time(text: str) -> datetime:
     """Strict inverse of `format_time`; `MalformedError` otherwise."""
     try:
-        if re.fullmatch(_TIME_PATTERN, text, re.ASCII):
+        if re.fullmatch(_TIME_PATTERN, text) and int(text[:4]) >= _FIRST_YEAR:
             return datetime.strptime(text, _TIME_FORMAT).replace(tzinfo=UTC)
     except ValueError:
         pass

@@ -9,10 +9,10 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, model_validator
 
-from casemate.errors import MalformedError, ManifestError
+from casemate.errors import ManifestError
 from casemate.wire import canonical
 from casemate.wire.binding import sha256_text
-from casemate.wire.fields import FormatOne, HoleName, Model, PolicyName, ServiceName, Sha256, is_plain
+from casemate.wire.fields import MAX_INTEGER, FormatOne, HoleName, Model, PolicyName, ServiceName, Sha256, is_plain
 from casemate.wire.patterns import MAX_PATTERN, Pattern
 from casemate.wire.release import User
 
@@ -117,7 +117,7 @@ class File(Model):
     path: Path
     type: Literal["file"]
     digest: Sha256
-    size: Annotated[int, Field(ge=0)]
+    size: Annotated[int, Field(ge=0, le=MAX_INTEGER)]
     mode: Mode
 
 
@@ -202,11 +202,7 @@ class ParsedManifest:
 
 def parse_manifest(data: bytes) -> ParsedManifest:
     """Strict inverse of `ParsedManifest.build`; an `InputError` otherwise."""
-    value = canonical.decode_canonical(data, limit=MAX_MANIFEST_BYTES)
-    manifest = canonical.parse_model(Manifest, value, what="manifest")
-    if canonical.encode(manifest.to_object()) != data:
-        # An explicit null, for instance: allowed by JSON, but a second spelling of absence.
-        raise MalformedError("manifest: a field is spelled in a way that casemate would not", step="manifest.spelling")
+    manifest = canonical.parse_record(Manifest, data, what="manifest", limit=MAX_MANIFEST_BYTES)
     return ParsedManifest(manifest, data, sha256_text(data))
 
 

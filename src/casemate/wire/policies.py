@@ -20,6 +20,7 @@ from casemate.wire.fields import (
     SigningKeyText,
     Time,
 )
+from casemate.wire.release import Number
 from casemate.wire.rules import Access, Principal
 
 __all__ = [
@@ -77,7 +78,7 @@ class VersionAnswer(Model):
     genesis: Sha256
     version: Sha256
     name: PolicyName
-    number: int
+    number: Number
 
 
 class PolicyLookup(Model):
@@ -87,13 +88,13 @@ class PolicyLookup(Model):
 class PolicyAnswer(Model):
     genesis: Bytes
     version: Sha256
-    number: int
+    number: Number
     submission: Envelope
 
 
 class VersionEntry(Model):
     version: Sha256
-    number: int
+    number: Number
     predecessor: Sha256 | None = None
     time: Time
     signers: list[SigningKeyText]

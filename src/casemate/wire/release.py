@@ -8,6 +8,7 @@ from pydantic import Field
 
 from casemate.wire.evidence import Endorsements, Evidence
 from casemate.wire.fields import (
+    MAX_INTEGER,
     Bytes,
     Bytes16,
     Bytes32,
@@ -33,6 +34,9 @@ __all__ = [
     "User",
 ]
 
+Seconds = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+Number = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+"""Counts from 1: versions of a policy, renewals of a lease."""
 FileMode = Annotated[str, Field(pattern=r"^0[0-7]{3}$")]
 
 
@@ -42,7 +46,7 @@ class ChallengeRequest(Model):
 
 class ChallengeAnswer(Model):
     nonce: Bytes32
-    expires_in: int
+    expires_in: Seconds
 
 
 class AttestationRequest(Model):
@@ -57,12 +61,12 @@ class AttestationRequest(Model):
 class PolicyReference(Model):
     genesis: Sha256
     version: Sha256
-    number: int
+    number: Number
 
 
 class Lease(Model):
     id: Bytes16
-    seconds: int
+    seconds: Seconds
 
 
 class AttestationAnswer(Model):
@@ -74,12 +78,12 @@ class AttestationAnswer(Model):
 
 
 class RenewalRequest(Model):
-    sequence: Annotated[int, Field(ge=1, le=2**53 - 1)]
+    sequence: Number
 
 
 class RenewalAnswer(Model):
-    sequence: int
-    seconds: int
+    sequence: Number
+    seconds: Seconds
 
 
 class User(Model):
@@ -88,8 +92,10 @@ class User(Model):
 
 
 class ConfiguredFile(Model):
+    """A file with its content, which is often a secret."""
+
     path: str
-    content: Bytes
+    content: Annotated[Bytes, Field(repr=False)]
     mode: FileMode
 
 

@@ -34,15 +34,17 @@ _LABEL: Final = "casemate"
 _REQUEST_COMPONENTS: Final = '("@method" "@path" "@query" "content-digest")'
 _RESPONSE_COMPONENTS: Final = '("@status" "content-digest" "casemate-instance" "signature";req;key="casemate")'
 _UNBOUND_COMPONENTS: Final = '("@status" "content-digest" "casemate-instance")'
-_KEY: Final = r"ed25519:[A-Za-z0-9_-]{43}"
+# Of the last characters of a key, a nonce and a signature only some bits count; the others are zero.
+_KEY: Final = r"ed25519:[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]"
+_CREATED: Final = r"created=(?P<created>0|[1-9][0-9]{0,11})"
 _REQUEST_PARAMS: Final = re.compile(
-    r";created=(?P<created>[0-9]{1,12});nonce=\"(?P<nonce>[A-Za-z0-9_-]{22})\""
+    rf";{_CREATED};nonce=\"(?P<nonce>[A-Za-z0-9_-]{{21}}[AQgw])\""
     rf";keyid=\"(?P<key>{_KEY})\";alg=\"ed25519\";tag=\"casemate-request-v1\""
 )
 _RESPONSE_PARAMS: Final = re.compile(
-    rf";created=(?P<created>[0-9]{{1,12}});keyid=\"(?P<key>{_KEY})\";alg=\"ed25519\";tag=\"casemate-response-v1\""
+    rf";{_CREATED};keyid=\"(?P<key>{_KEY})\";alg=\"ed25519\";tag=\"casemate-response-v1\""
 )
-_SIGNATURE: Final = re.compile(rf"{_LABEL}=:(?P<value>[A-Za-z0-9+/]{{86}}==):")
+_SIGNATURE: Final = re.compile(rf"{_LABEL}=:(?P<value>[A-Za-z0-9+/]{{85}}[AQgw]==):")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,20 +152,27 @@ def _parse(headers: dict[str, str], components: str, params: re.Pattern[str]) ->
 
 
 def _request_base(method: str, path: str, query: str, digest: str, params: str) -> bytes:
-    return (
-        f'"@method": {method}\n"@path": {path}\n"@query": ?{query}\n"content-digest": {digest}\n'
-        f'"@signature-params": {params}'
-    ).encode()
+    return _base(
+        f'"@method": {method}',
+        f'"@path": {path}',
+        f'"@query": ?{query}',
+        f'"content-digest": {digest}',
+        f'"@signature-params": {params}',
+    )
 
 
 def _response_base(status: int, digest: str, instance: str, request_signature: str | None, params: str) -> bytes:
-    bound = ""
+    lines = [f'"@status": {status}', f'"content-digest": {digest}', f'"casemate-instance": {instance}']
     if request_signature is not None:
-        bound = f'"signature";req;key="{_LABEL}": :{_signature_value(request_signature)}:\n'
-    return (
-        f'"@status": {status}\n"content-digest": {digest}\n"casemate-instance": {instance}\n{bound}'
-        f'"@signature-params": {params}'
-    ).encode()
+        lines.append(f'"signature";req;key="{_LABEL}": :{_signature_value(request_signature)}:')
+    return _base(*lines, f'"@signature-params": {params}')
+
+
+def _base(*lines: str) -> bytes:
+    """RFC 9421 §2.5. A value that would begin a line of its own is none that a header can hold."""
+    if not all(line.isascii() and line.isprintable() for line in lines):
+        raise SignatureError("a component that no header can hold", step="signature.form")
+    return "\n".join(lines).encode()
 
 
 def _sign(key: Ed25519PrivateKey, digest: str, params: str, base: bytes) -> SignedHeaders:

@@ -129,4 +129,4 @@ def _first_run(host: CustodianHost) -> CustodianGenesis:
         raise CustodianError("the custodian could not be initialised", got=f"exit status {status}",
                              remedy="its own message is above")  # fmt: skip
     record = b64u_decode(json.loads(output)["genesis"])
-    return canonical.parse_model(CustodianGenesis, canonical.decode_canonical(record), what="genesis")
+    return canonical.parse_record(CustodianGenesis, record, what="genesis")

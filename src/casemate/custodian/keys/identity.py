@@ -39,9 +39,7 @@ class Identity:
 
     def __init__(self, genesis_bytes: bytes, identity_key: bytes, sealing_key: bytes) -> None:
         self.genesis_bytes = genesis_bytes
-        self.genesis = canonical.parse_model(
-            CustodianGenesis, canonical.decode_canonical(genesis_bytes), what="genesis"
-        )
+        self.genesis = canonical.parse_record(CustodianGenesis, genesis_bytes, what="genesis")
         self.identity = self.genesis.identity()
         self.identity_key = Ed25519PrivateKey.from_private_bytes(identity_key)
         self._opening_key = X25519PrivateKey.from_private_bytes(sealing_key)
