@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
@@ -27,14 +27,6 @@ __all__ = ["Certificate", "is_signed_by", "reading", "signature_holds"]
 
 _RSA_BITS: Final = 4096
 _SALT_BYTES: Final = 48
-_UNREADABLE: Final = (
-    ValueError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-)
-"""What `cryptography` raises, at once or when a part is asked for, where DER is not what it should be."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +90,11 @@ def reading(what: str, step: str) -> Iterator[None]:
         warnings.simplefilter("ignore")
         try:
             yield
-        except _UNREADABLE as error:
+        except EndorsementError:
+            raise
+        # Malformed names and extensions make the library raise ValueError, TypeError, KeyError and errors of its own,
+        # at once or when a part is asked for: what it raises is no interface, and an attacker chooses the bytes.
+        except Exception as error:
             raise EndorsementError(f"the {what} cannot be read", step=step) from error
 
 

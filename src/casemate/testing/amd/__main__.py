@@ -1,0 +1,98 @@
+"""Writes every case as a vector: `python -m casemate.testing.amd FOLDER` (spec/vectors/sev-snp/README.md says how they
+look). Keys are made for it and forgotten, so each run writes other bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from casemate.attestation.platforms.sev_snp.table import (
+    ARK,
+    ASK,
+    VCEK,
+    VLEK,
+    build_certificate_table,
+    parse_certificate_table,
+)
+from casemate.errors import EndorsementError
+from casemate.testing.amd.cases import RIGHT, WRONG, Case, case
+from casemate.wire.fields import format_time
+
+_ROLES: Final = {ARK: "ark", ASK: "ask", VCEK: "vcek", VLEK: "vlek"}
+
+
+class _Parts:
+    """Files of one folder; equal bytes are written once, under the name of the case that had them first."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: dict[bytes, str] = {}
+
+    def put(self, data: bytes, kind: str, name: str) -> str:
+        if data not in self._known:
+            path = Path(kind, name)
+            (self._folder / kind).mkdir(exist_ok=True)
+            (self._folder / path).write_bytes(data)
+            self._known[data] = str(path)
+        return self._known[data]
+
+
+def main(folder: Path) -> None:
+    for old in ("cases", "reports", "certificates", "tables", "lists"):
+        shutil.rmtree(folder / old, ignore_errors=True)
+    (folder / "cases").mkdir(parents=True)
+    parts = _Parts(folder)
+    for name in RIGHT + WRONG:
+        vector = _vector(case(name), parts)
+        (folder / "cases" / f"{name}.json").write_text(json.dumps(vector, indent=2, ensure_ascii=False) + "\n")
+
+
+def _vector(made: Case, parts: _Parts) -> dict[str, Any]:
+    lists = made.endorsements.crls
+    return {
+        "name": made.name,
+        "report": parts.put(made.evidence.report, "reports", f"{made.name}.bin"),
+        **_certificates(made, parts),
+        "lists": [parts.put(data, "lists", f"{made.name}.{index}.crl") for index, data in enumerate(lists)],
+        "roots": sorted(made.roots.simulated),
+        "at": format_time(made.at),
+        "expected": {
+            "report_data": made.expected.report_data.hex(),
+            "host_data": made.expected.host_data.hex(),
+            "max_vmpl": made.expected.max_vmpl,
+            "crl_floors": dict(made.expected.crl_floors),
+        },
+        "outcome": _outcome(made),
+    }
+
+
+def _certificates(made: Case, parts: _Parts) -> dict[str, Any]:
+    """Each certificate on its own, where the table is nothing but these; else the table."""
+    table = made.endorsements.certificates
+    try:
+        entries = parse_certificate_table(table)
+    except EndorsementError:
+        entries = {}
+    if set(entries) <= set(_ROLES) and build_certificate_table(entries) == table:
+        return {"certificates": {_ROLES[guid]: _certificate(made, parts, guid, entries[guid]) for guid in entries}}
+    return {"table": parts.put(table, "tables", f"{made.name}.bin")}
+
+
+def _certificate(made: Case, parts: _Parts, guid: UUID, data: bytes) -> str:
+    ending = "pem" if data.startswith(b"-----") else "der"
+    return parts.put(data, "certificates", f"{made.name}.{_ROLES[guid]}.{ending}")
+
+
+def _outcome(made: Case) -> dict[str, Any]:
+    if made.error is None:
+        return {"claims": made.claims}
+    return {"refused": {"code": made.error.code, "step": made.step}}
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,43 @@
+"""Every named piece of made-up evidence: what is right verifies, what is wrong is refused for exactly its reason."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pytest
+
+from casemate.errors import EvidenceError
+from casemate.testing.amd.cases import RIGHT, WRONG, base_of, case
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_evidence_gives_the_claims_that_were_made(name: str) -> None:
+    given = case(name)
+    claims = given.judge()
+    assert claims.revocation is not None
+    assert given.claims == {
+        "platform": claims.platform,
+        "product": claims.product,
+        "measurement": claims.runtime_measurement.removeprefix("sha384:"),
+        "chip_id": claims.chip_id.hex(),
+        "tcb": {part: version for part, version in asdict(claims.tcb).items() if version is not None},
+        "vmpl": claims.vmpl,
+        "crl_number": claims.revocation.number,
+    }
+    assert (claims.report_data, claims.host_data) == (given.expected.report_data, given.expected.host_data)
+    assert claims.verified_at == given.at
+    assert {claims.revocation.issuer} == given.roots.simulated
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_evidence_is_refused_for_its_reason(name: str) -> None:
+    given = case(name)
+    with pytest.raises(EvidenceError) as caught:
+        given.judge()
+    assert (type(caught.value), caught.value.step) == (given.error, given.step)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_a_wrong_one_was_made_of_is_right(name: str) -> None:
+    """Nothing but the one thing is wrong: a case whose base were refused would prove nothing."""
+    assert base_of(name).judge()
