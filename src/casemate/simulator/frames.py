@@ -29,7 +29,8 @@ def send(connection: socket.socket, value: dict[str, Any], descriptors: tuple[in
     if descriptors:
         sent = socket.send_fds(connection, [data], list(descriptors))
         data = data[sent:]
-    connection.sendall(data)
+    if data:  # nothing left to send is no reason to notice that the other side has answered and gone
+        connection.sendall(data)
 
 
 def receive(connection: socket.socket, *, seconds: float | None = None) -> dict[str, Any] | None:

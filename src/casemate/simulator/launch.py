@@ -89,7 +89,8 @@ def launch(
     }
     connection = _connect(path)
     try:
-        with _memory_file(bundle) as bundle_file:
+        # Where it refuses before it has read everything, its reason is there to be read.
+        with _memory_file(bundle) as bundle_file, suppress(BrokenPipeError):
             send(connection, request, (*stdio, bundle_file))
         return _started(connection, receive(connection))
     except InputError as error:

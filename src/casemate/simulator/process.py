@@ -8,6 +8,7 @@ import select
 import signal
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 __all__ = ["Process", "spawn"]
@@ -27,7 +28,7 @@ def spawn(copy: int, arguments: Sequence[str], environment: Mapping[str, str], d
             f"/proc/self/fd/{moved[0]}",
             list(arguments),
             environment,
-            file_actions=placed,
+            file_actions=[*placed, *((os.POSIX_SPAWN_CLOSE, number) for number in _inherited(above=len(placed) - 1))],
             setsid=True,
             setsigmask=(),
             setsigdef=(signal.SIGPIPE, signal.SIGINT, signal.SIGTERM),
@@ -41,6 +42,16 @@ def spawn(copy: int, arguments: Sequence[str], environment: Mapping[str, str], d
         os.kill(pid, signal.SIGKILL)  # nobody else has waited for it: the number is still its own
         os.waitpid(pid, 0)
         raise
+
+
+def _inherited(*, above: int) -> list[int]:
+    """Descriptors that this process got from its parent and would pass on: its own are closed on exec anyway."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(OSError):  # the listing's own is closed by now
+            if int(name) > above and os.get_inheritable(int(name)):
+                found.append(int(name))
+    return found
 
 
 class Process:
