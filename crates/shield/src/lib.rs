@@ -27,6 +27,7 @@ mod platform_channel;
 mod release;
 mod root;
 mod seccomp;
+mod starting;
 mod strict_json;
 mod supervise;
 mod term;

@@ -11,7 +11,7 @@ use crate::bundle::{Bundle, fill};
 use crate::failure::{Exit, Failure};
 use crate::handover::Start;
 use crate::holes::{Values, render};
-use crate::manifest::{Filler, MAX_ID, Manifest, User};
+use crate::manifest::{Filler, Manifest, User};
 use crate::measured::Measured;
 use crate::root::PlacedFile;
 
@@ -102,10 +102,6 @@ fn placed(manifest: &Manifest, files: Vec<casemate_custodian_client::PolicyFile>
 }
 
 fn user(manifest: &Manifest, released_user: Option<User>) -> Result<User, Failure> {
-    // The kernel takes the largest number for "as before", which would be root.
-    if released_user.is_some_and(|user| user.uid > MAX_ID || user.gid > MAX_ID) {
-        return Err(Failure::new(Exit::NotGenuine, released(&"a user out of range")));
-    }
     match (manifest.user, released_user) {
         (Some(user), None) | (None, Some(user)) => Ok(user),
         (Some(own), Some(other)) if own == other => Ok(own),

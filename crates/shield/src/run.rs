@@ -10,21 +10,21 @@ use casemate_evidence::SimulatedPlatform;
 use casemate_sys::{
     Fork, SignalDescriptor, block_signals, reset_signals, survive_broken_pipes, take_descriptor, unblock_signals,
 };
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FileType, fstat};
-use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use rustix::stdio::{stderr, stdin, stdout};
 use rustix::thread::CapabilitySet;
 
 use crate::bundle::Bundle;
 use crate::clock;
 use crate::failure::{Exit, Failure};
-use crate::handover::{Report, Start};
+use crate::handover::Start;
 use crate::hardening::{hide, keep_only, stay_out_of_swap};
 use crate::lease::{Watch, attest_and_renew};
 use crate::manifest::Role;
 use crate::measured::Measured;
 use crate::platform_channel::{Domain, serve};
+use crate::starting::Starting;
 use crate::supervise::{End, until_end};
 use crate::{init, namespaces, release, tell};
 
@@ -58,35 +58,55 @@ pub fn run(options: &Options) -> Result<i32, Failure> {
     let bundle = Bundle::read(File::from(bundle_file)).map_err(|error| Failure::new(Exit::Bundle, error))?;
     let bundle = Arc::new(bundle);
     let ends = custodian_channel(&bundle)?;
+    let forked = fork_init(&bundle, platform, ends)?;
+    let init = forked.init;
+    let started = start_workload(forked, &bundle, options, began);
+    // The channel stays open as long as there is a supervisor: PID 1 looks at it.
+    let (behind, _channel) = started.inspect_err(|_| end(init))?;
+    supervise(init, behind)
+}
+
+/// Attests, and starts the workload with what that gives.
+fn start_workload(
+    forked: Forked,
+    bundle: &Arc<Bundle>,
+    options: &Options,
+    began: u64,
+) -> Result<(Behind, UnixStream), Failure> {
     let Forked {
-        init,
         mut channel,
         platform,
         own_end,
-    } = fork_init(&bundle, platform, ends)?;
+        ..
+    } = forked;
     if !stay_out_of_swap() {
         warn_of_swap();
     }
     let platform = Measured::new(SimulatedPlatform::from_fd(platform), bundle.manifest.digest);
     let attesting = clock::monotonic();
-    let (mut start, behind) = obtain(platform, &bundle, own_end)?;
+    let (mut start, behind) = obtain(platform, bundle, own_end)?;
     let attested = clock::monotonic();
-    let mut pid_1 = Starting {
-        init,
-        channel: &mut channel,
-        lease: behind.lease(),
-    };
+    let mut pid_1 = Starting::new(&mut channel, behind.lease());
     let built = pid_1.built()?;
-    let sent = start.send(pid_1.channel);
+    // From here on there may be a workload that wants to hear of signals.
+    block_signals().map_err(confinement("signals cannot be blocked"))?;
+    let sent = pid_1.send(&start);
     start.wipe();
     drop(start);
     // A PID 1 that failed no longer listens; what it reported says why.
     let executed = pid_1.executed()?;
-    sent.map_err(handover_failed)?;
+    sent?;
     if options.timings {
         print_timings(began, attesting, attested, &Executed { built, executed });
     }
-    supervise(init, behind)
+    Ok((behind, channel))
+}
+
+/// Ends PID 1, which may be unable to end by itself: stopped, or held up by a file of the host; and with it everything
+/// in its namespace.
+fn end(init: Pid) {
+    let _ = kill_process(init, Signal::KILL);
+    let _ = waitpid(Some(init), WaitOptions::empty());
 }
 
 /// Undoes what whoever started the shield may have ignored or blocked, and refuses folders as standard descriptors:
@@ -141,7 +161,7 @@ fn fork_init(
             init::run(bundle, privilege, other, workload_end)
         }
         Fork::Parent(init) => {
-            // Until the workload runs, signals end the supervisor as usual, and PID 1 with it.
+            // Until the workload can run, signals end the supervisor as usual, and PID 1 with it.
             unblock_signals().map_err(confinement("signals cannot be unblocked"))?;
             Ok(Forked {
                 init,
@@ -191,65 +211,7 @@ impl Behind {
     }
 }
 
-/// PID 1 before the workload runs. The lease counts already: whoever delays the root's building must not start a
-/// workload with a configuration that was revoked meanwhile.
-struct Starting<'a> {
-    init: Pid,
-    channel: &'a mut UnixStream,
-    lease: Option<&'a Watch>,
-}
-
-impl Starting<'_> {
-    fn built(&mut self) -> Result<u64, Failure> {
-        match self.next()? {
-            Report::Built(time) => Ok(time),
-            Report::Failed(failure) => Err(failure),
-            Report::Executed(_) => Err(out_of_turn()),
-        }
-    }
-
-    fn executed(&mut self) -> Result<u64, Failure> {
-        match self.next()? {
-            Report::Executed(time) => Ok(time),
-            Report::Failed(failure) => Err(failure),
-            Report::Built(_) => Err(out_of_turn()),
-        }
-    }
-
-    fn next(&mut self) -> Result<Report, Failure> {
-        while !self.has_report() {
-            if let Some(failure) = self.lease.and_then(Watch::verdict) {
-                return Err(failure);
-            }
-        }
-        let report = Report::receive(self.channel).map_err(handover_failed)?;
-        // The lease may have ended while there was a report to read as well.
-        if let Some(failure) = self.lease.and_then(Watch::verdict) {
-            return Err(failure);
-        }
-        report.ok_or_else(|| {
-            let _ = waitpid(Some(self.init), WaitOptions::empty());
-            Failure::new(Exit::Confinement, "PID 1 of the workload ended before it started it")
-        })
-    }
-
-    /// Waits for a report or the lease's end; whether there is a report.
-    fn has_report(&self) -> bool {
-        let mut waiting = vec![PollFd::new(&*self.channel, PollFlags::IN)];
-        let lease = self.lease.iter().flat_map(|lease| lease.descriptors());
-        waiting.extend(lease.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-        // Interrupted or not: whoever called looks at everything again.
-        let _ = poll(&mut waiting, None);
-        !waiting[0].revents().is_empty()
-    }
-}
-
-fn out_of_turn() -> Failure {
-    Failure::new(Exit::Confinement, "PID 1 of the workload reported out of turn")
-}
-
 fn supervise(init: Pid, behind: Behind) -> Result<i32, Failure> {
-    block_signals().map_err(confinement("signals cannot be blocked"))?;
     let signals = SignalDescriptor::open().map_err(confinement("signalfd"))?;
     keep_only(CapabilitySet::IPC_LOCK | CapabilitySet::KILL)?;
     let watch = match behind {
@@ -307,13 +269,6 @@ fn print_timings(began: u64, attesting: u64, attested: u64, executed: &Executed)
         milliseconds(began, executed.executed),
         executed.executed,
     ));
-}
-
-fn handover_failed(error: std::io::Error) -> Failure {
-    Failure::new(
-        Exit::Confinement,
-        format!("PID 1 of the workload cannot be reached: {error}"),
-    )
 }
 
 fn confinement<E: std::fmt::Display>(tried: &str) -> impl FnOnce(E) -> Failure {

@@ -129,7 +129,7 @@ fn empty_bounding_set() -> Result<(), Failure> {
 /// The network is the host's, and abstract sockets of its services with it: no way to those. Kernels before 6.12 cannot
 /// (LIMITATIONS.md), and nothing else that confines rests on it.
 fn cut_off() -> Result<(), Failure> {
-    stay_among_own_processes().map(drop).map_err(refused("landlock"))
+    stay_among_own_processes().map_err(refused("landlock"))
 }
 
 fn enter(folder: &str) -> Result<(), Failure> {

@@ -1,49 +1,60 @@
-//! The shield from start to end, with busybox as workload. Needs root, or user namespaces for some.
+//! What a workload sees and may do. Needs root and busybox.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod launch;
 
-use std::time::{Duration, Instant};
-
 use launch::Launch;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
+
+const EVIDENCE: &str = r#"{"op":"evidence","nonce":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "custodian":"sha256:0000000000000000000000000000000000000000000000000000000000000000",
+    "signing_key":"ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "hpke_key":"x25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#;
 
 #[test]
 fn the_workload_runs_as_its_user_without_capabilities() {
     let script = "busybox id; busybox grep -E '^(Cap|NoNewPrivs|Seccomp:|Groups)' /proc/self/status";
-    let outcome = Launch::shell(script).run().ended_with(0, "uid=1000 gid=1000");
+    let mut outcome = Launch::shell(script).run().ended_with(0, "uid=1000 gid=1000");
     for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
-        assert!(
-            outcome.output.contains(&format!("{set}:\t0000000000000000")),
-            "{}",
-            outcome.output
-        );
+        outcome = outcome.says(&format!("{set}:\t0000000000000000"));
     }
-    assert!(
-        outcome.output.contains("NoNewPrivs:\t1") && outcome.output.contains("Seccomp:\t2"),
-        "{}",
-        outcome.output
-    );
+    outcome.says("NoNewPrivs:\t1").says("Seccomp:\t2").says("Groups:\t \n");
 }
 
 #[test]
 fn the_root_holds_what_the_manifest_names_and_cannot_be_changed() {
     let script = "busybox ls /; busybox touch /bin/x; busybox touch /x; echo ok > /tmp/x && busybox cat /tmp/x";
-    let outcome = Launch::shell(script).run().ended_with(0, "bin\ndev\nproc\ntmp\n");
-    assert_eq!(
-        outcome.output.matches("Read-only file system").count(),
-        2,
-        "{}",
-        outcome.output
-    );
-    assert!(outcome.output.ends_with("ok\n"), "{}", outcome.output);
+    let outcome = Launch::shell(script)
+        .with_uid_0()
+        .run()
+        .ended_with(0, "bin\ndev\nproc\ntmp\n");
+    outcome.says_times(2, "Read-only file system").says("ok\n");
 }
 
 #[test]
 fn writable_memory_is_limited_to_its_size() {
+    if !kernel_has_noswap() {
+        eprintln!("skipped: before Linux 6.4 only ramfs never swaps, which knows no limit");
+        return;
+    }
     let script = "busybox dd if=/dev/zero of=/tmp/x bs=4096 count=17";
     Launch::shell(script).run().ended_with(1, "No space left on device");
+}
+
+/// Whether tmpfs has the option `noswap` (Linux 6.4).
+fn kernel_has_noswap() -> bool {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split('.').map(|part| part.parse().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(6), Some(4))
+}
+
+#[test]
+fn writables_have_their_mode_and_owner_and_ignore_devices_and_set_id_bits() {
+    let script = "busybox stat -c '%a %u:%g' /tmp; busybox grep ' /tmp ' /proc/mounts";
+    Launch::shell(script)
+        .run()
+        .ended_with(0, "1777 1000:1000")
+        .says("nosuid,nodev");
 }
 
 #[test]
@@ -57,17 +68,31 @@ fn dev_is_minimal_and_works() {
 }
 
 #[test]
+fn the_hosts_device_nodes_cannot_be_changed_by_uid_0() {
+    let before = std::fs::metadata("/dev/null").unwrap().permissions();
+    let script = "busybox chmod 600 /dev/null; busybox chown 1:1 /dev/zero; busybox touch /dev/full";
+    Launch::shell(script)
+        .with_uid_0()
+        .run()
+        .says_times(3, "Read-only file system");
+    assert_eq!(std::fs::metadata("/dev/null").unwrap().permissions(), before);
+}
+
+#[test]
 fn only_the_standard_descriptors_and_the_platform_channel_stay_open() {
     let script =
         "for n in 3 4 5 6 7 8 9 10 251; do [ -e /proc/$$/fd/$n ] && echo open $n; done; echo $CASEMATE_PLATFORM_FD";
-    Launch::shell(script).run().ended_with(0, "open 3\n3\n");
+    let mut launch = Launch::shell(script);
+    // What a careless platform leaves open does not get in either.
+    launch.runner = ["sh", "-c", r#"exec "$@" 7</ 8>/dev/null"#, "sh"]
+        .map(String::from)
+        .to_vec();
+    launch.run().ended_with(0, "open 3\n3\n");
 }
 
 #[test]
 fn a_custodian_gets_its_sealing_key_and_evidence_over_the_platform_channel() {
-    let evidence = json!({"op": "evidence", "nonce": "A".repeat(43), "custodian": format!("sha256:{}", "0".repeat(64)),
-        "signing_key": format!("ed25519:{}", "A".repeat(43)), "hpke_key": format!("x25519:{}", "A".repeat(43))});
-    let evidence = evidence.to_string();
+    let evidence = EVIDENCE.replace("\n    ", "");
     let script = format!(
         r#"ask() {{ busybox printf "$1" >&3; busybox printf '%s' "$2" >&3; busybox dd bs=65536 count=1 <&3 2>/dev/null | busybox tail -c +5; echo; }}
         ask '\0\0\0\024' '{{"op":"sealing_key"}}'
@@ -77,197 +102,86 @@ fn a_custodian_gets_its_sealing_key_and_evidence_over_the_platform_channel() {
         evidence.len() % 256,
     );
     let outcome = Launch::shell(&script).run().ended_with(0, r#"{"key":""#);
-    assert!(outcome.output.contains("malformed request"), "{}", outcome.output);
-    assert!(
-        outcome
-            .output
-            .contains(r#"{"endorsements":{"certificates":"","crls":[]},"evidence""#),
-        "{}",
-        outcome.output
-    );
-}
-
-#[test]
-fn nothing_of_the_hosts_environment_arrives_and_its_names_are_logged() {
-    let mut launch = Launch::shell("busybox env");
-    launch.environment.push(("OFFERED_TOKEN".into(), "hunter2".into()));
-    let outcome = launch.run().ended_with(0, "dropped");
-    assert!(
-        outcome.output.contains("OFFERED_TOKEN") && !outcome.output.contains("hunter2"),
-        "{}",
-        outcome.output
-    );
-}
-
-#[test]
-fn a_changed_file_is_refused_before_anything_runs() {
-    let mut launch = Launch::shell("echo ran");
-    let mut content = std::fs::read(launch::BUSYBOX).unwrap();
-    content[4000] ^= 1;
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), content).unwrap();
-    launch.sources = json!({"/bin/busybox": file.path()});
-    let outcome = launch.run().ended_with(
-        65,
-        "/bin/busybox is not the measured file: its content has another digest",
-    );
-    assert!(!outcome.output.contains("ran"));
-}
-
-#[test]
-fn a_pipe_or_a_file_of_another_size_in_place_of_a_measured_file_is_refused_at_once() {
-    let mut launch = Launch::shell("echo ran");
-    let folder = tempfile::tempdir().unwrap();
-    let pipe = folder.path().join("pipe");
-    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-    launch.sources = json!({"/bin/busybox": pipe});
-    launch.run().ended_with(65, "it is no regular file");
-    launch.sources = json!({"/bin/busybox": "/etc/passwd"});
-    launch.run().ended_with(65, "bytes, not");
-    launch.sources = json!({"/bin/busybox": folder.path().join("none")});
-    launch.run().ended_with(65, "it cannot be read");
-}
-
-#[test]
-fn a_domain_started_for_another_manifest_is_refused() {
-    let mut launch = Launch::shell("echo ran");
-    launch.host_data = Some([7; 32]);
-    let outcome = launch
-        .run()
-        .ended_with(65, "the platform started this domain for sha256:0707");
-    assert!(!outcome.output.contains("ran"));
-}
-
-#[test]
-fn exit_statuses_and_signals_pass_through() {
-    Launch::shell("exit 42").run().ended_with(42, "");
-    Launch::shell("kill -9 $$").run().ended_with(128 + 9, "");
-    let mut launch = Launch::shell("");
-    launch.manifest["entrypoint"] = json!(["/bin/dangling"]);
-    launch.manifest["root"]
-        .as_array_mut()
-        .unwrap()
-        .insert(2, json!({"path": "/bin/dangling", "type": "symlink", "target": "none"}));
-    launch.run().ended_with(127, "/bin/dangling cannot be started");
-    launch.manifest["root"][1]["mode"] = json!("0644");
-    launch.manifest["entrypoint"] = json!(["/bin/busybox"]);
-    launch.run().ended_with(126, "/bin/busybox cannot be started");
-}
-
-#[test]
-fn sigterm_reaches_the_workload() {
-    let launch = Launch::shell(
-        "trap 'echo stopping; exit 3' TERM; echo ready > /dev/stderr; while :; do busybox sleep 0.05; done",
-    );
-    let child = launch.spawn();
-    std::thread::sleep(Duration::from_millis(700));
-    kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), Signal::TERM).unwrap();
-    launch::Outcome::of(child.wait_with_output().unwrap()).ended_with(3, "stopping");
-}
-
-#[test]
-fn everything_dies_with_the_supervisor() {
-    let mut child = Launch::shell("busybox sleep 60").spawn();
-    std::thread::sleep(Duration::from_millis(700));
-    let began = Instant::now();
-    child.kill().unwrap();
-    // The pipe of the workload's output closes only when its last process is gone.
-    child.wait_with_output().unwrap();
-    assert!(began.elapsed() < Duration::from_secs(5));
-}
-
-#[test]
-fn orphans_are_reaped_and_end_with_the_workload() {
-    let script = "(busybox sleep 0.1 &) ; busybox sleep 0.4; busybox ps -o stat,args | busybox grep '^Z' ; (busybox sleep 60 &); exit 5";
-    let began = Instant::now();
-    let outcome = Launch::shell(script).run().ended_with(5, "");
-    assert!(!outcome.output.contains('Z'), "{}", outcome.output);
-    assert!(began.elapsed() < Duration::from_secs(20));
+    outcome
+        .says("malformed request")
+        .says(r#"{"endorsements":{"certificates":"","crls":[]},"evidence""#);
 }
 
 #[test]
 fn namespaces_mounts_and_the_shield_itself_are_out_of_reach() {
     let script = "busybox unshare -U true; busybox mount -t tmpfs x /tmp; busybox cat /proc/1/environ; busybox ls /proc/1/fd; echo end";
     let outcome = Launch::shell(script).run().ended_with(0, "end");
-    assert!(
-        outcome.output.contains("unshare") && outcome.output.contains("mount"),
-        "{}",
-        outcome.output
-    );
-    assert_eq!(
-        outcome.output.matches("Permission denied").count(),
-        2,
-        "{}",
-        outcome.output
-    );
+    outcome.says("unshare").says("mount").says_times(2, "Permission denied");
 }
 
 #[test]
 fn a_workload_with_uid_0_cannot_change_the_machine_either() {
     let script = "echo x > /proc/sys/kernel/hostname; echo 1 > /proc/sys/vm/overcommit_memory; \
                   busybox cat /proc/1/environ; busybox cat /proc/1/mem; busybox hostname";
-    let mut launch = Launch::shell(script);
-    launch.manifest["user"] = json!({"uid": 0, "gid": 0});
-    let outcome = launch.run().ended_with(0, "casemate\n");
-    assert_eq!(
-        outcome.output.matches("Read-only file system").count(),
-        2,
-        "{}",
-        outcome.output
-    );
-    assert_eq!(
-        outcome.output.matches("Permission denied").count(),
-        2,
-        "{}",
-        outcome.output
-    );
+    let outcome = Launch::shell(script).with_uid_0().run().ended_with(0, "casemate\n");
+    outcome
+        .says_times(2, "Read-only file system")
+        .says_times(2, "Permission denied");
+}
+
+#[test]
+fn proc_shows_processes_and_usual_facts_and_nothing_of_the_rest_of_the_machine() {
+    let script = "for f in keys kpagecount kpageflags kallsyms iomem timer_list slabinfo sysrq-trigger mtrr interrupts; do \
+                  [ -e /proc/$f ] && busybox head -c 8 /proc/$f; done | busybox wc -c; \
+                  busybox ls /proc/acpi /proc/bus /proc/driver /proc/fs /proc/irq | busybox grep -vc : ; \
+                  busybox grep -c MemTotal /proc/meminfo; busybox cat /proc/sys/vm/overcommit_memory >/dev/null && echo read";
+    let outcome = Launch::shell(script).with_uid_0().run().ended_with(0, "1\nread\n");
+    assert!(outcome.output.contains("\n0\n"), "{}", outcome.output);
+}
+
+#[test]
+fn a_crash_leaves_nothing_for_the_hosts_collector_of_dumps() {
+    let script = "busybox cat /proc/self/coredump_filter; busybox grep -F 'core file' /proc/self/limits";
+    let outcome = Launch::shell(script).run().ended_with(0, "00000000\n");
+    // At 1 the kernel starts no collector; at 0 it would.
+    let limits: Vec<&str> = outcome.output.split_whitespace().collect();
+    assert!(limits.ends_with(&["1", "1", "bytes"]), "{}", outcome.output);
+}
+
+#[test]
+fn addresses_are_random_whatever_the_host_chose() {
+    let mut launch = Launch::shell("busybox cat /proc/self/personality");
+    launch.runner = ["setarch", "x86_64", "-R"].map(String::from).to_vec();
+    launch.run().ended_with(0, "00000000\n");
 }
 
 #[test]
 fn host_folders_are_read_only_if_the_manifest_says_so_and_never_executable() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::copy(launch::BUSYBOX, folder.path().join("b")).unwrap();
-    let mut launch = Launch::shell("echo x > /data/y; /data/b true; echo $?");
+    let mut launch = Launch::shell("echo x > /data/y; /data/b true; echo $?").with_uid_0();
     launch.manifest["mounts"] = json!([{"path": "/data", "access": "read"}]);
-    launch.manifest["user"] = json!({"uid": 0, "gid": 0});
     launch.mounts = json!({"/data": folder.path()});
-    let outcome = launch.run().ended_with(0, "126\n");
-    assert!(outcome.output.contains("Read-only file system"), "{}", outcome.output);
+    launch.run().ended_with(0, "126\n").says("Read-only file system");
     launch.manifest["mounts"] = json!([{"path": "/data", "access": "write"}]);
     launch.run().ended_with(0, "126\n");
     assert_eq!(std::fs::read_to_string(folder.path().join("y")).unwrap(), "x\n");
 }
 
 #[test]
+fn links_in_host_folders_lead_nowhere_outside_the_private_root() {
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", folder.path().join("absolute")).unwrap();
+    std::os::unix::fs::symlink("../../../../etc/passwd", folder.path().join("relative")).unwrap();
+    let mut launch =
+        Launch::shell("busybox cat /data/absolute /data/relative; busybox ls /data/../..; echo end").with_uid_0();
+    launch.manifest["mounts"] = json!([{"path": "/data", "access": "write"}]);
+    launch.mounts = json!({"/data": folder.path()});
+    let outcome = launch.run().ended_with(0, "bin\ndata\ndev\nproc\ntmp\nend\n");
+    outcome.says_times(2, "No such file or directory");
+}
+
+#[test]
 fn folders_that_lead_to_the_kernel_are_not_mounted() {
     let mut launch = Launch::shell("echo ran");
     launch.manifest["mounts"] = json!([{"path": "/data", "access": "read"}]);
-    for folder in ["/sys", "/proc", "/proc/self/fd"] {
+    for folder in ["/sys", "/proc", "/proc/self/fd", "/dev/pts", "/etc/passwd"] {
         launch.mounts = json!({"/data": folder});
-        launch.run().ended_with(70, "cannot be mounted");
+        launch.run().ended_with(70, "cannot be mounted").never_says("ran");
     }
-}
-
-#[test]
-fn a_broken_bundle_is_refused() {
-    let launch = Launch::shell("echo ran");
-    for bundle in ["", "{}", "[]", "{\"casemate_launch\":1,\"casemate_launch\":1}"] {
-        launch::Outcome::of(launch.spawn_with(bundle, [0; 32]).wait_with_output().unwrap()).ended_with(64, "malformed");
-    }
-}
-
-#[test]
-fn without_privileges_the_workload_is_confined_just_the_same() {
-    let script = "busybox id -u; busybox touch /x; echo ok > /tmp/x; busybox grep CapBnd /proc/self/status; busybox unshare -U true";
-    let mut launch = Launch::shell(script);
-    launch.runner = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
-        .map(String::from)
-        .to_vec();
-    let outcome = launch.run().ended_with(1, "1000\n");
-    assert!(outcome.output.contains("Read-only file system"), "{}", outcome.output);
-    assert!(
-        outcome.output.contains("CapBnd:\t0000000000000000"),
-        "{}",
-        outcome.output
-    );
 }

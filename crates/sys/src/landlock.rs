@@ -17,12 +17,11 @@ struct Attributes {
     scoped: u64,
 }
 
-/// Cuts this thread, and every program that it becomes, off from abstract Unix sockets and signals of processes that are
-/// not cut off with it. Needs no_new_privs. `false` where the kernel cannot (before Linux 6.12, or without Landlock).
+/// Whether [`stay_among_own_processes`] can do anything here.
 ///
 /// # Errors
-/// Those of landlock_create_ruleset(2) and landlock_restrict_self(2), other than that they do not exist.
-pub fn stay_among_own_processes() -> io::Result<bool> {
+/// Those of landlock_create_ruleset(2), other than that it does not exist.
+pub fn can_stay_among_own_processes() -> io::Result<bool> {
     // SAFETY: with this flag the kernel only returns a number; no attributes are read.
     let version = unsafe {
         libc::syscall(
@@ -32,11 +31,22 @@ pub fn stay_among_own_processes() -> io::Result<bool> {
             ASK_VERSION,
         )
     };
-    match version {
-        FIRST_WITH_SCOPES.. => restrict(&ruleset()?).map(|()| true),
-        0.. => Ok(false),
-        _ => absent(io::Error::last_os_error()),
+    if version < 0 {
+        return absent(io::Error::last_os_error());
     }
+    Ok(version >= FIRST_WITH_SCOPES)
+}
+
+/// Cuts this thread, and every program that it becomes, off from abstract Unix sockets and signals of processes that are
+/// not cut off with it. Needs no_new_privs. Does nothing where the kernel cannot (before Linux 6.12, or without Landlock).
+///
+/// # Errors
+/// Those of landlock_create_ruleset(2) and landlock_restrict_self(2), other than that they do not exist.
+pub fn stay_among_own_processes() -> io::Result<()> {
+    if can_stay_among_own_processes()? {
+        restrict(&ruleset()?)?;
+    }
+    Ok(())
 }
 
 /// A kernel without Landlock, or with Landlock switched off; any other reason is an error.

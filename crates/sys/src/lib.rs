@@ -14,7 +14,7 @@ mod signals;
 
 pub use allocator::WipingAllocator;
 pub use descriptors::{close_on_exec_from, place_descriptor, take_descriptor};
-pub use landlock::stay_among_own_processes;
+pub use landlock::{can_stay_among_own_processes, stay_among_own_processes};
 pub use mounts::{AttachedFlags, set_mount_attributes};
 pub use processes::{Fork, execute, fork, fork_into, reset_personality, unshare};
 pub use rustix::thread::UnshareFlags;

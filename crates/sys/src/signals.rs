@@ -71,15 +71,39 @@ pub fn unblock_signals() -> io::Result<()> {
     }
 }
 
+/// struct kernel_sigaction of x86-64 (arch/x86/include/uapi/asm/signal.h); all zeros: the default disposition.
+#[repr(C)]
+#[derive(Default)]
+struct KernelAction {
+    handler: usize,
+    flags: usize,
+    restorer: usize,
+    mask: u64,
+}
+
 /// Gives every signal its default disposition and unblocks all: what a freshly started program expects, whatever whoever
 /// started this one ignores.
+///
+/// For a process with one thread, before it starts others: the C library does not know that its handlers are gone.
 ///
 /// # Errors
 /// Those of pthread_sigmask(3).
 pub fn reset_signals() -> io::Result<()> {
+    let default = KernelAction::default();
     for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL installs no code of ours; the kernel refuses SIGKILL, SIGSTOP and reserved numbers, which is meant.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // The kernel itself is asked: the C library would leave out the two that it keeps for threads, which stay ignored
+        // if they were.
+        // SAFETY: SIG_DFL installs no code of ours; the action outlives the call, and its size of a mask is the kernel's.
+        // SIGKILL and SIGSTOP are refused, which is meant.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                &raw const default,
+                std::ptr::null::<KernelAction>(),
+                size_of_val(&default.mask),
+            )
+        };
     }
     unblock_signals()
 }

@@ -11,7 +11,7 @@ use crate::strict_json::unique_map;
 /// Largest integer of I-JSON (RFC 7493 §2.2), 2⁵³ − 1.
 const MAX_INTEGER: u64 = (1 << 53) - 1;
 /// Largest user or group number; larger ones have special meanings in the kernel.
-pub const MAX_ID: u32 = (1 << 31) - 1;
+const MAX_ID: u32 = (1 << 31) - 1;
 /// Least and most bytes of a writable: a page, a tebibyte.
 const WRITABLE_SIZES: std::ops::RangeInclusive<u64> = 4096..=(1 << 40);
 /// Longest text of a symbolic link, that of Linux.

@@ -9,7 +9,7 @@ mod path;
 mod rules;
 
 pub use error::ManifestError;
-pub use form::{Access, Filler, Hole, MAX_ID, PolicyBinding, Role, User};
+pub use form::{Access, Filler, Hole, PolicyBinding, Role, User};
 pub(crate) use path::{is_plain, parents};
 
 use std::collections::BTreeMap;

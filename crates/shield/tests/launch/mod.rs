@@ -1,157 +1,185 @@
-//! Launches the real shield on a platform that signs nothing: role `custodian` needs no custodian.
+//! Launches the real shield on a platform that signs nothing. Role `custodian` needs nobody else; role `workload` asks a
+//! custodian of `casemate_testing`.
+#![allow(dead_code, reason = "not every test file needs every part")]
+
+mod running;
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use casemate_evidence::Platform;
+use casemate_testing::{Custodian, UnsignedPlatform, b64u, digest_text};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-pub const BUSYBOX: &str = "/bin/busybox";
-/// Offset and length of HOST_DATA in a report, and the report's length (SEV-SNP ABI, ATTESTATION_REPORT).
-const HOST_DATA: std::ops::Range<usize> = 0xc0..0xe0;
-const REPORT_BYTES: usize = 1184;
+pub use running::{Outcome, Running};
 
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
+pub const BUSYBOX: &str = "/bin/busybox";
+/// Genesis of the policy that workloads name.
+pub const POLICY: [u8; 32] = [4; 32];
 
 /// A launch that a test describes and starts.
 pub struct Launch {
     pub manifest: Value,
+    pub holes: Value,
     pub sources: Value,
     pub mounts: Value,
+    /// The bundle's `custodian`.
+    pub contact: Option<Value>,
     /// HOST_DATA of the platform's reports; `None`: the digest of the manifest, as it should be.
     pub host_data: Option<[u8; 32]>,
     pub environment: Vec<(String, String)>,
+    /// Program and arguments that start the shield.
     pub runner: Vec<String>,
+    /// The shield's own arguments.
+    pub arguments: Vec<String>,
+    /// What becomes the workload's standard input.
+    pub input: String,
+    /// What becomes its standard output and error, if not a pipe to the test.
+    pub output: Option<OwnedFd>,
 }
 
 impl Launch {
-    /// Busybox's shell with a script, as user 1000.
+    /// Busybox's shell with a script, as user 1000, without a custodian: it has a platform channel instead.
     pub fn shell(script: &str) -> Self {
-        let content = std::fs::read(BUSYBOX).expect("busybox-static is installed");
         let manifest = json!({
             "casemate_manifest": 1, "role": "custodian", "root": [
                 {"path": "/bin", "type": "directory", "mode": "0755"},
-                {"path": "/bin/busybox", "type": "file", "mode": "0755", "size": content.len(),
-                 "digest": format!("sha256:{}", hex(&Sha256::digest(&content)))},
+                file("/bin/busybox", Path::new(BUSYBOX)),
                 {"path": "/bin/sh", "type": "symlink", "target": "busybox"}],
             "writable": [{"path": "/tmp", "mode": "1777", "size": 65536}], "mounts": [], "files": [],
             "entrypoint": ["/bin/sh", "-c", script], "arguments": [], "environment": {"PATH": "/bin"}, "holes": {},
             "user": {"uid": 1000, "gid": 1000}, "working_directory": "/"});
-        let (sources, mounts) = (json!({}), json!({}));
         Self {
             manifest,
-            sources,
-            mounts,
+            holes: json!({}),
+            sources: json!({}),
+            mounts: json!({}),
+            contact: None,
             host_data: None,
             environment: Vec::new(),
             runner: Vec::new(),
+            arguments: Vec::new(),
+            input: "/dev/null".to_owned(),
+            output: None,
         }
     }
 
-    pub fn spawn(&self) -> Child {
+    /// The same as a workload that asks this custodian at these addresses.
+    pub fn workload(script: &str, custodian: &Custodian, addresses: &[String]) -> Self {
+        let mut launch = Self::shell(script);
+        launch.manifest["role"] = json!("workload");
+        launch.manifest["custodian"] = json!(digest_text(&custodian.identity()));
+        launch.manifest["policy"] = json!({"name": "acme/records", "genesis": digest_text(&POLICY), "service": "api"});
+        launch.contact = Some(json!({"genesis": b64u(&custodian.genesis), "addresses": addresses}));
+        launch
+    }
+
+    /// Started by a user without privileges.
+    pub fn unprivileged(mut self) -> Self {
+        let runner = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+        self.runner = runner.map(String::from).to_vec();
+        self
+    }
+
+    /// As user 0, who may do most without capabilities.
+    pub fn with_uid_0(mut self) -> Self {
+        self.manifest["user"] = json!({"uid": 0, "gid": 0});
+        self
+    }
+
+    /// With another program instead of the shell: a file of this host at `path`.
+    pub fn program(mut self, path: &str, source: &Path) -> Self {
+        self.add(file(path, source));
+        self.sources[path] = json!(source);
+        self.manifest["entrypoint"] = json!([path]);
+        self
+    }
+
+    /// With one more entry of the root, in its place.
+    pub fn add(&mut self, entry: Value) {
+        let entries = self.manifest["root"].as_array_mut().unwrap();
+        let at = entries.partition_point(|other| other["path"].as_str() < entry["path"].as_str());
+        entries.insert(at, entry);
+    }
+
+    pub fn spawn(&self) -> Running {
         let manifest = self.manifest.to_string();
-        let bundle = json!({"casemate_launch": 1, "manifest": URL_SAFE_NO_PAD.encode(&manifest), "holes": {},
-                            "sources": self.sources, "mounts": self.mounts});
+        let mut bundle = json!({"casemate_launch": 1, "manifest": b64u(&manifest), "holes": self.holes,
+                                "sources": self.sources, "mounts": self.mounts});
+        if let Some(contact) = &self.contact {
+            bundle["custodian"] = contact.clone();
+        }
         let digest = self.host_data.unwrap_or_else(|| Sha256::digest(&manifest).into());
         self.spawn_with(&bundle.to_string(), digest)
     }
 
-    pub fn spawn_with(&self, bundle: &str, host_data: [u8; 32]) -> Child {
+    pub fn spawn_with(&self, bundle: &str, host_data: [u8; 32]) -> Running {
         let (platform, shield_end) = UnixStream::pair().expect("socket pair");
-        thread::spawn(move || answer(platform, host_data));
+        thread::spawn(move || answer(platform, UnsignedPlatform { host_data }));
         let mut file = tempfile::tempfile().expect("temporary file");
         file.write_all(bundle.as_bytes())
             .and_then(|()| file.rewind())
             .expect("written");
-        let shield = shield();
         // The shell moves the two descriptors to the numbers that a platform uses.
-        let script = r#"exec "$@" 3<&0 4<&1 0</dev/null 1>&2"#;
+        let script = r#"input=$1; shift; exec "$@" 3<&0 4<&1 0<"$input" 1>&2"#;
         let mut command = Command::new("/bin/sh");
-        command
-            .args(["-c", script, "sh"])
-            .args(&self.runner)
-            .arg(shield)
-            .env_clear();
+        command.args(["-c", script, "sh", &self.input]).args(&self.runner);
+        command.arg(env!("CARGO_BIN_EXE_casemate-shield")).args(&self.arguments);
+        command.env_clear();
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
             .stdin(OwnedFd::from(shield_end))
             .stdout(File::from(OwnedFd::from(file)))
-            .stderr(Stdio::piped());
-        command.spawn().expect("started")
+            .stderr(match &self.output {
+                Some(output) => output.try_clone().expect("descriptor").into(),
+                None => Stdio::piped(),
+            });
+        Running::new(command.spawn().expect("started"))
     }
 
     pub fn run(&self) -> Outcome {
-        Outcome::of(self.spawn().wait_with_output().expect("ended"))
+        self.spawn().end()
     }
 }
 
-fn shield() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_casemate-shield"))
+/// The entry of a manifest's root for a file of this host.
+pub fn file(path: &str, source: &Path) -> Value {
+    let content = std::fs::read(source).expect("a file that is installed");
+    json!({"path": path, "type": "file", "mode": "0755", "size": content.len(),
+           "digest": digest_text(&Sha256::digest(&content).into())})
 }
 
-/// What came of a launch; standard output and error are one.
-pub struct Outcome {
-    pub status: Option<i32>,
-    pub output: String,
-}
-
-impl Outcome {
-    pub fn of(output: Output) -> Self {
-        Self {
-            status: output.status.code(),
-            output: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-
-    #[track_caller]
-    pub fn ended_with(self, status: i32, words: &str) -> Self {
-        assert_eq!(self.status, Some(status), "{}", self.output);
-        assert!(self.output.contains(words), "{words:?} is not in {:?}", self.output);
-        self
-    }
-}
-
-fn answer(mut socket: UnixStream, host_data: [u8; 32]) {
+/// Plays the platform's agent for one domain.
+fn answer(mut socket: UnixStream, mut platform: UnsignedPlatform) {
     let mut length = [0; 4];
     while socket.read_exact(&mut length).is_ok() {
         let mut frame = vec![0; u32::from_be_bytes(length) as usize];
         socket.read_exact(&mut frame).expect("frame");
         let request: Value = serde_json::from_slice(&frame).expect("JSON");
         let answer = match request["op"].as_str() {
-            Some("report") => json!({"report": report(&request, host_data), "certificates": "", "crls": []}),
-            Some("derive_key") => {
-                json!({"key": URL_SAFE_NO_PAD.encode(Sha256::digest(request["context"].to_string()))})
+            Some("report") => {
+                let evidence = platform.evidence(&report_data(&request)).expect("always");
+                json!({"report": b64u(evidence.report), "certificates": "", "crls": []})
             }
+            Some("derive_key") => json!({"key": b64u(Sha256::digest(request["context"].to_string()))}),
             _ => json!({"error": "unknown"}),
         };
         let body = answer.to_string();
-        let frame = [
-            &u32::try_from(body.len()).expect("short").to_be_bytes()[..],
-            body.as_bytes(),
-        ]
-        .concat();
-        if socket.write_all(&frame).is_err() {
+        let length = u32::try_from(body.len()).expect("short").to_be_bytes();
+        if socket.write_all(&[&length, body.as_bytes()].concat()).is_err() {
             return;
         }
     }
 }
 
-fn report(request: &Value, host_data: [u8; 32]) -> String {
-    let mut report = [0; REPORT_BYTES];
-    let data = request["report_data"].as_str().expect("report_data");
-    for (at, pair) in data.as_bytes().chunks(2).enumerate() {
-        // REPORT_DATA begins at 0x50.
-        report[0x50 + at] = u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16).expect("hex");
-    }
-    report[HOST_DATA].copy_from_slice(&host_data);
-    URL_SAFE_NO_PAD.encode(report)
+fn report_data(request: &Value) -> [u8; 64] {
+    let digits = request["report_data"].as_str().expect("report_data");
+    let byte = |at: usize| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).expect("hex");
+    std::array::from_fn(byte)
 }
