@@ -1,4 +1,4 @@
-"""Writes what is generated from the code: JSON Schemas, openapi.json, exit codes, CLI help. `--check` only compares."""
+"""Writes what is generated: schemas, openapi.json, vectors, exit codes, CLI help. `--check` only compares."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from casemate.custodian import openapi
 from casemate.secrets.catalogue import SCHEMAS
 from casemate.wire import custodian, dsse, evidence, manifest, policies, problem, release
 from casemate.wire.fields import Model
+from scripts import vectors
 
 ROOT = Path(__file__).parent.parent
 MODULES = (custodian, dsse, evidence, manifest, policies, problem, release)
@@ -29,6 +30,7 @@ def outputs() -> Iterator[tuple[str, str]]:
     for schema in SCHEMAS.values():
         yield f"spec/schemas/secrets/{schema.kind}.json", _pretty(schema.spec.model_json_schema())
     yield "spec/openapi.json", openapi.render()
+    yield from vectors.outputs()
     yield "spec/exit-codes.md", _exit_codes()
     yield "docs/reference/cli.md", _cli()
 

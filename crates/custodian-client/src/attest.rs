@@ -145,19 +145,38 @@ impl Custodian {
             });
         }
         let version = digest(&answer.policy.version).ok_or(Error::Malformed("policy version"))?;
-        let info = bind(&[
-            RELEASE_LABEL,
+        let info = release_info(
             &self.identity,
             nonce,
             manifest_digest,
             policy_genesis,
             &version,
             signing_key,
-        ]);
+        );
         let sealed = from_b64u(&answer.configuration).ok_or(Error::Malformed("configuration"))?;
         let step = "the configuration was not sealed for this attestation";
         Configuration::parse(&opening.open(&sealed, &info).ok_or(Error::NotGenuine { step })?)
     }
+}
+
+/// HPKE `info` of a released configuration.
+pub(crate) fn release_info(
+    custodian: &[u8; 32],
+    nonce: &[u8; 32],
+    manifest: &[u8; 32],
+    policy_genesis: &[u8; 32],
+    policy_version: &[u8; 32],
+    signing_key: &[u8; 32],
+) -> Vec<u8> {
+    bind(&[
+        RELEASE_LABEL,
+        custodian,
+        nonce,
+        manifest,
+        policy_genesis,
+        policy_version,
+        signing_key,
+    ])
 }
 
 fn challenge(channel: &Channel) -> Result<[u8; 32], Error> {

@@ -80,8 +80,10 @@ impl Instance {
 }
 
 fn signed_payload(envelope: &Envelope, identity_key: &[u8; 32]) -> Result<Vec<u8>, Error> {
-    let [signature] = envelope.signatures.as_slice() else {
-        return Err(SIGNATURE);
+    let signature = match envelope.signatures.as_slice() {
+        [signature] => signature,
+        [] => return Err(FORM),
+        _ => return Err(SIGNATURE),
     };
     let signer = key(&signature.keyid, "ed25519").ok_or(FORM)?;
     let bytes = from_b64(&signature.sig).filter(|sig| sig.len() == 64).ok_or(FORM)?;

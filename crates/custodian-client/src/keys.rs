@@ -21,7 +21,16 @@ pub struct SigningKey {
 
 impl SigningKey {
     pub fn generate() -> Result<Self, Error> {
-        let pair = Ed25519KeyPair::generate().map_err(|_| Error::Keys("Ed25519"))?;
+        Self::of(Ed25519KeyPair::generate().map_err(|_| Error::Keys("Ed25519"))?)
+    }
+
+    /// The key of a vector.
+    #[cfg(test)]
+    pub fn from_seed(seed: &[u8]) -> Result<Self, Error> {
+        Self::of(Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| Error::Keys("Ed25519"))?)
+    }
+
+    fn of(pair: Ed25519KeyPair) -> Result<Self, Error> {
         let public = pair
             .public_key()
             .as_ref()
@@ -54,6 +63,13 @@ impl OpeningKey {
         let (public, private) = SUITE.generate_key_pair().map_err(|_| Error::Keys("X25519"))?;
         let public = public.0.try_into().map_err(|_| Error::Keys("X25519"))?;
         Ok(Self { private, public })
+    }
+
+    /// The key of a vector.
+    #[cfg(test)]
+    pub fn from_parts(private: Vec<u8>, public: [u8; 32]) -> Self {
+        let private = HpkePrivateKey::from(private);
+        Self { private, public }
     }
 
     pub fn public(&self) -> &[u8; 32] {

@@ -16,6 +16,8 @@ mod keys;
 mod lease;
 mod problem;
 mod signature;
+#[cfg(test)]
+mod vectors;
 
 pub use attest::{Custodian, Release};
 pub use configuration::{Configuration, PolicyFile, User};

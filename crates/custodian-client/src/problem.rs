@@ -13,7 +13,7 @@ struct Problem {
     #[serde(rename = "status")]
     _status: u16,
     code: String,
-    id: Option<String>,
+    id: String,
     step: Option<String>,
     got: Option<String>,
     #[serde(rename = "newest")]
@@ -27,7 +27,7 @@ pub fn refusal(status: u16, body: &[u8]) -> Error {
     match serde_json::from_slice::<Problem>(body) {
         Ok(problem) if (400..500).contains(&status) && status != 429 => Error::Refused {
             code: one_line(problem.code),
-            id: problem.id.map(one_line),
+            id: Some(one_line(problem.id)),
             step: problem.step.map(one_line),
             got: problem.got.map(one_line),
         },

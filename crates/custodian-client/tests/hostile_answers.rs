@@ -217,7 +217,7 @@ fn a_certificate_counts_for_this_custodian_this_day_and_this_key_only() {
             |c| c.payload_type.push('x'),
             "certificate's signature",
         ),
-        ("no signature", |c| c.signatures = 0, "certificate's signature"),
+        ("no signature", |c| c.signatures = 0, "certificate's form"),
         ("two signatures", |c| c.signatures = 2, "certificate's signature"),
     ];
     for (what, change, words) in cases {

@@ -61,7 +61,7 @@ fn a_refusal_without_the_custodians_signature_is_a_lie() {
 #[test]
 fn a_custodian_that_is_busy_or_failing_did_not_refuse() {
     for status in [429, 500, 503] {
-        let problem = json!({"type": "t", "title": "t", "status": status, "code": "service.busy", "id": null});
+        let problem = json!({"type": "t", "title": "t", "status": status, "code": "service.busy", "id": "ab"});
         let error = refusing(status, problem);
         assert!(
             matches!(&error, Error::Unreachable(why) if why.contains("service.busy")),

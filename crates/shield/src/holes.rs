@@ -1,6 +1,8 @@
 //! Named holes: patterns, and texts that refer to them as `{{ hole.NAME }}`.
 
 mod pattern;
+#[cfg(test)]
+mod vectors;
 
 use std::collections::BTreeMap;
 

@@ -36,7 +36,8 @@ def configure(service: Service, manifest: Manifest, lookup: Lookup) -> Configura
         ConfiguredFile(path=path, content=file.filling.template.render(lookup), mode=file.mode)
         for path, file in sorted(service.files.items())
     ]
-    return Configuration(holes=_holes(service.holes, manifest.holes, lookup), files=files, user=service.user)
+    holes = _holes(service.holes, manifest.holes, lookup)
+    return Configuration(casemate_configuration=1, holes=holes, files=files, user=service.user)
 
 
 def _holes(fillings: Mapping[str, Filling], holes: Mapping[str, Hole], lookup: Lookup) -> dict[str, str]:

@@ -102,7 +102,7 @@ class ConfiguredFile(Model):
 class Configuration(Model):
     """What the shield gets, sealed. Holds secrets: print nothing of it."""
 
-    casemate_configuration: FormatOne = 1
+    casemate_configuration: FormatOne
     holes: dict[HoleName, str] = Field(repr=False)
     files: list[ConfiguredFile] = Field(repr=False)
     user: User | None = None

@@ -128,3 +128,5 @@ impl Manifest {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
