@@ -5,16 +5,17 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, TypeVar
+from urllib.parse import urlencode
 
-import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from casemate.client.addresses import parse_address
 from casemate.client.refusals import refusal
-from casemate.client.verification import RawAnswer, verified_instance
+from casemate.client.transport import MAX_ANSWER_BYTES, Connection
+from casemate.client.verification import verified_instance
 from casemate.errors import InputError, NotGenuineError, UnreachableError, UsageError
 from casemate.wire import canonical, signatures
 from casemate.wire.custodian import (
@@ -43,12 +44,8 @@ from casemate.wire.release import (
     RenewalRequest,
 )
 
-__all__ = ["MAX_ANSWER_BYTES", "CustodianClient", "discover"]
+__all__ = ["CustodianClient", "discover"]
 
-MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024
-"""A custodian's own manifest is the largest thing that it answers."""
-
-_TIMEOUT: Final = httpx.Timeout(30, connect=5)
 _PATH_TEXT: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_:.")
 A = TypeVar("A", bound=Model)
 
@@ -63,7 +60,7 @@ class CustodianClient:
         self._pinned = pinned
         self._key = key or Ed25519PrivateKey.generate()
         self._instance: InstanceCertificate | None = None
-        self._http = _http(url)
+        self._connection = Connection(url)
 
     def __enter__(self) -> CustodianClient:
         return self
@@ -71,7 +68,7 @@ class CustodianClient:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._http.close()
+        self._connection.close()
 
     def instance(self) -> InstanceCertificate:
         """The instance that answers, from an answer that verified."""
@@ -105,7 +102,7 @@ class CustodianClient:
         return self._call(VersionAnswer, "POST", f"/v1/policies/{_segment(genesis)}/versions", update)
 
     def lookup(self, name: str) -> PolicyLookup:
-        return self._call(PolicyLookup, "GET", "/v1/policies", query=str(httpx.QueryParams({"name": name})))
+        return self._call(PolicyLookup, "GET", "/v1/policies", query=urlencode({"name": name}))
 
     def policy(self, genesis: str) -> PolicyAnswer:
         return self._call(PolicyAnswer, "GET", f"/v1/policies/{_segment(genesis)}")
@@ -139,13 +136,20 @@ class CustodianClient:
             created=int(time.time()),
             nonce=secrets.token_bytes(16),
         )
-        raw = _send(self._http, method, path, query, body, signed.as_headers())
+        target = f"{path}?{query}" if query else path
+        raw = self._connection.exchange(method, target, body, signed.as_headers())
         self._instance = verified_instance(
             raw, request_signature=signed.signature, genesis=self._pinned, at=datetime.now(UTC)
         )
         if raw.status not in (200, 201):
             raise refusal(raw.status, raw.body)
-        return canonical.parse_model(answer, canonical.decode(raw.body, limit=MAX_ANSWER_BYTES), what="answer")
+        try:
+            return canonical.parse_model(answer, canonical.decode(raw.body, limit=MAX_ANSWER_BYTES), what="answer")
+        except InputError as error:
+            raise UnreachableError(
+                f"the custodian answers in a way that is not understood: {error.message}",
+                remedy="are client and custodian of the same release?",
+            ) from error
 
 
 def discover(url: str) -> CustodianGenesis:
@@ -160,8 +164,9 @@ def discover(url: str) -> CustodianGenesis:
         created=int(time.time()),
         nonce=secrets.token_bytes(16),
     )
-    with _http(url) as http:
-        raw = _send(http, "GET", "/v1/custodian", "", b"", signed.as_headers())
+    connection = Connection(url)
+    with closing(connection):
+        raw = connection.exchange("GET", "/v1/custodian", b"", signed.as_headers())
     try:
         answer = canonical.parse_model(CustodianAnswer, canonical.decode(raw.body), what="custodian")
         genesis = canonical.parse_record(CustodianGenesis, answer.genesis, what="genesis")
@@ -170,33 +175,6 @@ def discover(url: str) -> CustodianGenesis:
     # It speaks for this genesis only if it can sign as an instance of it.
     verified_instance(raw, request_signature=signed.signature, genesis=genesis, at=datetime.now(UTC))
     return genesis
-
-
-def _http(url: str) -> httpx.Client:
-    parse_address(url)
-    # What the environment says about proxies is the host's; answers verify without it.
-    return httpx.Client(base_url=url, timeout=_TIMEOUT, trust_env=False, follow_redirects=False)
-
-
-def _send(http: httpx.Client, method: str, path: str, query: str, body: bytes, headers: Mapping[str, str]) -> RawAnswer:
-    target = f"{path}?{query}" if query else path
-    sent = {**headers, **({"content-type": "application/json"} if body else {})}
-    try:
-        with http.stream(method, target, content=body, headers=sent) as response:
-            parts = bytearray()
-            for chunk in response.iter_raw():
-                parts += chunk
-                if len(parts) > MAX_ANSWER_BYTES:
-                    raise NotGenuineError("an answer without end", got=f"over {MAX_ANSWER_BYTES} bytes")
-            lower = {name.lower(): value for name, value in response.headers.items()}
-            return RawAnswer(response.status_code, lower, bytes(parts))
-    except httpx.HTTPError as error:
-        raise UnreachableError(
-            f"no custodian answers at {http.base_url}",
-            step="custodian.connect",
-            got=str(error) or type(error).__name__,
-            remedy="is it running (casemate custodian serve), and is the pinned URL right?",
-        ) from error
 
 
 def _segment(text: str) -> str:
