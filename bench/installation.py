@@ -10,8 +10,8 @@ from typing import Final
 
 from casemate.manifest import library
 from casemate.manifest.build import Built
+from casemate.testing.stage import Stage, free_port, wait_for
 from casemate.wire import canonical
-from examples.first_run.stage import Stage, free_port, wait_for
 
 __all__ = ["Installation", "installed"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 import time
 
+from casemate.testing.stage import Stage, StageError
 from examples.first_run.attacks import ATTACKS, reading
 from examples.first_run.cast import prepare
 from examples.first_run.screen import Screen
-from examples.first_run.stage import Stage, StageError
 
 _INTRODUCTION = """
 Casemate runs unmodified applications on computers that nobody has to trust. This demo runs Debian's redis-server, as it

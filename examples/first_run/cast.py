@@ -9,8 +9,8 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from casemate.testing.stage import Result, Stage, StageError, free_port, wait_for
 from examples.first_run.screen import Screen
-from examples.first_run.stage import Result, Stage, StageError, free_port, wait_for
 
 __all__ = ["Cast", "prepare"]
 

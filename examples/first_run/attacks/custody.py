@@ -9,11 +9,11 @@ import subprocess
 from pathlib import Path
 
 from casemate.manifest import library
+from casemate.testing.stage import Result, free_port
 from casemate.wire import canonical
 from casemate.wire.binding import sha256_text
 from examples.first_run.cast import Cast, policy_text
 from examples.first_run.screen import Outcome
-from examples.first_run.stage import Result, free_port
 
 _MEASURED_FILE_DIFFERS = 65
 _STORE_KEY = 64

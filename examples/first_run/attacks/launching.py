@@ -8,10 +8,10 @@ from pathlib import Path
 from casemate.manifest import library
 from casemate.manifest.bundle import launch_bundle
 from casemate.simulator.launch import launch
+from casemate.testing.stage import Result, wait_for
 from casemate.wire import canonical
 from examples.first_run.cast import Cast, compile_c
 from examples.first_run.screen import Outcome
-from examples.first_run.stage import Result, wait_for
 
 _CUSTODIAN_REFUSED = 67
 

@@ -12,13 +12,13 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from casemate.testing.stage import free_port, wait_for
 from casemate.wire import canonical, sealing, signatures
 from casemate.wire.binding import hpke_key_text, release_info, sha256_text, signing_key_text
 from casemate.wire.fields import b64u_decode, b64u_encode
 from examples.first_run.attacks._proxy import Exchange, proxy
 from examples.first_run.cast import Cast
 from examples.first_run.screen import Outcome
-from examples.first_run.stage import free_port, wait_for
 
 _NOT_GENUINE = 69
 

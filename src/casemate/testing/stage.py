@@ -16,9 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import casemate
+
 __all__ = ["Result", "Stage", "StageError", "free_port", "wait_for"]
 
 _CLI = str(Path(sys.executable).parent / "casemate")
+_PACKAGES = str(Path(casemate.__file__).parent.parent)
+"""The command line is to run this very code, not another copy that is installed."""
 
 
 class StageError(Exception):
@@ -43,13 +47,14 @@ class Stage:
     """Holds folder, environment and background processes; a context manager that leaves nothing behind."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="casemate-demo-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="casemate-stage-"))
         self.home = self.folder / "home"
         self.logs = self.folder / "logs"
         self.logs.mkdir()
         self.environment = {
             **{name: os.environ[name] for name in ("PATH", "LANG", "TERM") if name in os.environ},
             "CASEMATE_HOME": str(self.home),
+            "PYTHONPATH": _PACKAGES,
             "HOME": str(self.folder),
             "NO_COLOR": "1",
         }
