@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Protocol
 
@@ -28,13 +28,14 @@ class Spec(Model):
 @dataclass(frozen=True, slots=True)
 class Making:
     """What making a secret may use. `random(n)` gives n random bytes; `issuer` is the material of the secret that
-    `SecretSchema.issuer` named; `value()` opens what the client sealed, checked against the commitment.
+    `SecretSchema.issuer` named, private parts included; `value()` opens what the client sealed, checked against the
+    commitment.
     """
 
     name: str
     now: datetime
     random: Callable[[int], bytes]
-    issuer: Mapping[str, bytes] | None
+    issuer: Mapping[str, bytes] | None = field(repr=False)
     value: Callable[[str], bytes]
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from casemate.errors import SecretError
 from casemate.secrets.kind import Making, Material, Spec
@@ -24,17 +24,34 @@ _LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DNS: Final = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*")
 _MAX_NAMES: Final = 64
 
+Usage = Literal["server", "client"]
+
 
 def _check_dns(name: str) -> str:
     if len(name) > 253 or not _DNS.fullmatch(name):
-        raise ValueError("not a DNS name in lower case (RFC 1123; international ones as xn--…)")
+        raise ValueError("not a DNS name (RFC 1123)", "write it in lower case, international ones as xn--…")
+    if name.rpartition(".")[2].isdecimal():
+        # No top-level domain is a number (RFC 3696 §2): this is an address, which no client would look for here.
+        raise ValueError("an address, which is no DNS name", "write it under ip")
     return name
 
 
 def _check_ip(text: str) -> str:
-    if str(ipaddress.ip_address(text)) != text:
-        raise ValueError("not an IP address in its usual spelling")
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError("not an IP address", "write it like 192.0.2.1 or 2001:db8::1") from None
+    # Zones are of one machine only; an IPv4 address inside IPv6 is spelled in two ways, and looked for in a third.
+    mapped = isinstance(address, ipaddress.IPv6Address) and (address.scope_id or address.ipv4_mapped)
+    if mapped or str(address) != text:
+        raise ValueError("not an IP address in its usual spelling", "write it like 192.0.2.1 or 2001:db8::1")
     return text
+
+
+def _check_usage(usage: list[Usage]) -> list[Usage]:
+    if len(set(usage)) != len(usage):
+        raise ValueError("a usage is named twice", "name it once")
+    return usage
 
 
 class X509Spec(Spec):
@@ -47,11 +64,17 @@ class X509Spec(Spec):
     ip: Annotated[list[Annotated[str, AfterValidator(_check_ip)]], Field(max_length=_MAX_NAMES)] = Field(
         default_factory=list
     )
-    usage: Annotated[list[Literal["server", "client"]], Field(min_length=1, max_length=2)] = Field(
-        default_factory=lambda: list[Literal["server", "client"]](("server",))
+    usage: Annotated[list[Usage], Field(min_length=1, max_length=2), AfterValidator(_check_usage)] = Field(
+        default_factory=lambda: list[Usage](("server",))
     )
     algorithm: Algorithm = "p256"
     valid_for: ValidFor = "30d"
+
+    @model_validator(mode="after")
+    def _has_names(self) -> X509Spec:
+        if "server" in self.usage and not self.dns and not self.ip:
+            raise ValueError("a server's certificate without a name", "add dns or ip, or write usage: [client]")
+        return self
 
 
 def _issuer(spec: X509Spec) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from casemate.secrets.kinds._certificates import authority
 from casemate.secrets.kinds._keys import generate_key, private_pem
 from casemate.secrets.kinds._plain import Lasting, no_issuer
 from casemate.wire.durations import parse_duration
+from casemate.wire.fields import is_plain
 from casemate.wire.secrets import SecretSchema
 
 __all__ = ["KIND", "LONGEST", "SHORTEST", "CommonName", "ValidFor", "X509CaSpec"]
@@ -25,12 +26,18 @@ def _check_duration(text: str) -> str:
     try:
         parse_duration(text, least=SHORTEST, most=LONGEST)
     except MalformedError as error:
-        raise ValueError(f"{error.message}: {error.expected}") from error
+        raise ValueError(error.message, f"write {error.expected}") from error
     return text
 
 
-CommonName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
-"""At most 64 characters (RFC 5280, ub-common-name)."""
+def _check_common_name(text: str) -> str:
+    if not is_plain(text):
+        raise ValueError("characters that do not show, or that move their neighbours", "leave them out")
+    return text
+
+
+CommonName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_check_common_name)]
+"""At most 64 characters (RFC 5280, ub-common-name), of which a person sees each."""
 
 ValidFor = Annotated[str, AfterValidator(_check_duration)]
 
