@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from casemate.custodian import setup
-from casemate.custodian.opening import open_state
+from casemate.custodian.opening import UnconfirmedError, open_state
 from casemate.custodian.platform_channel import PlatformChannel
-from casemate.custodian.serving import serve
+from casemate.custodian.serving import listen, serve
 from casemate.custodian.workers import configure_logging
 from casemate.custodian.working import work
 from casemate.errors import CasemateError
@@ -38,8 +38,9 @@ def _init(arguments: argparse.Namespace) -> None:
 
 def _serve(arguments: argparse.Namespace) -> None:
     channel = PlatformChannel.from_environment()
-    opened = open_state(arguments.data, arguments.anchor, channel.sealing_key())
-    asyncio.run(serve(opened, channel, arguments.address, arguments.port, arguments.workers))
+    with listen(arguments.address, arguments.port) as listener:
+        opened = open_state(arguments.data, arguments.anchor, channel.sealing_key())
+        asyncio.run(serve(opened, channel, listener, arguments.workers))
 
 
 def _restore(arguments: argparse.Namespace) -> None:
@@ -57,7 +58,9 @@ def _complain(error: CasemateError) -> None:
     step = f" [{error.step}]" if error.step else ""
     got = f" (expected {error.expected}, got {error.got})" if error.expected and error.got else ""
     cure = f"; {error.remedy}" if error.remedy else ""
-    sys.stderr.write(f"casemate-custodian: {error.message}{got}{step}{cure}\n")
+    # What the board signs is a line of its own before it.
+    report = f"{error.report}\n" if isinstance(error, UnconfirmedError) else ""
+    sys.stderr.write(f"{report}casemate-custodian: {error.message}{got}{step}{cure}\n")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -24,7 +24,7 @@ from casemate.wire.manifest import ParsedManifest
 from casemate.wire.policies import DecisionAnswer, StepRecord
 from casemate.wire.release import RenewalAnswer
 
-__all__ = ["LEASES", "LeaseRecord", "lease_key", "new_lease_id", "renew"]
+__all__ = ["LEASES", "LeaseRecord", "lease_key", "new_lease_id", "parse_lease", "renew"]
 
 LEASES: Final = "leases/"
 

@@ -16,7 +16,7 @@ from typing import Final
 from casemate.custodian.problems import Refusal
 from casemate.custodian.settings import ATTESTATION_BODY_LIMIT, BODY_LIMIT, Rate, Settings
 
-__all__ = ["MAX_CLIENTS", "Buckets", "Gate", "Limits", "RouteClass", "classify"]
+__all__ = ["MAX_CLIENTS", "Buckets", "Gate", "Limits", "Reservation", "RouteClass", "classify"]
 
 MAX_CLIENTS: Final = 8192
 """Addresses remembered for each class of routes; the one not seen for longest is forgotten (it gets a full bucket)."""

@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from casemate.errors import MalformedError, PlatformError
+from casemate.errors import InputError, PlatformError, TooLargeError
 from casemate.wire import canonical
 from casemate.wire.evidence import Endorsements, Evidence
 from casemate.wire.fields import Bytes, Bytes32, Model, b64u_encode
 
-__all__ = ["ChannelEvidence", "PlatformChannel"]
+__all__ = ["ANSWER_SECONDS", "ChannelEvidence", "PlatformChannel"]
 
 _VARIABLE: Final = "CASEMATE_PLATFORM_FD"
-_MAX_FRAME: Final = 32 * 1024 * 1024
-"""The answer holds the custodian's own manifest."""
+_MAX_FRAME: Final = 1024 * 1024
+
+ANSWER_SECONDS: Final = 30.0
+"""A report takes firmware some milliseconds, and on a busy machine a queue of them."""
+
+M = TypeVar("M", bound=Model)
 
 
 class ChannelEvidence(Model):
@@ -30,9 +34,13 @@ class _SealingKey(Model):
 
 
 class PlatformChannel:
-    """One request at a time; used by the keeper alone. Errors: `PlatformError`."""
+    """One request at a time; used by the keeper alone. Errors: `PlatformError`.
 
-    def __init__(self, connection: socket.socket) -> None:
+    After one that is not the shield's own refusal nothing more is asked: the next answer could be to an older question.
+    """
+
+    def __init__(self, connection: socket.socket, seconds: float = ANSWER_SECONDS) -> None:
+        connection.settimeout(seconds)
         self._connection = connection
 
     @classmethod
@@ -49,9 +57,12 @@ class PlatformChannel:
         os.set_inheritable(descriptor, False)
         return cls(connection)
 
+    def close(self) -> None:
+        self._connection.close()
+
     def sealing_key(self) -> bytes:
         """32 bytes that only this chip gives, and only to this runtime and this manifest."""
-        return canonical.parse_model(_SealingKey, self._ask({"op": "sealing_key"}), what="sealing key").key
+        return self._ask(_SealingKey, {"op": "sealing_key"}).key
 
     def evidence(self, *, nonce: bytes, custodian: str, signing_key: str, hpke_key: str) -> ChannelEvidence:
         request = {
@@ -61,27 +72,37 @@ class PlatformChannel:
             "signing_key": signing_key,
             "hpke_key": hpke_key,
         }
-        return canonical.parse_model(ChannelEvidence, self._ask(request), what="evidence")
+        return self._ask(ChannelEvidence, request)
 
-    def _ask(self, request: dict[str, str]) -> Any:
-        body = canonical.encode(request)
+    def _ask(self, model: type[M], request: dict[str, str]) -> M:
         try:
-            self._connection.sendall(len(body).to_bytes(4, "big") + body)
-            length = int.from_bytes(self._exactly(4), "big")
-            if length > _MAX_FRAME:
-                raise MalformedError("a frame is too large", step="platform.frame")
-            answer = canonical.decode(self._exactly(length), limit=_MAX_FRAME)
+            answer = self._exchange(canonical.encode(request))
+            if not _is_refusal(answer):
+                return canonical.parse_model(model, answer, what="platform answer")
         except OSError as error:
-            raise PlatformError(f"the shield does not answer: {error.strerror}", step="platform.channel") from error
-        if isinstance(answer, dict) and set(answer) == {"error"}:
-            raise PlatformError(f"the platform refused: {answer['error']}", step="platform.channel")
-        return answer
+            self._connection.close()
+            raise PlatformError(f"the shield does not answer: {error}", step="platform.channel") from error
+        except InputError as error:
+            self._connection.close()
+            raise PlatformError(f"no answer of a shield: {error.message}", step="platform.frame") from error
+        raise PlatformError(f"the platform refused: {answer['error']}", step="platform.refused")
+
+    def _exchange(self, body: bytes) -> Any:
+        self._connection.sendall(len(body).to_bytes(4, "big") + body)
+        length = int.from_bytes(self._exactly(4), "big")
+        if length > _MAX_FRAME:
+            raise TooLargeError("a frame is too large", step="platform.frame")
+        return canonical.decode(self._exactly(length), limit=_MAX_FRAME)
 
     def _exactly(self, length: int) -> bytes:
         parts = bytearray()
         while len(parts) < length:
             part = self._connection.recv(min(length - len(parts), 1 << 20))
             if not part:
-                raise PlatformError("the shield closed the platform channel", step="platform.channel")
+                raise ConnectionResetError("it closed the platform channel")
             parts += part
         return bytes(parts)
+
+
+def _is_refusal(answer: Any) -> bool:
+    return isinstance(answer, dict) and set(answer) == {"error"}

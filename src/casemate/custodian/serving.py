@@ -7,7 +7,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -17,10 +17,11 @@ from casemate.custodian.keeper.server import KeeperServer
 from casemate.custodian.keys.instance import RENEW_AFTER, InstanceSecret, issue_instance
 from casemate.custodian.opening import Opened
 from casemate.custodian.platform_channel import PlatformChannel
-from casemate.errors import CasemateError, UsageError
+from casemate.custodian.record import ChainReader
+from casemate.errors import CasemateError, StoreError, UsageError
 from casemate.wire import canonical
 
-__all__ = ["serve", "worker_command"]
+__all__ = ["listen", "serve", "worker_command"]
 
 _RESTART_SECONDS: Final = (0.1, 0.5, 2.0, 5.0)
 """Before a worker that ended by itself is started again; the last one repeats."""
@@ -28,7 +29,34 @@ _RESTART_SECONDS: Final = (0.1, 0.5, 2.0, 5.0)
 _STEADY_SECONDS: Final = 60.0
 """A worker that lived that long starts the series anew."""
 
+_STOP_SECONDS: Final = 10.0
+"""For a worker to end what it began; then it is killed."""
+
+_HOUSE_SECONDS: Final = 30.0
+_LOG_PAUSE_SECONDS: Final = 0.02
+"""Between two pages of the audit log, which is read while others are served."""
+
+_BACKLOG: Final = 1024
+
 _log = structlog.get_logger("casemate.custodian")
+
+
+def listen(address: str, port: int) -> socket.socket:
+    """A socket for all workers; `UsageError`."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+        listener.listen(_BACKLOG)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or "no such port"
+        raise UsageError(
+            f"cannot listen on {address} port {port}: {reason}", remedy="choose another with --port"
+        ) from error
+    listener.setblocking(False)
+    return listener
 
 
 def worker_command(connection: int, listener: int) -> list[str]:
@@ -45,24 +73,19 @@ def worker_command(connection: int, listener: int) -> list[str]:
     ]
 
 
-async def serve(opened: Opened, channel: PlatformChannel, address: str, port: int, workers: int) -> None:
-    """Until SIGTERM or SIGINT, or until the store turns out to be tampered with."""
-    keeper = _Keeper(opened, channel)
-    listener = _listen(address, port)
-    with listener:
-        tasks = [asyncio.create_task(keeper.server.commit_forever()), asyncio.create_task(keeper.renew_forever())]
-        tasks += [asyncio.create_task(keeper.run_worker(listener)) for _ in range(workers)]
+async def serve(opened: Opened, channel: PlatformChannel, listener: socket.socket, workers: int) -> None:
+    """Until SIGTERM or SIGINT, or until nothing can be answered any more: then the reason is raised."""
+    address, port = listener.getsockname()[:2]
+    try:
+        keeper = _Keeper(opened, channel)
+        keeper.start(workers, listener)
         _log.info("serving", address=address, port=port, workers=workers, identity=opened.identity.identity)
-        try:
-            await keeper.until_stopped(tasks)
-        finally:
-            await keeper.stop_workers()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            keeper.server.commit_waiting()
-            opened.engine.stop()
-    keeper.raise_failure()
+        await keeper.until_stopped()
+    except BaseException:
+        # Not a clean stop: the anchor goes on saying that somebody writes.
+        opened.engine.close()
+        raise
+    opened.engine.stop()
 
 
 class _Keeper:
@@ -70,27 +93,77 @@ class _Keeper:
         self._opened = opened
         self._channel = channel
         self._stopping = asyncio.Event()
-        self._failure: CasemateError | None = None
+        self._failure: BaseException | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._processes: set[asyncio.subprocess.Process] = set()
         self._ticket_key = secrets.token_bytes(32)
+        self._renew_at = 0.0
         self._instance = self._issue()
-        self.server = KeeperServer(opened.engine, self._evidence, self._fail)
+        self._server = KeeperServer(opened.engine, self._evidence, self._fail)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
 
-    async def until_stopped(self, tasks: Sequence[asyncio.Task[None]]) -> None:
-        stopping = asyncio.create_task(self._stopping.wait())
-        await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
+    def start(self, workers: int, listener: socket.socket) -> None:
+        self._begin(self._server.commit_forever())
+        self._begin(self._keep_house())
+        self._begin(self._check_log())
+        for _ in range(workers):
+            self._begin(self._run_worker(listener))
 
-    async def renew_forever(self) -> None:
+    async def until_stopped(self) -> None:
+        """Raises what stopped it, unless that was a signal."""
+        await self._stopping.wait()
+        await self._stop_workers()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._failure is not None:
+            raise self._failure
+
+    def _begin(self, part: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(part)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """The host changed the store under us, or the anchor is lost: nothing more is answered."""
+        if self._failure is None:
+            step, got = (error.step, error.got) if isinstance(error, CasemateError) else (None, None)
+            _log.error("the custodian cannot go on; stopping", error=type(error).__name__, step=step, got=got)
+            self._failure = error
+        self._stopping.set()
+
+    async def _keep_house(self) -> None:
+        """Twice a minute: time is stored, and the instance key renewed when it is due.
+
+        It is due by the clock that certificates are judged by, not by one that stands still while a machine sleeps.
+        """
+        engine = self._opened.engine
         while True:
-            await asyncio.sleep(RENEW_AFTER.total_seconds())
-            self._instance = self._issue()
-            self.server.push(("instance", *_instance_message(self._instance)))
+            await asyncio.sleep(_HOUSE_SECONDS)
+            try:
+                engine.keep_time()
+            except StoreError as error:
+                if engine.failed is not None:
+                    raise
+                _log.warning("the time could not be stored", reason=error.message)
+            if engine.now() >= self._renew_at:
+                self._instance = self._issue()
+                self._server.push(("instance", *_instance_message(self._instance)))
 
-    async def run_worker(self, listener: socket.socket) -> None:
+    async def _check_log(self) -> None:
+        """The whole audit log, once, a little at a time: what was taken out of its middle shows here."""
+        reader = ChainReader()
+        while self._opened.engine.read_log(reader):
+            await asyncio.sleep(_LOG_PAUSE_SECONDS)
+
+    async def _run_worker(self, listener: socket.socket) -> None:
         """Keeps one worker running."""
         fast = 0
         while not self._stopping.is_set():
@@ -103,26 +176,20 @@ class _Keeper:
             _log.warning("a worker ended and is started again", status=status, seconds=pause)
             await asyncio.sleep(pause)
 
-    async def stop_workers(self) -> None:
-        self._stopping.set()
-        for process in list(self._processes):
-            if process.returncode is None:
-                process.terminate()
-        await asyncio.gather(*(process.wait() for process in list(self._processes)))
-
-    def raise_failure(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-
-    async def _one_worker(self, listener: socket.socket) -> int:
+    async def _one_worker(self, listener: socket.socket) -> int | str | None:
+        """Its exit status, or why it could not be started."""
         ours, theirs = socket.socketpair()
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *worker_command(theirs.fileno(), listener.fileno()), pass_fds=(theirs.fileno(), listener.fileno())
-            )
+        try:
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    *worker_command(theirs.fileno(), listener.fileno()), pass_fds=(theirs.fileno(), listener.fileno())
+                )
+        except OSError as error:
+            ours.close()
+            return error.strerror
         self._processes.add(process)
         reader, writer = await asyncio.open_connection(sock=ours)
-        serving = asyncio.create_task(self.server.serve(reader, writer, self._hello()))
+        serving = asyncio.create_task(self._server.serve(reader, writer, self._hello))
         try:
             return await process.wait()
         finally:
@@ -130,11 +197,26 @@ class _Keeper:
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
 
+    async def _stop_workers(self) -> None:
+        processes = [process for process in self._processes if process.returncode is None]
+        for process in processes:
+            process.terminate()
+        ends = asyncio.gather(*(process.wait() for process in processes))
+        try:
+            await asyncio.wait_for(asyncio.shield(ends), _STOP_SECONDS)
+        except TimeoutError:
+            for process in processes:
+                if process.returncode is None:
+                    process.kill()
+            await ends
+
     def _hello(self) -> tuple[Any, ...]:
         return ("hello", self._opened.identity.to_bytes(), self._ticket_key, *_instance_message(self._instance))
 
     def _issue(self) -> InstanceSecret:
-        return issue_instance(self._opened.identity, datetime.fromtimestamp(self._opened.engine.now(), UTC))
+        now = datetime.fromtimestamp(self._opened.engine.now(), UTC)
+        self._renew_at = (now + RENEW_AFTER).timestamp()
+        return issue_instance(self._opened.identity, now)
 
     def _evidence(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         nonce, custodian, signing_key, hpke_key = arguments
@@ -145,28 +227,6 @@ class _Keeper:
             found.manifest,
         )
 
-    def _fail(self, error: CasemateError) -> None:
-        """The host changed the store under us: nothing more is answered from it."""
-        _log.error("the store was tampered with; stopping", step=error.step, got=error.got)
-        self._failure = error
-        self._stopping.set()
-
 
 def _instance_message(secret: InstanceSecret) -> tuple[Any, ...]:
     return secret.key, secret.header, secret.not_before, secret.not_after
-
-
-def _listen(address: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address, port))
-        listener.listen(1024)
-    except OSError as error:
-        listener.close()
-        raise UsageError(
-            f"cannot listen on {address} port {port}: {error.strerror}", remedy="choose another with --port"
-        ) from error
-    listener.setblocking(False)
-    return listener

@@ -10,7 +10,7 @@ from casemate.policy._faults import Fault, Path, closest
 from casemate.wire.binding import key_bytes
 from casemate.wire.rules import MAX_MEMBERS, MAX_NESTING
 
-__all__ = ["access_faults", "principal_faults"]
+__all__ = ["access_faults", "board_faults", "principal_faults"]
 
 _FORMS: Final = "{any: […]}, {all: […]} or {at_least: N, of: […]}"
 
@@ -40,13 +40,22 @@ def access_faults(value: object, principals: object) -> list[Fault]:
     """Everything that is wrong with the two rules of `access`."""
     if not isinstance(value, dict):
         return []
-    names = [name for name in principals if isinstance(name, str)] if isinstance(principals, dict) else []
+    names = _names(principals)
     return [
         fault
         for field in ("read", "update")
         if field in value
         for fault in _rule_faults(value[field], ("access", field), names, 1)
     ]
+
+
+def board_faults(rule: object, principals: object) -> list[Fault]:
+    """Everything that is wrong with a custodian's board."""
+    return principal_faults(principals) + _rule_faults(rule, ("rule",), _names(principals), 1)
+
+
+def _names(principals: object) -> list[str]:
+    return [name for name in principals if isinstance(name, str)] if isinstance(principals, dict) else []
 
 
 def _rule_faults(rule: object, path: Path, names: list[str], depth: int) -> list[Fault]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from casemate.policy._access import board_faults
+from casemate.policy._faults import first_error
+from casemate.wire.custodian import Board
 from casemate.wire.rules import AllRule, AnyRule, AtLeastRule, Member, Principal
 
-__all__ = ["AnyOfRules", "describe", "members", "named", "satisfied"]
+__all__ = ["AnyOfRules", "check_board", "describe", "members", "named", "satisfied"]
 
 AnyOfRules = AnyRule | AllRule | AtLeastRule
 
@@ -23,6 +26,14 @@ def satisfied(rule: AnyOfRules, principals: Mapping[str, Principal], keys: froze
     if isinstance(rule, AllRule):
         return all(held)
     return sum(held) >= rule.at_least
+
+
+def check_board(board: Board) -> None:
+    """`PolicyError` where its rule names nobody that is there, or one key has two names."""
+    value = board.to_object()
+    faults = board_faults(value["rule"], value["principals"])
+    if faults:
+        raise first_error(faults)
 
 
 def members(rule: AnyOfRules) -> list[Member]:

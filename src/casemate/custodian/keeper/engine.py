@@ -1,8 +1,8 @@
 """What the keeper does, without any processes: batches of transactions, nonces, time.
 
 A batch is one commit of the store and one write of the anchor: that is the group commit. After a failure between the
-two the engine takes nothing more: the store may be one step ahead of what was acknowledged, and opening it anew settles
-that.
+two the engine takes and tells nothing more: the store is one step ahead of what was acknowledged, and opening it anew
+settles that. So it does once the store turns out to be tampered with.
 """
 
 from __future__ import annotations
@@ -10,25 +10,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from casemate.custodian.anchor import FileAnchor
 from casemate.custodian.keeper.nonces import Nonces
-from casemate.custodian.keeper.state import Delete, Item, Transaction
-from casemate.custodian.record import AuditEntry
+from casemate.custodian.keeper.state import Delete, Item, Put, Transaction
+from casemate.custodian.record import AuditEntry, ChainReader
 from casemate.custodian.store.sealed import SealedStore, Value
-from casemate.errors import CompareFailedError, StoreError
+from casemate.errors import CompareFailedError, InputError, StoreError, StoreTamperedError
 
-__all__ = ["FLOOR_KEY", "MAX_BATCH", "Engine"]
+__all__ = ["FLOOR_KEY", "FLOOR_SECONDS", "MAX_BATCH", "Engine"]
 
 FLOOR_KEY: Final = "clock/floor"
 MAX_BATCH: Final = 256
 """Transactions of one commit; more would make the first of them wait."""
 
-_FLOOR_STEP: Final = 30.0
-"""Seconds that the stored floor may lag behind the clock."""
+FLOOR_SECONDS: Final = 30.0
+"""That the stored floor may lag behind the clock."""
+
+_LOG_PAGE: Final = 32
+"""Entries of the audit log that are read at once while others wait: a few milliseconds."""
 
 _Result = int | StoreError
+_T = TypeVar("_T")
 
 
 class Engine:
@@ -48,20 +52,30 @@ class Engine:
     def store(self) -> SealedStore:
         return self._store
 
+    @property
+    def failed(self) -> StoreError | None:
+        """Why nothing is answered any more."""
+        return self._failed
+
     def now(self) -> float:
         """Unix seconds; never before a time that this custodian has seen (of earlier lives: but for 30 s)."""
         self._floor = max(self._floor, self._clock())
         return self._floor
 
     def get(self, key: str) -> Item | None:
-        value = self._store.get(key)
+        value = self._reading(lambda: self._store.get(key))
         return None if value is None else _item(value)
 
     def range(self, prefix: str, *, limit: int, after: str | None, reverse: bool) -> list[Item]:
-        return [_item(value) for value in self._store.range(prefix, limit=limit, after=after, reverse=reverse)]
+        values = self._reading(lambda: self._store.range(prefix, limit=limit, after=after, reverse=reverse))
+        return [_item(value) for value in values]
+
+    def read_log(self, reader: ChainReader) -> bool:
+        """Verifies some more of the audit log; whether there is more to come."""
+        return bool(self._reading(lambda: self._store.read_log(reader, limit=_LOG_PAGE)))
 
     def spend(self, nonce: bytes, until: float) -> bool:
-        return self._nonces.spend(nonce, until, self.now())
+        return self._reading(lambda: self._nonces.spend(nonce, until, self.now()))
 
     def apply(self, batch: Sequence[Transaction]) -> list[_Result]:
         """For each transaction its revision or its error, in order. Later ones see what earlier ones wrote."""
@@ -86,13 +100,44 @@ class Engine:
             return [self._store.state.sequence if isinstance(result, int) else result for result in results]
         return self._commit(writes, entries, results)
 
+    def record(self, entry: AuditEntry) -> None:
+        """Something that the custodian itself did. `StoreError`."""
+        self._must(Transaction([], [], entry))
+
+    def keep_time(self) -> None:
+        """Stores the floor where it lags: a custodian that decides nothing sees time all the same. `StoreError`."""
+        if self._floor_lags(self.now()):
+            self._must(Transaction([], [Put(FLOOR_KEY, _text(self.now()))], None))
+
     def stop(self) -> None:
-        """A clean end: the anchor says that nothing was under way."""
-        if self._failed is None and self._anchor is not None:
-            self.apply([Transaction([], [], AuditEntry("custodian.stopped"))])
-        if self._failed is None and self._anchor is not None:
-            self._anchor.write(self._store.state, running=False)
+        """A clean end: the anchor says that nothing was under way. `StoreError` where it cannot be made clean."""
+        try:
+            # A commit that failed before may yet lie on the disk; after this one it does not.
+            self.record(AuditEntry("custodian.stopped"))
+            if self._anchor is not None:
+                self._anchor.write(self._store.state, running=False)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """An end without a word to the anchor."""
+        if self._anchor is not None:
+            self._anchor.close()
         self._store.close()
+
+    def _must(self, transaction: Transaction) -> None:
+        (result,) = self.apply([transaction])
+        if not isinstance(result, int):
+            raise result
+
+    def _reading(self, read: Callable[[], _T]) -> _T:
+        if self._failed is not None:
+            raise self._failed
+        try:
+            return read()
+        except StoreTamperedError as error:
+            self._failed = error
+            raise
 
     def _first_difference(self, transaction: Transaction, writes: dict[str, bytes | None], sequence: int) -> str | None:
         for compare in transaction.compare:
@@ -108,21 +153,36 @@ class Engine:
         self, writes: dict[str, bytes | None], entries: list[AuditEntry], results: list[_Result]
     ) -> list[_Result]:
         now = self.now()
-        if now - self._stored_floor >= _FLOOR_STEP:
-            writes = {**writes, FLOOR_KEY: repr(now).encode()}
+        if self._floor_lags(now):
+            writes = {**writes, FLOOR_KEY: _text(now)}
         try:
             self._store.commit(writes, entries, datetime.fromtimestamp(now, UTC))
+        except StoreTamperedError as error:
+            return self._fail(error, results)
         except StoreError as error:
             return [error for _ in results]
+        except InputError as error:
+            refused = StoreError(f"this cannot be recorded: {error.message}", step="record.entry")
+            return [refused for _ in results]
         try:
             if self._anchor is not None:
                 self._anchor.write(self._store.state, running=True)
         except StoreError as error:
-            self._failed = error
-            return [error for _ in results]
+            return self._fail(error, results)
         if FLOOR_KEY in writes:
             self._stored_floor = now
         return results
+
+    def _floor_lags(self, now: float) -> bool:
+        return now - self._stored_floor >= FLOOR_SECONDS
+
+    def _fail(self, error: StoreError, results: list[_Result]) -> list[_Result]:
+        self._failed = error
+        return [error for _ in results]
+
+
+def _text(moment: float) -> bytes:
+    return repr(moment).encode()
 
 
 def _item(value: Value) -> Item:

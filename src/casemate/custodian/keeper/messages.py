@@ -15,6 +15,7 @@ from casemate.custodian.record import AuditEntry
 from casemate.errors import CompareFailedError, StoreError, StoreTamperedError
 
 __all__ = [
+    "MAX_FRAME",
     "error_of",
     "error_to",
     "item_of",
@@ -25,26 +26,37 @@ __all__ = [
     "transaction_to",
 ]
 
-_MAX_FRAME: Final = 64 * 1024 * 1024
+MAX_FRAME: Final = 64 * 1024 * 1024
 """A submission's worth of secrets, or a manifest."""
 
 
 def pack(message: tuple[Any, ...]) -> bytes:
+    """A frame; `StoreError` for one that the other end would not take."""
     body = marshal.dumps(message)
+    if len(body) > MAX_FRAME:
+        raise _too_large()
     return len(body).to_bytes(4, "big") + body
 
 
 async def read(reader: asyncio.StreamReader) -> tuple[Any, ...] | None:
-    """The next message; None at the end."""
+    """The next message; None at the end. `StoreError` for what is no message: then nothing after it is one."""
     try:
         head = await reader.readexactly(4)
         length = int.from_bytes(head, "big")
-        if length > _MAX_FRAME:
-            raise StoreError("a frame between keeper and worker is too large", step="keeper.frame")
-        message: tuple[Any, ...] = marshal.loads(await reader.readexactly(length))  # noqa: S302 - see above
+        if length > MAX_FRAME:
+            raise _too_large()
+        message = marshal.loads(await reader.readexactly(length))  # noqa: S302 - see above
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
+    except (ValueError, TypeError, EOFError) as error:
+        raise StoreError("a frame between keeper and worker is malformed", step="keeper.frame") from error
+    if not isinstance(message, tuple) or not message:
+        raise StoreError("a frame between keeper and worker is malformed", step="keeper.frame")
     return message
+
+
+def _too_large() -> StoreError:
+    return StoreError("a frame between keeper and worker is too large", step="keeper.frame")
 
 
 def transaction_to(transaction: Transaction) -> tuple[Any, ...]:
@@ -55,13 +67,35 @@ def transaction_to(transaction: Transaction) -> tuple[Any, ...]:
 
 
 def transaction_of(message: tuple[Any, ...]) -> Transaction:
+    """`ValueError`, `TypeError` for what is none: it must not come as far as the others' commit."""
     compare, changes, record = message
-    read_changes: list[Change] = [Delete(key) if value is None else Put(key, value) for key, value in changes]
     return Transaction(
-        [Compare(key, revision) for key, revision in compare],
-        read_changes,
-        None if record is None else AuditEntry(*record),
+        [Compare(_key(key), revision) for key, revision in compare],
+        [_change(key, value) for key, value in changes],
+        None if record is None else _entry(*record),
     )
+
+
+def _change(key: str, value: bytes | None) -> Change:
+    if value is None:
+        return Delete(_key(key))
+    if not isinstance(value, bytes):
+        raise TypeError("a value is bytes")
+    return Put(_key(key), value)
+
+
+def _key(key: str) -> str:
+    if not isinstance(key, str):
+        raise TypeError("a key is text")
+    # Half a surrogate pair is text to Python, and nothing to the store: ValueError.
+    key.encode()
+    return key
+
+
+def _entry(kind: str, facts: dict[str, Any]) -> AuditEntry:
+    if not (isinstance(kind, str) and isinstance(facts, dict)):
+        raise TypeError("an entry of the log has a kind and facts")
+    return AuditEntry(kind, facts)
 
 
 def item_to(item: Item | None) -> tuple[Any, ...] | None:

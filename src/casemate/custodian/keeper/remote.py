@@ -35,6 +35,7 @@ class RemoteState:
         self._numbers = itertools.count(1)
         self._asked: dict[int, asyncio.Future[Any]] = {}
         self._floor = 0.0
+        self._ended: StoreError | None = None
         self._task = asyncio.create_task(self._listen())
 
     @classmethod
@@ -69,30 +70,44 @@ class RemoteState:
         return answer
 
     async def _ask(self, operation: str, arguments: Any) -> Any:
+        if self._ended is not None:
+            raise self._ended
         number = next(self._numbers)
+        frame = pack((number, operation, arguments))
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._asked[number] = future
-        self._writer.write(pack((number, operation, arguments)))
+        self._writer.write(frame)
         try:
             return await future
         finally:
             self._asked.pop(number, None)
 
     async def _listen(self) -> None:
-        while (message := await read(self._reader)) is not None:
-            if message[0] == 0:
-                self._on_event(message[1])
-                continue
-            number, floor, held, result = message
-            self._floor = max(self._floor, floor)
-            future = self._asked.get(number)
-            if future is None or future.done():
-                continue
-            if held:
-                future.set_result(result)
-            else:
-                future.set_exception(error_of(result))
+        try:
+            while (message := await read(self._reader)) is not None:
+                self._take(message)
+        finally:
+            # However it ends: nobody waits for an answer that never comes.
+            self._end()
+
+    def _take(self, message: tuple[Any, ...]) -> None:
+        if message[0] == 0:
+            self._on_event(message[1])
+            return
+        number, floor, held, result = message
+        self._floor = max(self._floor, floor)
+        future = self._asked.get(number)
+        if future is None or future.done():
+            return
+        if held:
+            future.set_result(result)
+        else:
+            future.set_exception(error_of(result))
+
+    def _end(self) -> None:
+        self._ended = StoreError("the keeper is gone", step="keeper.gone")
         for future in self._asked.values():
             if not future.done():
-                future.set_exception(StoreError("the keeper is gone", step="keeper.gone"))
+                future.set_exception(self._ended)
+        self._writer.close()
         self._on_end()

@@ -1,4 +1,4 @@
-"""The keeper's side of the sockets: reads at once, transactions in groups."""
+"""The keeper's side of the sockets: reads at once, transactions in groups, evidence beside them."""
 
 from __future__ import annotations
 
@@ -6,21 +6,30 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
+import structlog
+
 from casemate.custodian.keeper.engine import MAX_BATCH, Engine
 from casemate.custodian.keeper.messages import error_to, item_to, pack, read, transaction_of
 from casemate.custodian.keeper.state import Transaction
-from casemate.errors import CasemateError, StoreError, StoreTamperedError
+from casemate.errors import CasemateError, StoreError
 
-__all__ = ["KeeperServer"]
+__all__ = ["MAX_EVIDENCE", "KeeperServer"]
 
 _EVENT: Final = 0
 """Number of messages that nobody asked for."""
 
+MAX_EVIDENCE: Final = 64
+"""Questions to the platform that wait at once. It takes one after the other, and anybody may ask."""
+
 Ask = Callable[[tuple[Any, ...]], tuple[Any, ...]]
+
+_log = structlog.get_logger("casemate.custodian")
 
 
 class KeeperServer:
-    """Serves workers. `evidence` answers their questions to the platform; `on_failure` hears of a store that broke."""
+    """Serves workers. `evidence` answers their questions to the platform, in a thread; `on_failure` hears once the
+    engine answers nothing any more.
+    """
 
     def __init__(self, engine: Engine, evidence: Ask, on_failure: Callable[[CasemateError], None]) -> None:
         self._engine = engine
@@ -29,19 +38,27 @@ class KeeperServer:
         self._waiting: list[tuple[Transaction, int, asyncio.StreamWriter]] = []
         self._wake = asyncio.Event()
         self._workers: set[asyncio.StreamWriter] = set()
+        self._asking: set[asyncio.Task[None]] = set()
+        self._platform = asyncio.Lock()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hello: tuple[Any, ...]) -> None:
-        """One worker, until it goes."""
+    async def serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hello: Callable[[], tuple[Any, ...]]
+    ) -> None:
+        """One worker, until it goes, or sends what is no message: then it alone is let go.
+
+        `hello` is asked at the moment from which on the worker hears every `push`.
+        """
         self._workers.add(writer)
-        writer.write(pack((_EVENT, hello)))
+        writer.write(pack((_EVENT, hello())))
         try:
             while (message := await read(reader)) is not None:
-                number, operation, arguments = message
-                if operation == "transact":
-                    self._waiting.append((transaction_of(arguments), number, writer))
-                    self._wake.set()
-                else:
-                    writer.write(pack(self._answer(number, operation, arguments)))
+                self._take(message, writer)
+                # A worker that does not take its answers is not read from.
+                await writer.drain()
+        except ConnectionError:
+            pass
+        except (StoreError, ValueError, TypeError) as error:
+            _log.error("a worker sent no message", error=type(error).__name__)
         finally:
             self._workers.discard(writer)
             writer.close()
@@ -60,26 +77,34 @@ class KeeperServer:
             self._wake.clear()
         results = self._engine.apply([transaction for transaction, _, _ in group])
         for (_, number, writer), result in zip(group, results, strict=True):
-            if isinstance(result, int):
-                writer.write(pack((number, self._engine.now(), True, result)))
-            else:
-                self._notice(result)
-                writer.write(pack((number, self._engine.now(), False, error_to(result))))
+            self._send(writer, number, result, failed=isinstance(result, StoreError))
+        self._notice()
 
     def push(self, event: tuple[Any, ...]) -> None:
         """Tells every worker."""
         for writer in self._workers:
             writer.write(pack((_EVENT, event)))
 
-    def _answer(self, number: int, operation: str, arguments: Any) -> tuple[Any, ...]:
-        now = self._engine.now()
+    def _take(self, message: tuple[Any, ...], writer: asyncio.StreamWriter) -> None:
+        number, operation, arguments = message
+        if operation == "transact":
+            self._waiting.append((transaction_of(arguments), number, writer))
+            self._wake.set()
+        elif operation == "evidence":
+            self._ask_platform(writer, number, arguments)
+        else:
+            self._answer(writer, number, lambda: self._read(operation, arguments))
+            self._notice()
+
+    def _answer(self, writer: asyncio.StreamWriter, number: int, find: Callable[[], Any]) -> None:
         try:
-            return number, now, True, self._read(operation, arguments)
-        except StoreError as error:
-            self._notice(error)
-            return number, now, False, error_to(error)
+            self._send(writer, number, find(), failed=False)
         except CasemateError as error:
-            return number, now, False, ("StoreError", error.message, error.step, error.got, error.remedy)
+            self._send(writer, number, error, failed=True)
+
+    def _send(self, writer: asyncio.StreamWriter, number: int, result: Any, *, failed: bool) -> None:
+        told = error_to(result) if failed else result
+        writer.write(pack((number, self._engine.now(), not failed, told)))
 
     def _read(self, operation: str, arguments: Any) -> Any:
         match operation:
@@ -91,10 +116,25 @@ class KeeperServer:
                 return [item_to(item) for item in items]
             case "spend":
                 return self._engine.spend(*arguments)
-            case "evidence":
-                return self._evidence(arguments)
         raise StoreError("a worker asked for something unknown", step="keeper.operation")
 
-    def _notice(self, error: StoreError) -> None:
-        if isinstance(error, StoreTamperedError):
-            self._on_failure(error)
+    def _ask_platform(self, writer: asyncio.StreamWriter, number: int, arguments: Any) -> None:
+        """The platform takes milliseconds, or does not answer at all: nothing else waits for it."""
+        if len(self._asking) >= MAX_EVIDENCE:
+            self._send(writer, number, StoreError("the platform is busy", step="keeper.evidence"), failed=True)
+            return
+        task = asyncio.create_task(self._asked_platform(writer, number, arguments))
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    async def _asked_platform(self, writer: asyncio.StreamWriter, number: int, arguments: Any) -> None:
+        try:
+            async with self._platform:
+                found = await asyncio.to_thread(self._evidence, arguments)
+            self._send(writer, number, found, failed=False)
+        except CasemateError as error:
+            self._send(writer, number, error, failed=True)
+
+    def _notice(self) -> None:
+        if self._engine.failed is not None:
+            self._on_failure(self._engine.failed)

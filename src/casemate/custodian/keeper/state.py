@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -15,7 +15,7 @@ __all__ = ["Change", "Compare", "Delete", "Item", "Put", "State", "Transaction"]
 @dataclass(frozen=True, slots=True)
 class Item:
     key: str
-    value: bytes
+    value: bytes = field(repr=False)
     revision: int
 
 
@@ -30,7 +30,7 @@ class Compare:
 @dataclass(frozen=True, slots=True)
 class Put:
     key: str
-    value: bytes
+    value: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,8 @@ class State(Protocol):
 
     async def get(self, key: str) -> Item | None: ...
 
-    async def range(
-        self, prefix: str, *, limit: int, after: str | None = None, reverse: bool = False
-    ) -> list[Item]: ...
+    async def range(self, prefix: str, *, limit: int, after: str | None = None, reverse: bool = False) -> list[Item]:
+        """At most `limit`, and fewer of large ones: whoever wants all asks on, `after` the last, until none comes."""
 
     async def transact(self, compare: Sequence[Compare], changes: Sequence[Change], record: AuditEntry | None) -> int:
         """The revision of what was written; `CompareFailedError`."""

@@ -6,7 +6,6 @@ master.sealed: 1 byte format (1) ‖ 12 bytes nonce ‖ AES-256-GCM of 32 bytes,
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 from typing import Final
@@ -14,6 +13,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from casemate.custodian import host_files
 from casemate.custodian.store.cipher import derived_key
 from casemate.errors import StoreError, StoreKeyError
 
@@ -22,6 +22,7 @@ __all__ = ["MASTER_FILE", "create_master", "open_master"]
 MASTER_FILE: Final = "master.sealed"
 _FORMAT: Final = b"\x01"
 _NONCE: Final = 12
+_SEALED: Final = 1 + _NONCE + 32 + 16
 _LABEL: Final = b"casemate/custodian-master/v1"
 
 
@@ -29,17 +30,8 @@ def create_master(folder: Path, sealing_key: bytes) -> bytes:
     """A new master key (32 bytes), sealed into `folder`, durable when this returns."""
     master, nonce = secrets.token_bytes(32), secrets.token_bytes(_NONCE)
     sealed = _FORMAT + nonce + _cipher(sealing_key).encrypt(nonce, master, _LABEL)
-    path = folder / MASTER_FILE
-    temporary = path.with_suffix(".new")
     try:
-        with temporary.open("wb") as file:
-            file.write(sealed)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        descriptor = os.open(folder, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
+        host_files.write_file(folder / MASTER_FILE, sealed, replace=True)
     except OSError as error:
         raise StoreError(f"the master key cannot be written: {error.strerror}", step="keys.master") from error
     return master
@@ -49,7 +41,7 @@ def open_master(folder: Path, sealing_key: bytes) -> bytes:
     """`StoreKeyError` where the platform's key is not the one that sealed it."""
     path = folder / MASTER_FILE
     try:
-        sealed = path.read_bytes()
+        sealed = host_files.read_file(path, _SEALED)
     except FileNotFoundError as error:
         raise StoreError(
             "there is no custodian in this folder", step="keys.master", got=path.name,

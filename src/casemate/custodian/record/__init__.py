@@ -1,5 +1,5 @@
 """The audit log: hash-chained entries of what the custodian decided."""
 
-from casemate.custodian.record.chain import FIRST, AuditEntry, ChainedEntry, chain, verify_chain
+from casemate.custodian.record.chain import FIRST, AuditEntry, ChainedEntry, ChainReader, chain
 
-__all__ = ["FIRST", "AuditEntry", "ChainedEntry", "chain", "verify_chain"]
+__all__ = ["FIRST", "AuditEntry", "ChainReader", "ChainedEntry", "chain"]

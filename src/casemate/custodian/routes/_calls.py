@@ -95,7 +95,7 @@ def call(
     """Register a route, with what the OpenAPI document says about it."""
     extra: dict[str, Any] = {"x-refusals": sorted((*_ALWAYS, *refusals))}
     if takes is not None:
-        extra["requestBody"] = {"required": True, "content": {_JSON: {"schema": {"$ref": schema_name(takes)}}}}
+        extra["requestBody"] = {"required": True, "content": {_JSON: {"schema": {"$ref": _schema_name(takes)}}}}
     if query:
         extra["parameters"] = [{"name": name, "in": "query", **about} for name, about in query.items()]
     return router.api_route(
@@ -104,11 +104,11 @@ def call(
         status_code=status,
         response_model=None,
         responses={
-            status: {"description": answers.__name__, "content": {_JSON: {"schema": {"$ref": schema_name(answers)}}}}
+            status: {"description": answers.__name__, "content": {_JSON: {"schema": {"$ref": _schema_name(answers)}}}}
         },
         openapi_extra=extra,
     )
 
 
-def schema_name(model: type[Model]) -> str:
+def _schema_name(model: type[Model]) -> str:
     return f"#/components/schemas/{model.__name__}"

@@ -27,7 +27,10 @@ class Write:
 
 
 class Store(Protocol):
-    """Ordered keys and values, and a log that only grows. One process uses it at a time. Errors are `StoreError`."""
+    """Ordered keys and values, and a log that only grows. One process uses it at a time.
+
+    Errors are `StoreError`. After an error of `transaction` it is stored or not; never a part of it.
+    """
 
     def get(self, key: str) -> Row | None: ...
 
@@ -43,7 +46,10 @@ class Store(Protocol):
         """
 
     def watch(self, prefix: str, after: int) -> list[Row]:
-        """Rows below `prefix` that were written by a revision higher than `after`, in the order of keys."""
+        """Rows below `prefix` that were written by a revision higher than `after`, in the order of keys.
+
+        What was deleted is not among them.
+        """
 
     def log_entries(self, start: int) -> Iterator[bytes]:
         """Entries of the log from number `start` (0 is the first)."""

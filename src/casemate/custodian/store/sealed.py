@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import bisect
 import hmac
-from collections import OrderedDict
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from casemate.custodian.record import FIRST, AuditEntry, ChainedEntry, chain, verify_chain
+from casemate.custodian.limits_cache import SizedCache
+from casemate.custodian.record import FIRST, AuditEntry, ChainedEntry, ChainReader, chain
 from casemate.custodian.store.cipher import ValueCipher, derived_key
 from casemate.custodian.store.interface import Row, Store, Write
 from casemate.custodian.store.root import MODULUS, row_term, state_digest
 from casemate.errors import StoreError, StoreTamperedError
 from casemate.wire import canonical
+from casemate.wire.binding import sha256_text
 from casemate.wire.custodian import StateReference
 from casemate.wire.fields import Model, Sha256
 
@@ -32,6 +34,14 @@ _HEAD_KEY: Final = "head"
 _PREFIX: Final = "row/"
 _CACHE_BYTES: Final = 64 * 1024 * 1024
 """Opened values that are kept: policies and secrets are read at every attestation."""
+
+_CACHE_ENTRY: Final = 512
+"""Bytes that an entry of the cache takes besides its value."""
+
+_LOG_PAGE: Final = 256
+
+_RANGE_BYTES: Final = 8 * 1024 * 1024
+"""Of values in one answer of `range`: a page of the largest policies must not become a gigabyte."""
 
 
 class _Head(Model):
@@ -47,7 +57,7 @@ class _Head(Model):
 @dataclass(frozen=True, slots=True)
 class Value:
     key: str
-    value: bytes
+    value: bytes = field(repr=False)
     revision: int
 
 
@@ -66,8 +76,7 @@ class SealedStore:
         self._root_key = derived_key(master, b"casemate/state-root/v1")
         self._known: dict[str, _Known] = {}
         self._keys: list[str] = []
-        self._cache: OrderedDict[str, Value] = OrderedDict()
-        self._cached = 0
+        self._cache: SizedCache[str, Value] = SizedCache(_CACHE_BYTES)
         self._root = 0
         self._head = _Head(sequence=0, root="0" * 64, audit_count=0, audit_head=FIRST, previous=FIRST)
 
@@ -104,7 +113,6 @@ class SealedStore:
             return None
         cached = self._cache.get(key)
         if cached is not None:
-            self._cache.move_to_end(key)
             return cached
         return self._open_row(key, known, self._store.get(_PREFIX + key))
 
@@ -113,14 +121,15 @@ class SealedStore:
         return None if known is None else known.revision
 
     def range(self, prefix: str, *, limit: int, after: str | None = None, reverse: bool = False) -> list[Value]:
-        """Values whose keys begin with `prefix`, in order, beyond `after`."""
-        keys = self._below(prefix, after, reverse=reverse)
+        """Values whose keys begin with `prefix`, in order, beyond `after`: at most `limit`, and fewer of large ones."""
         found: list[Value] = []
-        for key in keys:
-            if len(found) >= limit:
-                break
+        size = 0
+        for key in itertools.islice(self._below(prefix, after, reverse=reverse), limit):
             value = self.get(key)
             assert value is not None
+            size += len(value.value)
+            if found and size > _RANGE_BYTES:
+                break
             found.append(value)
         return found
 
@@ -129,10 +138,11 @@ class SealedStore:
 
         Nothing in memory changes unless the store took it all. The caller anchors `state` before it acknowledges.
         """
+        self._check_log_length()
         sequence = self._head.sequence + 1
         sealed = {key: None if value is None else self._seal_row(key, sequence, value) for key, value in writes.items()}
         log, audit_count, audit_head = self._seal_log(entries, time)
-        terms = {k: row_term(self._root_key, k, sequence, v) for k, v in sealed.items() if v is not None}
+        terms = {k: self._term(k, sequence, v) for k, v in sealed.items() if v is not None}
         gone = sum(self._known[key].term for key in sealed if key in self._known)
         root = (self._root - gone + sum(terms.values())) % MODULUS
         head = _Head(
@@ -150,13 +160,19 @@ class SealedStore:
         self._root, self._head = root, head
         return sequence
 
-    def audit(self) -> list[ChainedEntry]:
-        """The whole audit log, verified."""
-        opened = (
-            self._cipher.open(sealed, label=_LOG, what=b"", number=number)
-            for number, sealed in enumerate(self._store.log_entries(0))
-        )
-        return verify_chain(opened, count=self._head.audit_count, head=self._head.audit_head)
+    def audit(self) -> Iterator[ChainedEntry]:
+        """The whole audit log, verified as it comes; `StoreTamperedError`."""
+        reader = ChainReader()
+        while page := self.read_log(reader, limit=_LOG_PAGE):
+            yield from page
+
+    def read_log(self, reader: ChainReader, *, limit: int) -> list[ChainedEntry]:
+        """The next entries that `reader` has not read; none when it read all of them. `StoreTamperedError`."""
+        page = itertools.islice(self._store.log_entries(reader.count), limit)
+        entries = [reader.read(self._open_log(sealed, reader.count)) for sealed in page]
+        if not entries:
+            reader.finish(count=self._head.audit_count, head=self._head.audit_head)
+        return entries
 
     def close(self) -> None:
         self._store.close()
@@ -176,7 +192,7 @@ class SealedStore:
     def _read_rows(self) -> None:
         for row in self._store.range(_PREFIX):
             key = row.key.removeprefix(_PREFIX)
-            term = row_term(self._root_key, key, row.revision, row.value)
+            term = self._term(key, row.revision, row.value)
             self._known[key] = _Known(row.revision, term)
             self._root = (self._root + term) % MODULUS
         self._keys = sorted(self._known)
@@ -187,13 +203,24 @@ class SealedStore:
                 remedy="rows were changed, removed or taken from another day: put back the newest complete database",
             )
 
-    def _check_log_end(self) -> None:
-        """The log is as long as the head says, and ends with the entry that it names. `audit` checks the rest."""
+    def _check_log_length(self) -> None:
         if self._store.log_length() != self._head.audit_count:
             raise StoreTamperedError("the audit log has another length than the head says", step="audit.length")
 
+    def _check_log_end(self) -> None:
+        """The log is as long as the head says, and ends with the entry that it names. `read_log` checks the rest."""
+        self._check_log_length()
+        last = self._head.audit_count - 1
+        for sealed in self._store.log_entries(last) if last >= 0 else ():
+            if sha256_text(self._open_log(sealed, last)) != self._head.audit_head:
+                raise StoreTamperedError("the audit log ends with another entry", step="audit.end")
+
+    def _open_log(self, sealed: bytes, number: int) -> bytes:
+        return self._cipher.open(sealed, label=_LOG, what=b"", number=number)
+
     def _open_row(self, key: str, known: _Known, row: Row | None) -> Value:
-        if row is None or row.revision != known.revision:
+        # The term, and not only the revision: after a restore two rows can have been sealed under one revision.
+        if row is None or row.revision != known.revision or self._term(key, row.revision, row.value) != known.term:
             raise StoreTamperedError(
                 "a row of the store was removed, or taken from another day", step="store.row", got=key
             )
@@ -201,6 +228,9 @@ class SealedStore:
         value = Value(key, opened, row.revision)
         self._remember(value)
         return value
+
+    def _term(self, key: str, revision: int, sealed: bytes) -> int:
+        return row_term(self._root_key, key, revision, sealed)
 
     def _seal_row(self, key: str, revision: int, value: bytes) -> bytes:
         return self._seal(value, _ROW, key.encode(), revision)
@@ -219,7 +249,7 @@ class SealedStore:
 
     def _apply(self, writes: Mapping[str, bytes | None], terms: Mapping[str, int], revision: int) -> None:
         for key, value in writes.items():
-            self._forget(key)
+            self._cache.drop(key)
             if value is None:
                 if self._known.pop(key, None) is not None:
                     del self._keys[bisect.bisect_left(self._keys, key)]
@@ -240,14 +270,4 @@ class SealedStore:
         return (self._keys[position] for position in positions)
 
     def _remember(self, value: Value) -> None:
-        self._forget(value.key)
-        self._cache[value.key] = value
-        self._cached += len(value.value)
-        while self._cached > _CACHE_BYTES:
-            _, oldest = self._cache.popitem(last=False)
-            self._cached -= len(oldest.value)
-
-    def _forget(self, key: str) -> None:
-        old = self._cache.pop(key, None)
-        if old is not None:
-            self._cached -= len(old.value)
+        self._cache.put(value.key, value, len(value.value) + _CACHE_ENTRY)
