@@ -1,0 +1,113 @@
+"""The custodian's end of the platform channel, opposite a shield that misbehaves."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+
+from casemate.custodian.platform_channel import PlatformChannel
+from casemate.errors import PlatformError
+from casemate.testing.shield_side import frame
+from casemate.wire.fields import b64u_encode
+
+KEY = bytes(range(32))
+GENUINE = frame({"key": b64u_encode(KEY)})
+
+
+@contextmanager
+def channel(answers: list[bytes], *, then_close: bool = True) -> Iterator[PlatformChannel]:
+    """To whatever is asked, the next of `answers`; then the shield closes its end, or says nothing."""
+    theirs, ours = socket.socketpair()
+
+    def answer() -> None:
+        for data in answers:
+            theirs.recv(65536)
+            theirs.sendall(data)
+        if then_close:
+            theirs.close()
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    with ours, theirs:
+        yield PlatformChannel(ours, seconds=0.05 if not then_close else 30)
+        thread.join()
+
+
+def refused(ask: Callable[[], object]) -> str | None:
+    with pytest.raises(PlatformError) as error:
+        ask()
+    return error.value.step
+
+
+def test_the_key_comes_in_whatever_pieces() -> None:
+    theirs, ours = socket.socketpair()
+
+    def drip() -> None:
+        theirs.recv(65536)
+        for byte in GENUINE:
+            theirs.sendall(bytes([byte]))
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    with ours, theirs:
+        assert PlatformChannel(ours).sealing_key() == KEY
+        thread.join()
+
+
+def test_a_refusal_is_told_and_asking_goes_on() -> None:
+    with channel([frame({"error": "no firmware"}), GENUINE]) as shield:
+        with pytest.raises(PlatformError, match="no firmware") as error:
+            shield.sealing_key()
+        assert error.value.step == "platform.refused"
+        assert shield.sealing_key() == KEY
+
+
+NOT_ANSWERS = {
+    "a short key": frame({"key": b64u_encode(KEY[:31])}),
+    "a field more": frame({"key": b64u_encode(KEY), "more": 1}),
+    "no object": frame([]),
+    "no JSON": b"\x00\x00\x00\x01{",
+    "too large": (1024 * 1024 + 1).to_bytes(4, "big"),
+    "far too large": b"\xff\xff\xff\xff",
+}
+
+
+@pytest.mark.parametrize("answer", NOT_ANSWERS.values(), ids=NOT_ANSWERS)
+def test_what_is_no_answer_ends_the_channel(answer: bytes) -> None:
+    with channel([answer]) as shield:
+        assert refused(shield.sealing_key) == "platform.frame"
+        # The next answer could be to the last question.
+        assert refused(shield.sealing_key) == "platform.channel"
+
+
+@pytest.mark.parametrize("answer", [b"", GENUINE[:3], GENUINE[:20]], ids=["nothing", "half a length", "half a key"])
+def test_a_shield_that_goes_is_an_error(answer: bytes) -> None:
+    with channel([answer]) as shield:
+        assert refused(shield.sealing_key) == "platform.channel"
+
+
+@pytest.mark.parametrize("answer", [b"", GENUINE[:20]], ids=["nothing", "half a key"])
+def test_a_shield_that_falls_silent_is_not_waited_for(answer: bytes) -> None:
+    with channel([answer], then_close=False) as shield:
+        assert refused(shield.sealing_key) == "platform.channel"
+        assert refused(shield.sealing_key) == "platform.channel"
+
+
+@pytest.mark.parametrize("value", [None, "", "three", "-1", "987"])
+def test_without_a_shield_there_is_no_custodian(value: str | None) -> None:
+    environment = {} if value is None else {"CASEMATE_PLATFORM_FD": value}
+    assert refused(lambda: PlatformChannel.from_environment(environment)) == "platform.channel"
+
+
+def test_the_descriptor_is_not_passed_on() -> None:
+    theirs, ours = socket.socketpair()
+    with theirs:
+        os.set_inheritable(ours.fileno(), True)
+        descriptor = ours.detach()
+        with closing(PlatformChannel.from_environment({"CASEMATE_PLATFORM_FD": str(descriptor)})):
+            assert not os.get_inheritable(descriptor)
