@@ -13,7 +13,7 @@ from pydantic import Field
 from casemate.claims import VERIFIER_TOKEN, Tcb, VerifiedClaims
 from casemate.wire.fields import Bytes, Model, Time
 
-__all__ = ["RecordedClaims"]
+__all__ = ["RecordedClaims", "RecordedTcb"]
 
 
 class RecordedClaims(Model):

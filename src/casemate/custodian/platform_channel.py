@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import Field
 
 from casemate.errors import InputError, PlatformError, TooLargeError
 from casemate.wire import canonical
@@ -30,7 +32,7 @@ class ChannelEvidence(Model):
 
 
 class _SealingKey(Model):
-    key: Bytes32
+    key: Annotated[Bytes32, Field(repr=False)]
 
 
 class PlatformChannel:

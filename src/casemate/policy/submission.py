@@ -22,7 +22,7 @@ from casemate.wire.policies import PolicyCreation, PolicyGenesis, PolicyUpdate, 
 from casemate.wire.rules import Principal
 from casemate.wire.secrets import SecretSchemas
 
-__all__ = ["Accepted", "check_platforms", "open_first", "open_update"]
+__all__ = ["Accepted", "check_platforms", "expected_platforms", "open_first", "open_update"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import errno
 import os
 import secrets
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -58,7 +58,7 @@ class SimulatedPlatform:
     root_fingerprint: str
     _key: ec.EllipticCurvePrivateKey
     _chip_id: bytes
-    _chip_secret: bytes
+    _chip_secret: bytes = field(repr=False)
 
     def report(
         self,

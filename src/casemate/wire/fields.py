@@ -12,6 +12,30 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, St
 
 from casemate.errors import MalformedError
 
+__all__ = [
+    "MAX_INTEGER",
+    "Bytes",
+    "Bytes16",
+    "Bytes32",
+    "FormatOne",
+    "HoleName",
+    "HpkeKeyText",
+    "Model",
+    "PolicyName",
+    "PrincipalName",
+    "SecretName",
+    "ServiceName",
+    "Sha256",
+    "Sha384",
+    "SigningKeyText",
+    "Time",
+    "b64u_decode",
+    "b64u_encode",
+    "format_time",
+    "is_plain",
+    "parse_time",
+]
+
 MAX_INTEGER: Final = 2**53 - 1
 """Larger ones change on their way through a parser that has floating-point numbers only (RFC 7493 §2.2)."""
 

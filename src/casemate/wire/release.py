@@ -28,6 +28,7 @@ __all__ = [
     "Configuration",
     "ConfiguredFile",
     "Lease",
+    "Number",
     "PolicyReference",
     "RenewalAnswer",
     "RenewalRequest",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from typing import Final
+from typing import Annotated, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from pydantic import Field
 
 from casemate.errors import SecretError
 from casemate.wire import canonical
@@ -25,12 +26,12 @@ IDENTITY_KEY: Final = "identity"
 
 class _Stored(Model):
     genesis: Bytes
-    identity_key: Bytes32
-    sealing_key: Bytes32
+    identity_key: Annotated[Bytes32, Field(repr=False)]
+    sealing_key: Annotated[Bytes32, Field(repr=False)]
 
 
 class _SealedValue(Model):
-    value: Bytes
+    value: Annotated[Bytes, Field(repr=False)]
     salt: Bytes32
 
 

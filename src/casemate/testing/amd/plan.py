@@ -30,6 +30,7 @@ __all__ = [
     "ReportPlan",
     "amd",
     "authority",
+    "certified",
     "integer",
     "right",
 ]
