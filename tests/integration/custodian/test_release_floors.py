@@ -50,6 +50,8 @@ async def test_a_floor_never_goes_down_and_is_of_one_root(story: Story) -> None:
     floors = Floors(story.house.parts.state)
     await floors.raise_to(claims_by_list(story.house, 5))
     await floors.raise_to(claims_by_list(story.house, 4))
+    # A worker that knows of nothing yet: what is stored counts.
+    await Floors(story.house.parts.state).raise_to(claims_by_list(story.house, 3))
     await floors.raise_to(claims_by_list(story.house, 9, issuer="sha256:" + "a" * 64))
     assert await Floors(story.house.parts.state).current() == {
         story.house.platform.root_fingerprint: 5,

@@ -21,7 +21,9 @@ def facts(claims: VerifiedClaims) -> dict[str, Any]:
     return {item.name: getattr(claims, item.name) for item in dataclasses.fields(claims)}
 
 
-@pytest.mark.parametrize("token", [None, object(), _VerifierToken(), _VerifierToken], ids=repr)
+@pytest.mark.parametrize(
+    "token", [None, object(), _VerifierToken(), _VerifierToken], ids=["none", "anything", "another one", "its class"]
+)
 def test_claims_are_not_made_without_the_verifiers_token(milan: Case, token: Any) -> None:
     with pytest.raises(TypeError, match=r"made by casemate\.attestation only"):
         VerifiedClaims(**facts(milan.judge()), token=token)

@@ -24,6 +24,7 @@ __all__ = [
     "Extensions",
     "ListPlan",
     "RevokedEntry",
+    "name_of",
     "usage",
 ]
 
@@ -50,7 +51,7 @@ _USES: Final = (
 )
 
 
-def _name(common: str) -> x509.Name:
+def name_of(common: str) -> x509.Name:
     """AMD's names with words in front that nobody can mistake."""
     parts = (
         (x509.NameOID.ORGANIZATIONAL_UNIT_NAME, "Engineering"),
@@ -85,8 +86,8 @@ class CertificatePlan:
         """DER. The same plan gives the same bytes, in this process."""
         builder = (
             x509.CertificateBuilder()
-            .subject_name(_name(self.subject))
-            .issuer_name(_name(self.issuer))
+            .subject_name(name_of(self.subject))
+            .issuer_name(name_of(self.issuer))
             .public_key(self.key.public_key())
             .serial_number(self.serial)
             .not_valid_before(self.start)
@@ -110,7 +111,7 @@ class RevokedEntry:
     def build(self) -> x509.RevokedCertificate:
         builder = x509.RevokedCertificateBuilder(self.serial, LIST_START)
         if self.issuer is not None:
-            issuer = x509.CertificateIssuer([x509.DirectoryName(_name(self.issuer))])
+            issuer = x509.CertificateIssuer([x509.DirectoryName(name_of(self.issuer))])
             builder = builder.add_extension(issuer, critical=True)
         for extension, critical in self.extensions:
             builder = builder.add_extension(extension, critical)
@@ -134,7 +135,7 @@ class ListPlan:
     @cache  # noqa: B019  # as long as the keys, which live as long as the process
     def issue(self) -> bytes:
         """DER. The same plan gives the same bytes, in this process."""
-        builder = x509.CertificateRevocationListBuilder().issuer_name(_name(self.issuer))
+        builder = x509.CertificateRevocationListBuilder().issuer_name(name_of(self.issuer))
         builder = builder.last_update(self.start).next_update(self.end)
         if self.number is not None:
             builder = builder.add_extension(x509.CRLNumber(self.number), critical=False)

@@ -11,7 +11,7 @@ from cryptography import x509
 
 from casemate.attestation.platforms.sev_snp.revocation import MAX_LIST_BYTES, MAX_NUMBER
 from casemate.errors import EndorsementError
-from casemate.testing.amd.certificates import RevokedEntry
+from casemate.testing.amd.certificates import RevokedEntry, name_of
 from casemate.testing.amd.keys import authority_key
 from casemate.testing.amd.plan import FLOOR, Plan, right
 from casemate.testing.amd.wrong import Change, Wrong, lists, only_list
@@ -47,6 +47,12 @@ def _partial(**what: Any) -> Wrong:
     return _bad(only_list(extensions=((distribution_point(**what), True),)))
 
 
+def _issued_by(*names: x509.GeneralName) -> Wrong:
+    """A list with an entry that says of its certificate that these issued it."""
+    entry = RevokedEntry(99, extensions=((x509.CertificateIssuer(names), True),))
+    return _bad(only_list(revoked=(entry,)))
+
+
 def _newest_revokes(plan: Plan) -> Plan:
     """The list of yesterday beside the one of today, which revokes."""
     newest = replace(plan.lists[0], number=FLOOR + 1, revoked=(RevokedEntry(plan.intermediate.serial),))
@@ -77,10 +83,9 @@ _FORM: Final = {
     "list-entry-critical-extension": _bad(
         only_list(revoked=(RevokedEntry(99, extensions=((_UNKNOWN, True),)),)),
     ),
-    "list-entry-without-the-name-of-its-issuer": _bad(
-        only_list(
-            revoked=(RevokedEntry(99, extensions=((x509.CertificateIssuer([x509.DNSName("who.example")]), True),)),)
-        ),
+    "list-entry-without-the-name-of-its-issuer": _issued_by(x509.DNSName("who.example")),
+    "list-entry-with-two-names-of-its-issuer": _issued_by(
+        x509.DirectoryName(name_of("SEV-Genoa")), x509.DirectoryName(name_of("SEV-Milan"))
     ),
 }
 
