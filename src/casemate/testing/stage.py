@@ -125,7 +125,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(what: str, ready: Callable[[], bool], *, seconds: float = 20) -> None:
+def wait_for(what: str, ready: Callable[[], object], *, seconds: float = 20) -> None:
     end = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > end:
