@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -117,10 +118,10 @@ class PolicyBook:
         item = await self._state.get(name_key(name))
         return None if item is None else item.value.decode("ascii")
 
-    async def versions(self, genesis: str, newest: int) -> list[StoredVersion]:
-        """The whole history, newest first."""
-        items = await self._all(key_of(genesis, "versions/"))
-        versions = [_version(item) for item in reversed(items)]
+    async def versions(self, genesis: str, newest: int) -> list[VersionEntry]:
+        """The whole history, newest first; a page at a time, since envelopes may have a mebibyte each."""
+        pages = self._pages(key_of(genesis, "versions/"))
+        versions = [_version(item).entry() async for page in pages for item in page][::-1]
         if [version.number for version in versions if version.number <= newest] != list(range(newest, 0, -1)):
             raise StoreTamperedError("a version is missing from a policy's history", step="policies.history")
         return versions
@@ -152,10 +153,13 @@ class PolicyBook:
         )
 
     async def _all(self, prefix: str) -> list[Item]:
-        items: list[Item] = []
-        while page := await self._state.range(prefix, limit=_PAGE, after=items[-1].key if items else None):
-            items += page
-        return items
+        return [item async for page in self._pages(prefix) for item in page]
+
+    async def _pages(self, prefix: str) -> AsyncIterator[list[Item]]:
+        after: str | None = None
+        while page := await self._state.range(prefix, limit=_PAGE, after=after):
+            yield page
+            after = page[-1].key
 
     async def _must(self, key: str) -> Item:
         item = await self._state.get(key)

@@ -58,6 +58,14 @@ def test_an_entry_of_another_chain_is_refused(log: list[bytes]) -> None:
     assert refused.value.got == "2"
 
 
+def test_an_entry_with_another_number_is_refused(log: list[bytes]) -> None:
+    reader, _ = read(log[:2])
+    numbered, _ = chain(AuditEntry("test"), number=7, previous=reader.head, time=NOW)
+    with pytest.raises(StoreTamperedError) as refused:
+        reader.read(numbered)
+    assert refused.value.got == "2"
+
+
 @pytest.mark.parametrize("count", [0, 3])
 def test_a_log_that_ends_early_is_refused(log: list[bytes], count: int) -> None:
     whole, _ = read(log)
@@ -94,6 +102,15 @@ def test_no_bytes_open(data: bytes) -> None:
     with pytest.raises(StoreTamperedError) as refused:
         ValueCipher(MASTER).open(data, **NAMES)
     assert refused.value.step == "store.value"
+
+
+@pytest.mark.parametrize("position", [0, 1, 32, 33, 44, 45, -1])
+def test_a_changed_byte_does_not_open(position: int) -> None:
+    cipher = ValueCipher(MASTER)
+    sealed = bytearray(cipher.seal(b"value", **NAMES))
+    sealed[position] ^= 1
+    with pytest.raises(StoreTamperedError):
+        cipher.open(bytes(sealed), **NAMES)
 
 
 def test_nothing_is_sealed_twice_with_one_nonce() -> None:

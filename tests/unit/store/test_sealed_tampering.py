@@ -197,6 +197,14 @@ def test_a_log_that_is_cut_while_running_stops_the_next_commit(raw: MemoryStore)
     assert refused.value.step == "audit.length"
 
 
+def test_a_log_that_is_cut_while_running_is_noticed_by_who_reads_it(raw: MemoryStore) -> None:
+    running = reopen(raw)
+    raw.log.pop()
+    with pytest.raises(StoreTamperedError) as refused:
+        list(running.audit())
+    assert (refused.value.step, refused.value.got) == ("audit.chain", "2")
+
+
 def test_a_second_writer_is_noticed(raw: MemoryStore) -> None:
     one, other = reopen(raw), reopen(raw)
     commit(one, a=b"one")

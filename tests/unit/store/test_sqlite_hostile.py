@@ -190,6 +190,22 @@ def test_no_memory_is_shared_with_the_host(made: Path) -> None:
         assert {item.name for item in made.parent.iterdir()} == {"store", "store.lock", "store-wal"}
 
 
+def test_every_commit_is_flushed_and_nothing_of_the_file_is_trusted(made: Path) -> None:
+    wanted = {"synchronous": 2, "trusted_schema": 0, "cell_size_check": 1, "mmap_size": 0, "journal_mode": "wal"}
+    with closing(SqliteStore(made)) as store:
+        found = {name: store._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted}
+    assert found == wanted
+
+
+def test_a_value_that_is_too_large_leaves_nothing_of_its_transaction(made: Path) -> None:
+    with closing(SqliteStore(made)) as store:
+        with pytest.raises(StoreError) as error:
+            store.transaction([], [Write("small", b""), Write("large", bytes(64 * 1024 * 1024 + 1))], [b"lost"], 2)
+        assert error.value.step == "store.write"
+        assert (store.get("small"), store.log_length()) == (None, 1)
+        assert store.transaction([], [Write("small", b"")], [], 2)
+
+
 def test_what_was_committed_survives_without_a_stop(made: Path, tmp_path: Path) -> None:
     image = tmp_path / "image"
     with closing(SqliteStore(made)) as store:

@@ -81,4 +81,4 @@ async def versions(request: Request) -> Response:
     key = await caller_key(custodian, call_of(request))
     policy = await readable(custodian, genesis_of(request), key)
     history = await custodian.policies.versions(policy.identity, policy.head.number)
-    return answer(VersionsAnswer(versions=[version.entry() for version in history]))
+    return answer(VersionsAnswer(versions=history))

@@ -219,8 +219,8 @@ class SealedStore:
         return self._cipher.open(sealed, label=_LOG, what=b"", number=number)
 
     def _open_row(self, key: str, known: _Known, row: Row | None) -> Value:
-        # The term, and not only the revision: after a restore two rows can have been sealed under one revision.
-        if row is None or row.revision != known.revision or self._term(key, row.revision, row.value) != known.term:
+        # The term, and not the revision alone: after a restore two rows can have been sealed under one revision.
+        if row is None or self._term(key, row.revision, row.value) != known.term:
             raise StoreTamperedError(
                 "a row of the store was removed, or taken from another day", step="store.row", got=key
             )
