@@ -64,6 +64,8 @@ def _fields() -> list[Case]:
         "a random with stray bits": {"random": "A" * 42 + "B"},
         "a board that is a list": {"board": []},
         "a board without a rule": {"board": {"principals": {"alice": {"key": key_text("alice")}}}},
+        "a board of nobody": {"board": {**_board(), "principals": {}}},
+        "a board with an empty rule": {"board": {**_board(), "rule": {}}},
         "a board with more": {"board": {**_board(), "more": 1}},
     }
     missing = [

@@ -10,6 +10,7 @@ from scripts.vectors._form import Case, b64, b64u, canonical, digest, hpke_text,
 __all__ = ["document"]
 
 TYPE = "application/vnd.casemate.instance.v1+json"
+OTHER_TYPE = "application/vnd.casemate.policy.v1+json"
 AT = "2026-11-23T08:15:00Z"
 PAYLOAD: dict[str, object] = {
     "casemate_instance": 1,
@@ -108,13 +109,16 @@ def _envelopes() -> list[Case]:
     genuine, text = _envelope(), canonical(PAYLOAD)
     stranger = _envelope(signers=("stranger",))
     by_stranger = {"keyid": key_text("identity"), "sig": _signature(stranger)["sig"]}
+    by_identity = {"keyid": key_text("stranger"), "sig": _signature(genuine)["sig"]}
     twice = text.replace(b'"key":', b'"key":"%b","key":' % key_text("stranger").encode())
     shapes: dict[str, tuple[dict[str, object], str]] = {
-        "of a policy": (_envelope(kind="application/vnd.casemate.policy.v1+json"), "signature"),
-        "signed as a policy": (_envelope(signed_kind="application/vnd.casemate.policy.v1+json"), "signature"),
+        "of a policy": (_envelope(kind=OTHER_TYPE), "signature"),
+        "signed as a policy": (_envelope(signed_kind=OTHER_TYPE), "signature"),
         "a type in capitals": (_envelope(kind=TYPE.upper()), "signature"),
         "by a stranger": (stranger, "signature"),
         "by a stranger under the right name": ({**genuine, "signatures": [by_stranger]}, "signature"),
+        "under a stranger's name": ({**genuine, "signatures": [by_identity]}, "signature"),
+        "of a type that it was not signed for": (_envelope(kind=OTHER_TYPE, signed_kind=TYPE), "signature"),
         "by a stranger as well": (_envelope(signers=("identity", "stranger")), "signature"),
         "by one key twice": (_envelope(signers=("identity", "identity")), "signature"),
         "another payload": ({**genuine, "payload": b64(canonical({**PAYLOAD, "more": 1}))}, "signature"),

@@ -38,7 +38,7 @@ __all__ = [
 class Board(Model):
     """Whose approval a change of the custodian itself needs."""
 
-    principals: dict[PrincipalName, Principal]
+    principals: Annotated[dict[PrincipalName, Principal], Field(min_length=1, max_length=256)]
     rule: Rule
 
 
