@@ -36,6 +36,8 @@ MAX_YAML_DEPTH: Final = 32
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,15})")
 _MAX_INTEGER: Final = 2**53 - 1
 # What PyYAML itself leaves alone, but other readers do not (YAML 1.1 booleans, YAML 1.2 octal).
+# YAML 1.1 ends lines here, too: a reader would count other lines than a person, and see no comment end.
+_HIDDEN_BREAK: Final = re.compile("[\x85\u2028\u2029]|\r(?!\n)")
 _ELSEWHERE: Final = re.compile(r"[yYnN]|0o[0-7]+")
 _SURPRISES: Final = {
     "tag:yaml.org,2002:bool": "a flag",
@@ -88,14 +90,17 @@ class _StopError(Exception):
 def read_yaml(text: str) -> StrictYaml:
     """Never raises for any `text`: what is wrong is in `spots`."""
     result = StrictYaml()
+    if (hidden := _HIDDEN_BREAK.search(text)) is not None:
+        place = _counted(text[: hidden.start()])
+        result.spots.append(Spot(place, "a line break that editors do not show", "write it as an escape, or remove it"))
+        return result
     try:
         _Reader(text, result).read()
         result.whole = True
     except _StopError as stop:
         result.spots.append(stop.spot)
     except yaml.reader.ReaderError as error:
-        before = text[: error.position]
-        place = Place(before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
+        place = _counted(text[: error.position])
         result.spots.append(Spot(place, "a character that YAML does not allow", "remove it"))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -206,6 +211,11 @@ class _Reader:
 
     def _spot(self, event: Event, message: str, remedy: str) -> None:
         self._result.spots.append(Spot(_place(event), message, remedy))
+
+
+def _counted(before: str) -> Place:
+    """Where the text ends that is `before`."""
+    return Place(before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
 
 
 def _place(event: Event) -> Place:

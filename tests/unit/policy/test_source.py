@@ -251,6 +251,13 @@ def test_control_characters_are_told_with_their_place(schemas: Any) -> None:
     assert found == [Finding(15, 22, "a character that YAML does not allow", "remove it")]
 
 
+@pytest.mark.parametrize("hidden", ["\x85", "\u2028", "\u2029", "\r"])
+def test_line_breaks_that_do_not_show_are_told_with_their_place(schemas: Any, hidden: str) -> None:
+    """After a comment, what a person takes for the comment's end would be the policy's text."""
+    found = check(f"casemate: 1\n# note{hidden}policy: acme/other\n", schemas)
+    assert found == [Finding(2, 7, "a line break that editors do not show", "write it as an escape, or remove it")]
+
+
 def test_the_size_of_a_file_is_limited(schemas: Any) -> None:
     padding = MAX_SOURCE_BYTES - len(GOOD.encode())
     lines, rest = divmod(padding, 1024)
