@@ -35,9 +35,9 @@ MAX_YAML_DEPTH: Final = 32
 
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,15})")
 _MAX_INTEGER: Final = 2**53 - 1
-# What PyYAML itself leaves alone, but other readers do not (YAML 1.1 booleans, YAML 1.2 octal).
 # YAML 1.1 ends lines here, too: a reader would count other lines than a person, and see no comment end.
 _HIDDEN_BREAK: Final = re.compile("[\x85\u2028\u2029]|\r(?!\n)")
+# What PyYAML itself leaves alone, but other readers do not (YAML 1.1 booleans, YAML 1.2 octal).
 _ELSEWHERE: Final = re.compile(r"[yYnN]|0o[0-7]+")
 _SURPRISES: Final = {
     "tag:yaml.org,2002:bool": "a flag",
