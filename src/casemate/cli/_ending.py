@@ -45,9 +45,15 @@ def _run(command: Callable[[], int | None], *, as_json: bool) -> int:
         if os.environ.get("CASEMATE_DEBUG"):
             traceback.print_exc()
         found = _explained(error)
-        if found is not None:
-            fail(found, as_json=as_json)
-        return UsageError.exit_code if found is None else found.exit_code
+        return UsageError.exit_code if found is None else _told(found, as_json=as_json)
+
+
+def _told(error: CasemateError, *, as_json: bool) -> int:
+    try:
+        fail(error, as_json=as_json)
+    except CasemateError as unwritable:  # the JSON; the sentence goes another way
+        fail(unwritable, as_json=as_json)
+    return error.exit_code
 
 
 def _explained(error: Exception) -> CasemateError | None:

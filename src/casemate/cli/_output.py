@@ -28,6 +28,7 @@ JsonFailure = Annotated[
 _BOLD: Final = "1"
 _DIM: Final = "2"
 _ALARM: Final = "1;31"
+_UNWRITABLE: Final = "output.write"
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """All but tab and newline, and what turns the direction of text."""
 
@@ -64,15 +65,17 @@ def progress(text: str, *, quiet: bool) -> Iterator[None]:
         yield
         return
     from rich.console import Console  # slow to import, and most commands do without
+    from rich.markup import escape
 
-    with Console(stderr=True, highlight=False).status(text):
+    with Console(stderr=True, highlight=False).status(escape(_printable(text))):
         yield
 
 
 def fail(error: CasemateError, *, as_json: bool) -> None:
     """Says what went wrong and what would mend it."""
     facts = error.diagnostics()
-    if as_json and _told({"error": facts}):
+    if as_json and error.step != _UNWRITABLE:
+        _write_json({"error": facts})
         return
     lines = [f"{_styled('error:', _ALARM, sys.stderr)} {_one_line(error.message)}"]
     for name in ("step", "expected", "got", "problem", "decision", "remedy"):
@@ -102,15 +105,7 @@ def _write_bytes(data: bytes) -> None:
         _abandon(sys.stdout)
         if isinstance(error, BrokenPipeError):
             raise OutputClosedError from error
-        raise CasemateError(f"the result cannot be written: {error.strerror}", step="output.write") from error
-
-
-def _told(value: Mapping[str, Any]) -> bool:
-    try:
-        _write_json(value)
-    except CasemateError:
-        return False
-    return True
+        raise CasemateError(f"the result cannot be written: {error.strerror}", step=_UNWRITABLE) from error
 
 
 def _complain(text: str) -> None:

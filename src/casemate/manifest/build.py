@@ -64,5 +64,6 @@ def build(plan: Plan, root: Root) -> Built:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ManifestError(f"{place + ': ' if place else ''}{first['msg']}", step="manifest.schema") from error
+        said = first["msg"].removeprefix("Value error, ")
+        raise ManifestError(f"{place + ': ' if place else ''}{said}", step="manifest.schema") from error
     return Built(ParsedManifest.build(manifest), dict(sorted(root.sources.items())))

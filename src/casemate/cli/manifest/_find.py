@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from casemate.cli._home import home
@@ -18,9 +19,9 @@ def find(which: str) -> Built:
     folder = home() / "manifests"
     if which.startswith("sha256:"):
         return library.load(folder, which)
-    if "#" in which and not Path(which).is_file():
+    if "#" in which and not os.path.isfile(which):
         return library.find(folder, *reference(which))
-    if not Path(which).exists():
+    if not os.path.exists(which):
         raise UsageError(
             "no such manifest", expected="a manifest's file, its digest, or a policy and a service (acme/records#api)",
             got=which[:200],

@@ -110,4 +110,4 @@ def _made(form: type[M], value: dict[str, object], what: str, text: str) -> M:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"not {what}: {place}: {first['msg']}", got=text) from error
+        raise UsageError(f"not {what}: {place}: {first['msg'].removeprefix('Value error, ')}", got=text) from error

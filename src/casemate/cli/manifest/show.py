@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -25,9 +26,9 @@ def show(
         "role": manifest.role,
         "custodian": manifest.custodian,
         "policy": f"{manifest.policy.name}#{manifest.policy.service}" if manifest.policy else None,
-        "runs": " ".join((*manifest.entrypoint, *manifest.arguments)),
+        "runs": shlex.join((*manifest.entrypoint, *manifest.arguments)),
         "user": f"{manifest.user.uid}:{manifest.user.gid}" if manifest.user else "as the policy says",
-        "environment": " ".join(f"{name}={value}" for name, value in manifest.environment.items()) or "empty",
+        "environment": shlex.join(f"{name}={value}" for name, value in manifest.environment.items()) or "empty",
         "holes": ", ".join(f"{n} ({h.from_}: {h.pattern})" for n, h in manifest.holes.items()) or "none",
         "policy files": ", ".join(manifest.files) or "none",
         "writable": ", ".join(entry.path for entry in manifest.writable) or "nothing",
