@@ -1,0 +1,109 @@
+//! Data of files that no extent holds yet: 4 KiB pages in memory, and attributes that follow from writes.
+
+use std::collections::BTreeMap;
+
+use super::Volume;
+use crate::Error;
+use crate::format::inode::{Inode, Time};
+use crate::format::{BLOCK, FILE};
+
+/// One page: its bytes, and which of them the log does not have.
+pub struct Page {
+    pub bytes: Box<[u8; BLOCK]>,
+    pub unlogged: Option<(usize, usize)>,
+}
+
+impl Page {
+    pub fn mark(&mut self, from: usize, to: usize) {
+        let (first, last) = self.unlogged.unwrap_or((from, to));
+        self.unlogged = Some((first.min(from), last.max(to)));
+    }
+}
+
+/// Attributes that writes changed and nothing logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Touched {
+    pub size: u64,
+    pub modified: Time,
+    pub changed: Time,
+}
+
+/// What waits for one file.
+#[derive(Default)]
+pub struct Pages {
+    pub touched: Option<Touched>,
+    pub pages: BTreeMap<u64, Page>,
+}
+
+impl Volume {
+    /// An inode as applications see it: with what no fsync logged yet.
+    pub(super) fn inode(&mut self, inode: u64) -> Result<Inode, Error> {
+        let mut value = self.stored_inode(inode)?;
+        if let Some(touched) = self.files.get(&inode).and_then(|pages| pages.touched) {
+            (value.size, value.modified, value.changed) = (touched.size, touched.modified, touched.changed);
+        }
+        Ok(value)
+    }
+
+    /// Puts bytes over a file's data, in memory.
+    pub(super) fn overlay(&mut self, inode: u64, offset: u64, bytes: &[u8], unlogged: bool) -> Result<(), Error> {
+        let mut at = offset;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (index, within) = (at / BLOCK as u64, (at % BLOCK as u64) as usize);
+            let count = rest.len().min(BLOCK - within);
+            let page = self.page(inode, index, count == BLOCK)?;
+            page.bytes[within..within + count].copy_from_slice(&rest[..count]);
+            if unlogged {
+                page.mark(within, within + count);
+            }
+            at += count as u64;
+            rest = &rest[count..];
+        }
+        Ok(())
+    }
+
+    /// A page in memory; with the file's bytes unless all of it is about to be written.
+    pub(super) fn page(&mut self, inode: u64, index: u64, whole: bool) -> Result<&mut Page, Error> {
+        if index > FILE / BLOCK as u64 {
+            return Err(Error::TooLarge);
+        }
+        let known = self
+            .files
+            .get(&inode)
+            .is_some_and(|pages| pages.pages.contains_key(&index));
+        let mut bytes = Box::new([0; BLOCK]);
+        if !known {
+            if !whole {
+                self.read_block(inode, index, &mut bytes[..])?;
+            }
+            self.pages += 1;
+        }
+        let pages = self.files.entry(inode).or_default();
+        Ok(pages.pages.entry(index).or_insert(Page { bytes, unlogged: None }))
+    }
+
+    /// Drops pages in a range.
+    pub(super) fn drop_pages(&mut self, inode: u64, from: u64, to: u64) {
+        let Some(pages) = self.files.get_mut(&inode) else {
+            return;
+        };
+        let mut middle = pages.pages.split_off(&from);
+        let mut last = middle.split_off(&to);
+        pages.pages.append(&mut last);
+        self.pages -= middle.len() as u64;
+    }
+
+    /// Drops all pages of a file whose content is elsewhere, and keeps the attributes.
+    pub(super) fn forget_pages(&mut self, inode: u64) {
+        self.drop_pages(inode, 0, u64::MAX);
+    }
+
+    /// Forgets a file that has nothing in memory.
+    pub(super) fn tidy_pages(&mut self, inode: u64) {
+        let idle = |pages: &Pages| pages.pages.is_empty() && pages.touched.is_none();
+        if self.files.get(&inode).is_some_and(idle) {
+            self.files.remove(&inode);
+        }
+    }
+}
