@@ -52,3 +52,6 @@ pub enum Roots {
     /// The parent holds the SHA-256 of the child's plaintext too: binding against holders of the key as well.
     Hash,
 }
+
+#[cfg(test)]
+mod tests;

@@ -234,3 +234,10 @@ impl Moment {
         files
     }
 }
+
+impl Disk {
+    /// Changes one byte, as an attacker does.
+    pub fn poke(&self, file: File, offset: usize, byte: u8) {
+        self.with(|state| state.files.get_mut(&file).unwrap()[offset] = byte);
+    }
+}

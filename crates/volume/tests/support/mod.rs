@@ -6,6 +6,7 @@
 )]
 
 pub mod disk;
+pub mod faults;
 pub mod model;
 pub mod operations;
 
