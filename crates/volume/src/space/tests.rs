@@ -16,7 +16,8 @@ proptest! {
         steps in proptest::collection::vec((0u8..6, 1u32..33), 1..300),
     ) {
         let mut space = Space::new(capacity);
-        let (mut held, mut deferred): (Vec<(u64, u32)>, Vec<(u64, u32)>) = (Vec::new(), Vec::new());
+        let mut held: Vec<(u64, u32)> = Vec::new();
+        let mut deferred: Vec<(u64, u32)> = Vec::new();
         let mut busy = BTreeSet::new();
         for (kind, count) in steps {
             let taken = match kind {
