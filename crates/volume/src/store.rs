@@ -136,18 +136,6 @@ impl Store {
         Ok(())
     }
 
-    /// Counts every existing segment as unflushed: what another process wrote may still be in the host's memory.
-    pub fn doubt(&mut self) -> Result<(), Error> {
-        let count = self.capacity.div_ceil(SEGMENT_BLOCKS);
-        for segment in 0..u32::try_from(count).unwrap_or(u32::MAX) {
-            if self.length(segment)?.is_none() {
-                break;
-            }
-            self.unflushed.insert(segment);
-        }
-        Ok(())
-    }
-
     fn read(&mut self, address: u64, bytes: &mut [u8]) -> Result<(), Error> {
         let (segment, offset) = self.locate(address, bytes.len())?;
         let read = self.host.read(File::Segment(segment), offset, bytes);

@@ -30,6 +30,8 @@ struct Plan {
     samples: usize,
     /// One in so many recoveries is itself cut off everywhere.
     again: u64,
+    /// Nothing is fsynced, the process dies, and another one mounts what is in the host's memory.
+    kill: bool,
 }
 
 impl Plan {
@@ -45,6 +47,18 @@ impl Plan {
             subsets,
             samples,
             again,
+            kill: false,
+        }
+    }
+}
+
+impl Plan {
+    /// Without fsync, groups get to the log for their size alone.
+    fn adapt(&self, operation: Operation) -> Operation {
+        match operation {
+            Operation::Fsync(path) | Operation::Write(path, ..) if self.kill => Operation::SetAttribute(path, 9, 900),
+            Operation::Sync if self.kill => Operation::Mkdir(b"zz".to_vec()),
+            other => other,
         }
     }
 }
@@ -75,7 +89,7 @@ fn record(plan: &Plan) -> Run {
     let mut model = Model::default();
     let mut states = vec![model.view()];
     for _ in 0..plan.operations {
-        let operation = operations::random(&mut random, &model);
+        let operation = plan.adapt(operations::random(&mut random, &model));
         machine.disk.push(Event::Begun(states.len()));
         let outcome = drive(&mut volume, &operation);
         assert_eq!(outcome, model.apply(&operation), "{operation:?}");
@@ -84,8 +98,13 @@ fn record(plan: &Plan) -> Run {
             machine.disk.push(Event::Acknowledged(states.len() - 1));
         }
     }
-    volume.unmount().unwrap();
-    machine.disk.push(Event::Acknowledged(states.len() - 1));
+    if plan.kill {
+        drop(volume);
+        machine.mount(plan.freshness).unwrap();
+    } else {
+        volume.unmount().unwrap();
+        machine.disk.push(Event::Acknowledged(states.len() - 1));
+    }
     Run {
         start,
         record,
@@ -209,4 +228,13 @@ fn volumes_of_hash_roots_lose_nothing_acknowledged() {
         }),
         100,
     );
+}
+
+#[test]
+fn what_a_dead_process_left_in_memory_is_made_durable_before_the_anchor_has_it() {
+    let plan = |seed| Plan {
+        kill: true,
+        ..Plan::new(seed, Freshness::Interval)
+    };
+    at_least((51..=53).map(|seed| crash(plan(seed))).sum(), 20);
 }

@@ -89,10 +89,9 @@ impl Volume {
         Ok((this, random))
     }
 
-    /// What was read may still be in the host's memory only: the anchor must never be ahead of the disk.
+    /// What was read of log and slot may still be in the host's memory only: the anchor must never be ahead of the
+    /// disk. The segments need no flush: what a group or a slot points to was durable before either was written.
     fn make_durable(&mut self) -> Result<(), Error> {
-        self.store.doubt()?;
-        self.store.flush()?;
         self.log.flush(&self.store)?;
         let flushed = self.store.host.flush(File::Superblock);
         flushed.map_err(|error| Error::host("flush the superblock", &error))

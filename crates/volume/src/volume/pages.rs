@@ -88,10 +88,11 @@ impl Volume {
         let Some(pages) = self.files.get_mut(&inode) else {
             return;
         };
-        let mut middle = pages.pages.split_off(&from);
-        let mut last = middle.split_off(&to);
-        pages.pages.append(&mut last);
-        self.pages -= middle.len() as u64;
+        let dropped: Vec<u64> = pages.pages.range(from..to).map(|(index, _)| *index).collect();
+        for index in &dropped {
+            pages.pages.remove(index);
+        }
+        self.pages -= dropped.len() as u64;
     }
 
     /// Drops all pages of a file whose content is elsewhere, and keeps the attributes.
