@@ -53,6 +53,9 @@ pub enum Error {
     /// The anchor says that the volume is closed for ever.
     #[error("the volume was retired")]
     Retired,
+    /// More writers than the table of epochs holds.
+    #[error("the volume was mounted for writing too often; it can be read: copy it into a new one")]
+    WornOut,
     /// The anchor gives no answer.
     #[error("the anchor cannot be used: {0}; nothing was acknowledged")]
     Anchor(String),

@@ -63,6 +63,29 @@ fn what_a_fenced_writer_left_in_the_log_is_refused_for_ever() {
 }
 
 #[test]
+fn a_slot_that_a_fenced_writer_wrote_is_refused_even_under_a_lazy_anchor() {
+    let mut machine = Machine {
+        durable: false,
+        ..Machine::new()
+    };
+    machine.create(&SMALL).unwrap();
+    let mut first = machine.mount(Freshness::Interval).unwrap();
+    first.create_file(ROOT, b"before", NEW).unwrap();
+    first.fsync(ROOT).unwrap();
+    let mut elsewhere = Machine {
+        disk: Disk::of(machine.disk.files()),
+        ..machine.clone()
+    };
+    drop(elsewhere.mount(Freshness::Interval).unwrap());
+    first.create_file(ROOT, b"after", NEW).unwrap();
+    let refused = first.sync().unwrap_err();
+    assert!(matches!(refused, Error::Fenced(_)), "{refused}");
+    let mut volume = machine.mount(Freshness::Interval).unwrap();
+    assert!(volume.lookup(ROOT, b"before").is_ok());
+    assert!(matches!(volume.lookup(ROOT, b"after").unwrap_err(), Error::NotFound));
+}
+
+#[test]
 fn a_cloned_machine_that_mounts_again_has_another_key() {
     let mut machine = Machine::new();
     machine.create(&SMALL).unwrap();

@@ -1,10 +1,13 @@
 //! Keys of the tree: (kind, inode, offset), ordered in that order.
 
 use super::Malformed;
-use super::bytes::{Put, Reader};
+use super::bytes::{Put, Reader, check};
 
 /// Bytes of a key.
 pub const KEY: usize = 17;
+
+/// Greatest inode number.
+pub const INODES: u64 = 1 << 62;
 
 /// What an entry of the tree is. Unknown kinds are refused: a volume that has them carries a feature flag too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,7 +58,9 @@ impl Key {
     }
 
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(Self::new(Kind::parse(reader.u8()?)?, reader.u64()?, reader.u64()?))
+        let key = Self::new(Kind::parse(reader.u8()?)?, reader.u64()?, reader.u64()?);
+        check(key.inode <= INODES && key.offset >> 63 == 0, "a key is out of bounds")?;
+        Ok(key)
     }
 
     pub fn encode(&self, out: &mut Vec<u8>) {

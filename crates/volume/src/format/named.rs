@@ -5,8 +5,9 @@
 use super::bytes::{Put, Reader, check, short};
 use super::{Malformed, NAME, XATTR};
 
-/// Most bytes of one list: sixteen long names with one 63-bit hash do not happen without the key.
-pub const LIST: usize = 4352;
+/// Most bytes of one list: one name with the longest value fits, and many names with one 63-bit hash do not happen
+/// without the key.
+pub const LIST: usize = super::node::VALUE;
 
 /// A name and its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]

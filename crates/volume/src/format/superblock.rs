@@ -164,7 +164,10 @@ impl Body {
             self.log.position <= 1 << 60 && self.log.sequence <= 1 << 60,
             "the log's head is out of bounds",
         )?;
-        check(self.next_inode > 1, "the next inode is out of bounds")
+        check(
+            (2..=super::key::INODES).contains(&self.next_inode),
+            "the next inode is out of bounds",
+        )
     }
 
     /// The bytes that fill a slot behind its head.

@@ -135,9 +135,4 @@ impl Host for Folder {
     fn flush(&self, file: File) -> io::Result<()> {
         self.file(file)?.sync_data()
     }
-
-    fn punch(&self, file: File, offset: u64, length: u64) -> io::Result<()> {
-        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        fallocate(self.file(file)?, flags, offset, length).map_err(io::Error::from)
-    }
 }

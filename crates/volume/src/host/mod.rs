@@ -72,10 +72,4 @@ pub trait Host: Send {
     /// # Errors
     /// From the host. What was durable is unknown then, and stays so.
     fn flush(&self, file: File) -> io::Result<()>;
-
-    /// Gives the host's space under these bytes back; they read as zeros.
-    ///
-    /// # Errors
-    /// From the host.
-    fn punch(&self, file: File, offset: u64, length: u64) -> io::Result<()>;
 }

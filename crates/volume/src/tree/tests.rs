@@ -49,10 +49,6 @@ impl Host for Segment {
     fn flush(&self, _: File) -> std::io::Result<()> {
         Ok(())
     }
-
-    fn punch(&self, _: File, _: u64, _: u64) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 fn store(roots: Roots) -> Store {

@@ -41,7 +41,8 @@ impl Anchored {
     /// Takes the record over for a new writer. The fence rises by a random step: two writers that try at the same
     /// moment never claim the same record, so that each can tell whose it became.
     pub fn take_over(&mut self, volume: [u8; 16], generation: u64, root: [u8; 32], step: u32) -> Result<(), Error> {
-        let fence = self.record.fence + 1 + u64::from(step);
+        let fence = self.record.fence.checked_add(1 + u64::from(step));
+        let fence = fence.ok_or_else(|| Error::Anchor("it has no greater fence".into()))?;
         self.set(Record {
             volume,
             state: State::Active,

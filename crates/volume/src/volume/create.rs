@@ -62,6 +62,7 @@ impl Volume {
             files: BTreeMap::new(),
             pages: 0,
             piece: None,
+            shown: None,
             next_inode: ROOT + 1,
             writable: true,
             latched: None,

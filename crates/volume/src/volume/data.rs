@@ -39,7 +39,7 @@ impl Volume {
     fn current_block(&mut self, inode: u64, index: u64, out: &mut [u8; BLOCK]) -> Result<(), Error> {
         let page = self.files.get(&inode).and_then(|pages| pages.pages.get(&index));
         if let Some(page) = page {
-            out.copy_from_slice(&page.bytes[..]);
+            out.copy_from_slice(&page[..]);
             return Ok(());
         }
         self.read_block(inode, index, out)
@@ -126,8 +126,8 @@ impl Volume {
             return Ok(());
         }
         let page = self.page(inode, size / BLOCK as u64, false)?;
-        page.bytes[within..].fill(0);
-        page.mark(within, BLOCK);
+        page[within..].fill(0);
+        self.mark(inode, size / BLOCK as u64, within, BLOCK);
         Ok(())
     }
 

@@ -16,6 +16,13 @@ pub struct Piece {
     bytes: Vec<u8>,
 }
 
+/// The extent that was read last.
+pub struct Shown {
+    inode: u64,
+    at: u64,
+    extent: Extent,
+}
+
 impl Volume {
     /// Shows an extent at a block of a file instead of what was there.
     pub(super) fn show(&mut self, inode: u64, at: u64, extent: Extent) -> Result<(), Error> {
@@ -25,6 +32,7 @@ impl Volume {
 
     /// Takes all data of a range of blocks away.
     pub(super) fn hide(&mut self, inode: u64, from: u64, to: u64) -> Result<(), Error> {
+        self.shown = None;
         self.drop_pages(inode, from, to);
         while let Some((at, extent)) = self.extent_in(inode, from, to)? {
             let (tree, mut context) = self.edit();
@@ -98,16 +106,30 @@ impl Volume {
                 return Ok(());
             }
         }
-        let Some((at, extent)) = self.extent_in(inode, index, index + 1)? else {
+        let Some(shown) = self.shown_at(inode, index)? else {
             return Ok(());
         };
-        let block = extent.start + u32::try_from(index - at).unwrap_or(0);
-        self.read_piece(&extent, block / PIECE_BLOCKS)?;
+        let block = shown.extent.start + u32::try_from(index - shown.at).unwrap_or(0);
+        let read = self.read_piece(&shown.extent, block / PIECE_BLOCKS);
+        self.shown = Some(shown);
+        read?;
         let offset = (block % PIECE_BLOCKS) as usize * BLOCK;
         if let Some(piece) = &self.piece {
             out.copy_from_slice(&piece.bytes[offset..offset + BLOCK]);
         }
         Ok(())
+    }
+
+    /// The extent that shows a block: mostly the one that showed the block before.
+    fn shown_at(&mut self, inode: u64, index: u64) -> Result<Option<Shown>, Error> {
+        let covers = |shown: &Shown| {
+            shown.inode == inode && (shown.at..shown.at + u64::from(shown.extent.count)).contains(&index)
+        };
+        if let Some(shown) = self.shown.take().filter(covers) {
+            return Ok(Some(shown));
+        }
+        let found = self.extent_in(inode, index, index + 1)?;
+        Ok(found.map(|(at, extent)| Shown { inode, at, extent }))
     }
 
     /// Opens a piece, unless it was the last one.

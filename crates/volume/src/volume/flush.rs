@@ -61,7 +61,7 @@ impl Volume {
         };
         let page = self.files.get(&inode).and_then(|pages| pages.pages.get(&0));
         match page {
-            Some(page) => value.inline = page.bytes[..size].to_vec(),
+            Some(page) => value.inline = page[..size].to_vec(),
             None if value.inline.is_empty() && size > 0 => return Ok(false),
             None => value.inline.resize(size, 0),
         }
@@ -78,20 +78,15 @@ impl Volume {
         if stored.inline.is_empty() || !stored.is_file() {
             return Ok(());
         }
-        let page = self.page(inode, 0, false)?;
-        page.mark(0, stored.inline.len());
+        self.page(inode, 0, false)?;
+        self.mark(inode, 0, 0, stored.inline.len());
         value.inline.clear();
         Ok(())
     }
 
     fn unlogged(&self, inode: u64) -> usize {
-        let pages = self.files.get(&inode).map(|pages| pages.pages.values());
-        pages
-            .into_iter()
-            .flatten()
-            .filter_map(|page| page.unlogged)
-            .map(|(from, to)| to - from)
-            .sum()
+        let ranges = self.files.get(&inode).map(|pages| pages.unlogged.values());
+        ranges.into_iter().flatten().map(|(from, to)| to - from).sum()
     }
 
     /// Logs the bytes themselves. The pages stay until they are placed.
@@ -100,25 +95,18 @@ impl Volume {
         let Some(pages) = self.files.get_mut(&inode) else {
             return Ok(());
         };
-        let mut run: Option<(u64, Vec<u8>)> = None;
-        for (index, page) in &mut pages.pages {
-            let Some((from, to)) = page.unlogged.take() else {
-                continue;
-            };
-            let at = index * BLOCK as u64 + from as u64;
-            match &mut run {
-                Some((start, bytes)) if *start + bytes.len() as u64 == at => {
-                    bytes.extend_from_slice(&page.bytes[from..to])
-                }
-                _ => {
-                    let done = run.replace((at, page.bytes[from..to].to_vec()));
-                    done.into_iter()
-                        .for_each(|(at, bytes)| self.log.push(&Change::Write(inode, at, bytes), roots));
-                }
+        let mut runs: Vec<(u64, Vec<u8>)> = Vec::new();
+        for (index, (from, to)) in std::mem::take(&mut pages.unlogged) {
+            let Some(page) = pages.pages.get(&index) else { continue };
+            let (at, bytes) = (index * BLOCK as u64 + from as u64, &page[from..to]);
+            match runs.last_mut() {
+                Some((start, run)) if *start + run.len() as u64 == at => run.extend_from_slice(bytes),
+                _ => runs.push((at, bytes.to_vec())),
             }
         }
-        run.into_iter()
-            .for_each(|(at, bytes)| self.log.push(&Change::Write(inode, at, bytes), roots));
+        for (at, bytes) in runs {
+            self.log.push(&Change::Write(inode, at, bytes), roots);
+        }
         Ok(())
     }
 
@@ -146,7 +134,7 @@ impl Volume {
             .map(|((_, page), _)| page)
             .collect();
         let mut bytes = Vec::with_capacity(row.len() * BLOCK);
-        row.iter().for_each(|page| bytes.extend_from_slice(&page.bytes[..]));
+        row.iter().for_each(|page| bytes.extend_from_slice(&page[..]));
         Some((first, bytes))
     }
 

@@ -10,6 +10,9 @@ use crate::format::key::{Key, Kind};
 use crate::format::named::Target;
 use crate::format::{BLOCK, FILE};
 
+/// Deepest directory: no honest tree is deeper, and one that goes in circles ends here.
+const DEPTH: u32 = 1 << 20;
+
 impl Volume {
     /// Gives an inode another name.
     ///
@@ -124,13 +127,13 @@ impl Volume {
     /// Whether `inode` is `directory` or above it.
     pub(super) fn is_above(&mut self, inode: u64, directory: u64) -> Result<bool, Error> {
         let mut at = directory;
-        while at != inode {
+        for _ in 0..DEPTH {
             let Inode { parent, .. } = self.directory(at)?;
-            if parent == at {
-                return Ok(false);
+            if at == inode || parent == at {
+                return Ok(at == inode);
             }
             at = parent;
         }
-        Ok(true)
+        Err(Error::tampered("a directory below itself", "the tree"))
     }
 }

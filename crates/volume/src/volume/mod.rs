@@ -41,7 +41,7 @@ use crate::store::Store;
 use crate::tree::{Context, Tree};
 use crate::{Anchor, Error, Host};
 use anchored::Anchored;
-use extents::Piece;
+use extents::{Piece, Shown};
 use pages::Pages;
 use slots::Slot;
 
@@ -110,6 +110,7 @@ pub struct Volume {
     files: BTreeMap<u64, Pages>,
     pages: u64,
     piece: Option<Piece>,
+    shown: Option<Shown>,
     next_inode: u64,
     writable: bool,
     /// Why no more writes are taken, after a failure of the host or the loss of the fence.

@@ -7,7 +7,7 @@ use super::slots::{self, Slot};
 use super::{Environment, Freshness, Volume};
 use crate::anchor::{Memory, Record, State};
 use crate::environment::Random;
-use crate::format::epochs::Epoch;
+use crate::format::epochs::{EPOCHS, Epoch};
 use crate::host::File;
 use crate::log::Log;
 use crate::space::Space;
@@ -80,6 +80,7 @@ impl Volume {
             files: BTreeMap::new(),
             pages: 0,
             piece: None,
+            shown: None,
             writable: false,
             latched: None,
         };
@@ -98,6 +99,9 @@ impl Volume {
     }
 
     fn fence(&mut self, random: &mut dyn Random) -> Result<(), Error> {
+        if self.store.keys.epochs().len() >= EPOCHS {
+            return Err(Error::WornOut);
+        }
         let (mut step, mut salt) = ([0; 4], [0; 32]);
         random.fill(&mut step)?;
         random.fill(&mut salt)?;

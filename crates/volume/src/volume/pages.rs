@@ -7,18 +7,8 @@ use crate::Error;
 use crate::format::inode::{Inode, Time};
 use crate::format::{BLOCK, FILE};
 
-/// One page: its bytes, and which of them the log does not have.
-pub struct Page {
-    pub bytes: Box<[u8; BLOCK]>,
-    pub unlogged: Option<(usize, usize)>,
-}
-
-impl Page {
-    pub fn mark(&mut self, from: usize, to: usize) {
-        let (first, last) = self.unlogged.unwrap_or((from, to));
-        self.unlogged = Some((first.min(from), last.max(to)));
-    }
-}
+/// One page.
+pub type Page = Box<[u8; BLOCK]>;
 
 /// Attributes that writes changed and nothing logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +23,16 @@ pub struct Touched {
 pub struct Pages {
     pub touched: Option<Touched>,
     pub pages: BTreeMap<u64, Page>,
+    /// Which bytes of which pages the log does not have: from, up to.
+    pub unlogged: BTreeMap<u64, (usize, usize)>,
+}
+
+impl Pages {
+    /// Notes bytes of a page that the log does not have.
+    pub fn mark(&mut self, index: u64, from: usize, to: usize) {
+        let range = self.unlogged.entry(index).or_insert((from, to));
+        *range = (range.0.min(from), range.1.max(to));
+    }
 }
 
 impl Volume {
@@ -53,9 +53,9 @@ impl Volume {
             let (index, within) = (at / BLOCK as u64, (at % BLOCK as u64) as usize);
             let count = rest.len().min(BLOCK - within);
             let page = self.page(inode, index, count == BLOCK)?;
-            page.bytes[within..within + count].copy_from_slice(&rest[..count]);
+            page[within..within + count].copy_from_slice(&rest[..count]);
             if unlogged {
-                page.mark(within, within + count);
+                self.mark(inode, index, within, within + count);
             }
             at += count as u64;
             rest = &rest[count..];
@@ -80,7 +80,11 @@ impl Volume {
             self.pages += 1;
         }
         let pages = self.files.entry(inode).or_default();
-        Ok(pages.pages.entry(index).or_insert(Page { bytes, unlogged: None }))
+        Ok(pages.pages.entry(index).or_insert(bytes))
+    }
+
+    pub(super) fn mark(&mut self, inode: u64, index: u64, from: usize, to: usize) {
+        self.files.entry(inode).or_default().mark(index, from, to);
     }
 
     /// Drops pages in a range.
@@ -91,6 +95,7 @@ impl Volume {
         let dropped: Vec<u64> = pages.pages.range(from..to).map(|(index, _)| *index).collect();
         for index in &dropped {
             pages.pages.remove(index);
+            pages.unlogged.remove(index);
         }
         self.pages -= dropped.len() as u64;
     }

@@ -106,10 +106,6 @@ impl Host for Disk {
         self.push(Event::Flush(file));
         Ok(())
     }
-
-    fn punch(&self, file: File, offset: u64, length: u64) -> io::Result<()> {
-        self.write(file, offset, &vec![0; length as usize])
-    }
 }
 
 /// An anchor that records its moves.

@@ -69,10 +69,6 @@ impl Host for Faulty {
         self.check(Call::Flush)?;
         self.disk.flush(file)
     }
-
-    fn punch(&self, file: File, offset: u64, length: u64) -> io::Result<()> {
-        self.disk.punch(file, offset, length)
-    }
 }
 
 /// What an anchor does with an update.
