@@ -37,7 +37,7 @@ struct Plan {
 impl Plan {
     fn new(seed: u64, freshness: Freshness) -> Self {
         let long = std::env::var_os("CASEMATE_LONG").is_some();
-        let (operations, subsets, samples, again) = if long { (400, 8, 1000, 40) } else { (90, 4, 6, 150) };
+        let (operations, subsets, samples, again) = if long { (400, 8, 1000, 40) } else { (70, 4, 6, 150) };
         Self {
             seed,
             operations,

@@ -22,7 +22,8 @@ impl Volume {
         if self.is_unchanged() {
             return self.anchor();
         }
-        self.checkpoint()
+        self.checkpoint()?;
+        self.anchored.flush()
     }
 
     /// Ends the mount: everything is durable and anchored, and the lock on the host is given back.
@@ -33,8 +34,7 @@ impl Volume {
         if !self.writable {
             return Ok(());
         }
-        self.sync()?;
-        self.anchored.flush()
+        self.sync()
     }
 
     fn is_unchanged(&self) -> bool {
@@ -45,11 +45,11 @@ impl Volume {
     pub(super) fn checkpoint(&mut self) -> Result<(), Error> {
         if self.anchored.record.generation != self.slot.head.generation {
             // The other slot is the anchored one: it stays until this one is.
-            self.anchor()?;
+            self.move_anchor()?;
         }
         let sealed = self.seal_checkpoint();
         self.latch(sealed)?;
-        self.anchor()
+        self.move_anchor()
     }
 
     fn seal_checkpoint(&mut self) -> Result<(), Error> {

@@ -31,17 +31,23 @@ impl Volume {
             self.latch(flushed)?;
         }
         match self.freshness {
-            Freshness::Strict => self.anchor(),
+            Freshness::Strict => self.move_anchor(),
             Freshness::Interval | Freshness::None => Ok(()),
         }
     }
 
-    /// Moves the anchor to all that is durable: the front calls it at each interval.
+    /// Moves the anchor to all that is durable, and makes the anchor durable: the front calls it at each interval, and
+    /// every 100 ms under an anchor that is lazy.
     ///
     /// # Errors
     /// As [`Self::fsync`].
     pub fn anchor(&mut self) -> Result<(), Error> {
         self.check_writable()?;
+        self.move_anchor()?;
+        self.anchored.flush()
+    }
+
+    pub(super) fn move_anchor(&mut self) -> Result<(), Error> {
         let root = self.slot.root(&self.log.flushed);
         match self.anchored.advance(self.slot.head.generation, root) {
             Err(Error::Fenced(fence)) => self.latch(Err(Error::Fenced(fence))),
