@@ -150,6 +150,14 @@ fn while_the_anchor_is_away_no_space_is_used_again_and_all_goes_on_afterwards() 
             other => panic!("{other:?}"),
         }
         assert_eq!(volume.endangered().unwrap(), Vec::<u64>::new());
+        if round % 20 == 0 {
+            // What is anchored stays as it was, to the last byte.
+            let mut reader = machine.mount_for_reading(Freshness::Strict).unwrap();
+            reader.verify().unwrap();
+            let mut bytes = vec![0; 200_000];
+            assert_eq!(reader.read(file, 0, &mut bytes).unwrap(), 200_000);
+            assert!(bytes.iter().all(|byte| *byte == 1));
+        }
     }
     assert!(refused.is_some());
     anchor.set(Answer::Yes);

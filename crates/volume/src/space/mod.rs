@@ -15,6 +15,24 @@ use map::{Map, QUAD};
 
 const QUADS: u64 = MAP_BLOCKS / QUAD as u64;
 
+/// What one map can give out.
+#[derive(Clone, Copy)]
+struct Free {
+    blocks: u64,
+    quads: u64,
+}
+
+impl Free {
+    fn of(blocks: u64) -> Self {
+        let quads = blocks / u64::from(QUAD);
+        Self { blocks, quads }
+    }
+
+    fn has_partial(self) -> bool {
+        self.blocks > self.quads * u64::from(QUAD)
+    }
+}
+
 /// The allocator.
 pub struct Space {
     capacity: u64,
@@ -23,6 +41,8 @@ pub struct Space {
     used: u64,
     free_blocks: u64,
     free_quads: u64,
+    /// Of each map, so that a search passes by those that have nothing.
+    free: Vec<Free>,
     deferred: BTreeMap<u64, Vec<(u64, u32)>>,
     touched: BTreeSet<u64>,
     /// Next quad to look at, and next map with a partly used quad.
@@ -39,8 +59,11 @@ impl Space {
             used: 0,
             free_blocks: capacity,
             free_quads: (0..count as u64)
-                .map(|index| blocks_of(capacity, index) / u64::from(QUAD))
+                .map(|index| Free::of(blocks_of(capacity, index)).quads)
                 .sum(),
+            free: (0..count as u64)
+                .map(|index| Free::of(blocks_of(capacity, index)))
+                .collect(),
             deferred: BTreeMap::new(),
             touched: BTreeSet::new(),
             cursor: 0,
@@ -56,6 +79,10 @@ impl Space {
         self.used += map.live_blocks();
         self.free_blocks = self.free_blocks - blocks + map.free_blocks();
         self.free_quads = self.free_quads - blocks / u64::from(QUAD) + map.free_quads();
+        self.free[index as usize] = Free {
+            blocks: map.free_blocks(),
+            quads: map.free_quads(),
+        };
         self.maps[index as usize] = Some(map);
         Ok(())
     }
@@ -97,6 +124,9 @@ impl Space {
         let quads = self.run(first, most);
         let count = wanted.min(u32::try_from(quads).unwrap_or(1) * QUAD);
         self.take(first * u64::from(QUAD), count);
+        if count % QUAD != 0 {
+            self.partial = first + u64::from(count / QUAD);
+        }
         Ok((first * u64::from(QUAD), count))
     }
 
@@ -185,8 +215,13 @@ impl Space {
         let before = self.quad_is_free(quad);
         self.map(block).set_busy(block % MAP_BLOCKS, on);
         let after = self.quad_is_free(quad);
-        self.free_quads = self.free_quads + u64::from(after && !before) - u64::from(before && !after);
-        self.free_blocks = if on { self.free_blocks - 1 } else { self.free_blocks + 1 };
+        let (gained, lost) = (u64::from(after && !before), u64::from(before && !after));
+        let (added, taken) = (u64::from(!on), u64::from(on));
+        let free = &mut self.free[(block / MAP_BLOCKS) as usize];
+        free.quads = free.quads + gained - lost;
+        free.blocks = free.blocks + added - taken;
+        self.free_quads = self.free_quads + gained - lost;
+        self.free_blocks = self.free_blocks + added - taken;
     }
 
     fn quad_is_free(&self, quad: u64) -> bool {
@@ -198,12 +233,25 @@ impl Space {
 
     /// A free quad, from where the last one was found on.
     fn find_quad(&mut self) -> Option<u64> {
-        let all = self.maps.len() as u64 * QUADS;
-        let found = (self.cursor..all)
-            .chain(0..self.cursor)
-            .find(|quad| self.quad_is_free(*quad))?;
+        let found = self.search(self.cursor, |free| free.quads > 0, Self::quad_is_free)?;
         self.cursor = found;
         Some(found)
+    }
+
+    /// The first quad of a kind from `cursor` on, round to it again, in maps that may have one.
+    fn search(&self, cursor: u64, may: impl Fn(Free) -> bool, is: impl Fn(&Self, u64) -> bool) -> Option<u64> {
+        let count = self.maps.len() as u64;
+        for step in 0..=count {
+            let map = (cursor / QUADS + step) % count;
+            if !may(self.free[map as usize]) {
+                continue;
+            }
+            let from = if step == 0 { cursor } else { map * QUADS };
+            if let Some(found) = (from..(map + 1) * QUADS).find(|quad| is(self, *quad)) {
+                return Some(found);
+            }
+        }
+        None
     }
 
     /// Free quads in a row from `first`, in one map, at most `most`.
@@ -219,10 +267,7 @@ impl Space {
         if self.free_blocks == self.free_quads * u64::from(QUAD) {
             return None;
         }
-        let all = self.maps.len() as u64 * QUADS;
-        let found = (self.partial..all)
-            .chain(0..self.partial)
-            .find(|quad| self.is_partial(*quad))?;
+        let found = self.search(self.partial, Free::has_partial, Self::is_partial)?;
         self.partial = found;
         let first = found * u64::from(QUAD);
         let start = (first..first + u64::from(QUAD)).find(|block| self.is_free(*block))?;

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::{Context, Tree};
-use crate::VolumeKey;
 use crate::format::Roots;
 use crate::format::epochs::Epoch;
 use crate::format::key::{Key, Kind};
 use crate::host::{File, Host};
+use crate::seal::Purpose;
 use crate::space::Space;
 use crate::store::Store;
+use crate::{Error, VolumeKey};
 
 const BLOCKS: u64 = 1 << 15;
 
@@ -143,4 +144,39 @@ fn a_tree_that_is_emptied_is_one_leaf_again() {
         assert!(tree.remove(&mut context, key(number)).unwrap());
     }
     assert_eq!((tree.level, tree.dirty()), (0, 1));
+}
+
+#[test]
+fn hash_roots_bind_the_plaintext_even_where_the_tag_agrees() {
+    for (roots, bound) in [(Roots::Tag, false), (Roots::Hash, true)] {
+        let mut store = store(roots);
+        let mut bytes = vec![9; 4096];
+        let mut sealed = store.seal(Purpose::Data, &mut bytes).unwrap();
+        store.write(0, &bytes).unwrap();
+        let mut plaintext = vec![0; 4096];
+        store.open(Purpose::Data, 0, &sealed, &mut plaintext).unwrap();
+        assert_eq!(plaintext, [9; 4096]);
+        sealed.check.hash[0] ^= 1;
+        assert_eq!(store.open(Purpose::Data, 0, &sealed, &mut plaintext).is_err(), bound);
+    }
+}
+
+#[test]
+fn one_fence_never_has_two_salts() {
+    let mut store = store(Roots::Tag);
+    store
+        .keys
+        .learn(Epoch {
+            fence: 1,
+            salt: [3; 32],
+        })
+        .unwrap();
+    let refused = store
+        .keys
+        .learn(Epoch {
+            fence: 1,
+            salt: [4; 32],
+        })
+        .unwrap_err();
+    assert!(matches!(refused, Error::Tampered { what: "an epoch", .. }), "{refused}");
 }
