@@ -1,0 +1,239 @@
+//! Sealed blocks on the host: written under this writer's key, read and verified under whichever sealed them.
+
+mod cache;
+mod keys;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::format::epochs::Epoch;
+use crate::format::node::{self, Stored};
+use crate::format::pointer::{Check, Pointer};
+use crate::format::{BLOCK, NODE, Roots, SEGMENT_BLOCKS};
+use crate::host::{File, Host};
+use crate::seal::{self, Purpose, sha256};
+use crate::{Error, VolumeKey};
+
+use cache::Cache;
+pub use keys::Keys;
+
+/// Segments grow by this many bytes, so that the host's own metadata changes rarely.
+const GROWTH: u64 = 16 << 20;
+
+/// The nonce and check of something sealed.
+#[derive(Clone, Copy, Debug)]
+pub struct Sealed {
+    pub fence: u64,
+    pub counter: u64,
+    pub check: Check,
+}
+
+/// Host, keys and cache.
+pub struct Store {
+    pub host: Box<dyn Host>,
+    pub roots: Roots,
+    pub capacity: u64,
+    pub keys: Keys,
+    cache: Cache,
+    lengths: BTreeMap<u32, u64>,
+    unflushed: BTreeSet<u32>,
+}
+
+impl Store {
+    pub fn new(host: Box<dyn Host>, key: VolumeKey, volume: [u8; 16], roots: Roots, capacity: u64) -> Self {
+        Self {
+            host,
+            roots,
+            capacity,
+            keys: Keys::new(key, volume),
+            cache: Cache::default(),
+            lengths: BTreeMap::new(),
+            unflushed: BTreeSet::new(),
+        }
+    }
+
+    /// Encrypts in place with this writer's key and its next counter.
+    pub fn seal(&mut self, purpose: Purpose, bytes: &mut [u8]) -> Result<Sealed, Error> {
+        let hash = (self.roots == Roots::Hash).then(|| sha256(&[bytes]));
+        let associated = seal::associated(purpose, &self.keys.volume, bytes.len());
+        let (fence, counter, key) = self.keys.next()?;
+        let tag = key.seal(purpose, counter, &associated, bytes)?;
+        Ok(Sealed {
+            fence,
+            counter,
+            check: seal::check(self.roots, tag, hash),
+        })
+    }
+
+    /// Reads blocks that a pointer or an extent describes.
+    pub fn open(&mut self, purpose: Purpose, address: u64, sealed: &Sealed, plaintext: &mut [u8]) -> Result<(), Error> {
+        let mut bytes = vec![0; plaintext.len()];
+        self.read(address, &mut bytes)?;
+        let associated = seal::associated(purpose, &self.keys.volume, bytes.len());
+        let key = self
+            .keys
+            .of(sealed.fence)
+            .ok_or_else(|| Error::tampered("an epoch", place(address)))?;
+        let opened = key.open(
+            purpose,
+            sealed.counter,
+            &associated,
+            &bytes,
+            &sealed.check.tag,
+            plaintext,
+        );
+        opened.map_err(|_| Error::tampered(named(purpose), place(address)))?;
+        if self.roots == Roots::Hash && sha256(&[plaintext]) != sealed.check.hash {
+            return Err(Error::tampered(named(purpose), place(address)));
+        }
+        Ok(())
+    }
+
+    /// A node, from the cache or verified.
+    pub fn node(&mut self, pointer: &Pointer, level: u8) -> Result<Arc<Stored>, Error> {
+        if let Some(found) = self.cache.get(pointer, level) {
+            return Ok(found);
+        }
+        let mut plaintext = vec![0; NODE];
+        self.open(Purpose::Node, pointer.address, &of(pointer), &mut plaintext)?;
+        let decoded = node::decode(&plaintext, level, self.roots);
+        let decoded = Arc::new(decoded.map_err(|malformed| Error::malformed(malformed, place(pointer.address)))?);
+        self.cache.insert(pointer, level, Arc::clone(&decoded));
+        Ok(decoded)
+    }
+
+    /// Seals and writes a node.
+    pub fn write_node(&mut self, stored: Stored, address: u64, birth: u64) -> Result<Pointer, Error> {
+        let mut bytes = node::encode(&stored, self.roots);
+        let sealed = self.seal(Purpose::Node, &mut bytes)?;
+        self.write(address, &bytes)?;
+        let pointer = pointer(address, birth, &sealed);
+        let level = match &stored {
+            Stored::Leaf(_) => 0,
+            Stored::Inner(level, _) => *level,
+        };
+        self.cache.insert(&pointer, level, Arc::new(stored));
+        Ok(pointer)
+    }
+
+    /// Writes sealed blocks; durable after [`Self::flush`].
+    pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Error> {
+        let (segment, offset) = self.locate(address, bytes.len())?;
+        self.reach(segment, offset + bytes.len() as u64)?;
+        let written = self.host.write(File::Segment(segment), offset, bytes);
+        written.map_err(|error| Error::host("write a segment", &error))?;
+        self.unflushed.insert(segment);
+        Ok(())
+    }
+
+    /// Makes all written blocks durable.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        while let Some(segment) = self.unflushed.first().copied() {
+            let flushed = self.host.flush(File::Segment(segment));
+            flushed.map_err(|error| Error::host("flush a segment", &error))?;
+            self.unflushed.remove(&segment);
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, address: u64, bytes: &mut [u8]) -> Result<(), Error> {
+        let (segment, offset) = self.locate(address, bytes.len())?;
+        let read = self.host.read(File::Segment(segment), offset, bytes);
+        read.map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::NotFound => {
+                Error::tampered("a segment that is missing or cut short", place(address))
+            }
+            _ => Error::host("read a segment", &error),
+        })
+    }
+
+    /// Segment and byte offset of blocks, which never cross a segment's end.
+    fn locate(&self, address: u64, length: usize) -> Result<(u32, u64), Error> {
+        let blocks = length.div_ceil(BLOCK) as u64;
+        let inside = address % SEGMENT_BLOCKS + blocks <= SEGMENT_BLOCKS;
+        let end = address
+            .checked_add(blocks)
+            .filter(|end| *end <= self.capacity && inside);
+        let segment = u32::try_from(address / SEGMENT_BLOCKS).ok().filter(|_| end.is_some());
+        let segment = segment.ok_or_else(|| Error::tampered("an address out of range", place(address)))?;
+        Ok((segment, address % SEGMENT_BLOCKS * BLOCK as u64))
+    }
+
+    fn length(&mut self, segment: u32) -> Result<Option<u64>, Error> {
+        if let Some(length) = self.lengths.get(&segment) {
+            return Ok(Some(*length));
+        }
+        let length = self.host.length(File::Segment(segment));
+        let length = length.map_err(|error| Error::host("look at a segment", &error))?;
+        if let Some(length) = length {
+            self.lengths.insert(segment, length);
+        }
+        Ok(length)
+    }
+
+    /// Makes a segment reach `end`; creates those before it too, so that they never have a gap.
+    fn reach(&mut self, segment: u32, end: u64) -> Result<(), Error> {
+        let room = (self.capacity - u64::from(segment) * SEGMENT_BLOCKS).min(SEGMENT_BLOCKS) * BLOCK as u64;
+        let wanted = end.next_multiple_of(GROWTH).min(room);
+        match self.length(segment)? {
+            Some(length) if length >= end => return Ok(()),
+            Some(_) => {
+                let grown = self.host.grow(File::Segment(segment), wanted);
+                grown.map_err(|error| Error::host("grow a segment", &error))?;
+            }
+            None => {
+                let created = self.host.create(File::Segment(segment), wanted);
+                created.map_err(|error| Error::host("make a segment", &error))?;
+            }
+        }
+        self.lengths.insert(segment, wanted);
+        Ok(())
+    }
+
+    /// The table of epochs that a slot points to.
+    pub fn epochs(&mut self, pointer: &Pointer, blocks: u32) -> Result<Vec<Epoch>, Error> {
+        let mut plaintext = vec![0; blocks as usize * BLOCK];
+        self.open(Purpose::Epochs, pointer.address, &of(pointer), &mut plaintext)?;
+        let decoded = crate::format::epochs::decode(&plaintext);
+        decoded.map_err(|malformed| Error::malformed(malformed, place(pointer.address)))
+    }
+}
+
+/// The pointer to something sealed.
+pub fn pointer(address: u64, birth: u64, sealed: &Sealed) -> Pointer {
+    Pointer {
+        address,
+        fence: sealed.fence,
+        counter: sealed.counter,
+        birth,
+        check: sealed.check,
+    }
+}
+
+fn of(pointer: &Pointer) -> Sealed {
+    Sealed {
+        fence: pointer.fence,
+        counter: pointer.counter,
+        check: pointer.check,
+    }
+}
+
+/// Where an address is, for people.
+pub fn place(address: u64) -> String {
+    let segment = u32::try_from(address / SEGMENT_BLOCKS).unwrap_or(u32::MAX);
+    format!(
+        "{}, byte {}",
+        File::Segment(segment),
+        address % SEGMENT_BLOCKS * BLOCK as u64
+    )
+}
+
+fn named(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Data => "data of a file",
+        Purpose::Node => "a node of the tree",
+        Purpose::Log => "the log",
+        Purpose::Slot => "the superblock",
+        Purpose::Epochs => "the table of epochs",
+    }
+}

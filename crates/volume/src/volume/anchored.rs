@@ -1,0 +1,109 @@
+//! Moving the anchor, and finding out what became of a move that got no answer.
+
+use crate::anchor::{Record, Refusal, State};
+use crate::format::superblock::LogHead;
+use crate::seal::sha256;
+use crate::{Anchor, Error};
+
+/// The anchor and what it is known to hold.
+pub struct Anchored {
+    anchor: Box<dyn Anchor>,
+    pub record: Record,
+    /// A move whose outcome is unknown.
+    doubt: Option<Record>,
+}
+
+impl Anchored {
+    pub fn read(mut anchor: Box<dyn Anchor>) -> Result<Self, Error> {
+        let record = anchor.read()?;
+        Ok(Self {
+            anchor,
+            record,
+            doubt: None,
+        })
+    }
+
+    pub fn is_durable(&self) -> bool {
+        self.anchor.is_durable()
+    }
+
+    /// Moves the record to a newer head under this writer's fence.
+    pub fn advance(&mut self, generation: u64, root: [u8; 32]) -> Result<(), Error> {
+        self.resolve()?;
+        self.set(Record {
+            generation,
+            root,
+            state: State::Active,
+            ..self.record
+        })
+    }
+
+    /// Takes the record over for a new writer. The fence rises by a random step: two writers that try at the same
+    /// moment never claim the same record, so that each can tell whose it became.
+    pub fn take_over(&mut self, volume: [u8; 16], generation: u64, root: [u8; 32], step: u32) -> Result<(), Error> {
+        let fence = self.record.fence.checked_add(1 + u64::from(step));
+        let fence = fence.ok_or_else(|| Error::Anchor("it has no greater fence".into()))?;
+        self.set(Record {
+            volume,
+            state: State::Active,
+            generation,
+            root,
+            fence,
+        })?;
+        self.anchor.flush()
+    }
+
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.anchor.flush()
+    }
+
+    fn set(&mut self, new: Record) -> Result<(), Error> {
+        if new == self.record {
+            return Ok(());
+        }
+        self.doubt = Some(new);
+        match self.anchor.compare_and_set(&self.record, &new) {
+            Ok(Ok(())) => self.settle(new),
+            Ok(Err(Refusal::Conflict(found))) => self.judge(found),
+            Err(_) => self.resolve(),
+        }
+        .and_then(|()| match self.record == new {
+            true => Ok(()),
+            false => Err(Error::Anchor("it did not take the update".into())),
+        })
+    }
+
+    /// Reads back what became of a move that got no answer.
+    fn resolve(&mut self) -> Result<(), Error> {
+        if self.doubt.is_none() {
+            return Ok(());
+        }
+        let found = self.anchor.read()?;
+        self.judge(found)
+    }
+
+    fn judge(&mut self, found: Record) -> Result<(), Error> {
+        if Some(found) == self.doubt || found == self.record {
+            return self.settle(found);
+        }
+        Err(Error::Fenced(found.fence))
+    }
+
+    fn settle(&mut self, record: Record) -> Result<(), Error> {
+        self.record = record;
+        self.doubt = None;
+        Ok(())
+    }
+}
+
+/// What the anchor keeps of a checkpoint and the log behind it.
+pub fn root(volume: &[u8; 16], generation: u64, body: &[u8], log: &LogHead) -> [u8; 32] {
+    sha256(&[
+        b"casemate/volume/root/v1",
+        volume,
+        &generation.to_le_bytes(),
+        &sha256(&[body]),
+        &log.sequence.to_le_bytes(),
+        &log.link,
+    ])
+}

@@ -1,0 +1,147 @@
+//! Reading and writing a file's data.
+
+use super::flush::Target;
+use super::pages::Touched;
+use super::room::Need;
+use super::{Attributes, Volume};
+use crate::Error;
+use crate::format::group::Change;
+use crate::format::inode::Inode;
+use crate::format::{BLOCK, FILE};
+
+/// Bytes that one step of a long write takes, so that it is admitted piece by piece.
+const STEP: usize = 1 << 20;
+
+impl Volume {
+    /// Reads into `out` from `offset` on; how many bytes there were.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`]: never other data than was written. [`Error::IsDirectory`], [`Error::Invalid`] for other
+    /// inodes than files.
+    pub fn read(&mut self, inode: u64, offset: u64, out: &mut [u8]) -> Result<usize, Error> {
+        let size = self.file(inode)?.size;
+        let count = usize::try_from(size.saturating_sub(offset))
+            .unwrap_or(usize::MAX)
+            .min(out.len());
+        let mut block = [0; BLOCK];
+        let mut done = 0;
+        while done < count {
+            let at = offset + done as u64;
+            let within = (at % BLOCK as u64) as usize;
+            let length = (BLOCK - within).min(count - done);
+            self.current_block(inode, at / BLOCK as u64, &mut block)?;
+            out[done..done + length].copy_from_slice(&block[within..within + length]);
+            done += length;
+        }
+        Ok(count)
+    }
+
+    fn current_block(&mut self, inode: u64, index: u64, out: &mut [u8; BLOCK]) -> Result<(), Error> {
+        let page = self.files.get(&inode).and_then(|pages| pages.pages.get(&index));
+        if let Some(page) = page {
+            out.copy_from_slice(&page[..]);
+            return Ok(());
+        }
+        self.read_block(inode, index, out)
+    }
+
+    /// Writes bytes at an offset. They are in memory until [`Self::fsync`], [`Self::sync`] or a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`], [`Error::TooLarge`], and those of [`Self::read`]. What was written before an error stays.
+    pub fn write(&mut self, inode: u64, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > FILE) {
+            return Err(Error::TooLarge);
+        }
+        let mut at = offset;
+        for step in bytes.chunks(STEP) {
+            self.write_step(inode, at, step)?;
+            at += step.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn write_step(&mut self, inode: u64, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        let pages = bytes.len().div_ceil(BLOCK) as u64 + 1;
+        self.admit(Need {
+            log: 0,
+            pages,
+            frees: false,
+        })?;
+        let value = self.file(inode)?;
+        self.overlay(inode, offset, bytes, true)?;
+        let now = self.clock.now();
+        let size = value.size.max(offset + bytes.len() as u64);
+        self.touch(
+            inode,
+            Touched {
+                size,
+                modified: now,
+                changed: now,
+            },
+        );
+        Ok(())
+    }
+
+    /// Cuts a file, or makes it longer by a hole. Logged at once, after the file's data.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn truncate(&mut self, inode: u64, size: u64) -> Result<Attributes, Error> {
+        if size > FILE {
+            return Err(Error::TooLarge);
+        }
+        let before = self.file(inode)?.size;
+        let frees = size < before;
+        let need = Need {
+            pages: 1,
+            frees,
+            ..Need::OPERATION
+        };
+        self.operate(need, |this| this.truncate_now(inode, size, frees))
+    }
+
+    fn truncate_now(&mut self, inode: u64, size: u64, frees: bool) -> Result<Attributes, Error> {
+        if frees {
+            self.cut(inode, size)?;
+        }
+        let now = self.clock.now();
+        self.touch(
+            inode,
+            Touched {
+                size,
+                modified: now,
+                changed: now,
+            },
+        );
+        self.flush_file(inode, Target::Log)?;
+        self.attributes(inode)
+    }
+
+    /// Takes away what is behind `size`, to the last byte of its block: a file that grows again shows zeros there.
+    fn cut(&mut self, inode: u64, size: u64) -> Result<(), Error> {
+        let (first, within) = (size.div_ceil(BLOCK as u64), (size % BLOCK as u64) as usize);
+        self.change(Change::Punch(inode, first, FILE / BLOCK as u64 + 1))?;
+        if within == 0 {
+            return Ok(());
+        }
+        let page = self.page(inode, size / BLOCK as u64, false)?;
+        page[within..].fill(0);
+        self.mark(inode, size / BLOCK as u64, within, BLOCK);
+        Ok(())
+    }
+
+    fn touch(&mut self, inode: u64, touched: Touched) {
+        self.files.entry(inode).or_default().touched = Some(touched);
+    }
+
+    /// A file as applications see it.
+    fn file(&mut self, inode: u64) -> Result<Inode, Error> {
+        let value = self.inode(inode)?;
+        match () {
+            () if value.is_directory() => Err(Error::IsDirectory),
+            () if value.is_file() => Ok(value),
+            () => Err(Error::Invalid),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The engine: what a front translates to.
+//!
+//! Every change is applied to the tree in memory and pushed to the log in the same step ([`apply`]); recovery takes the
+//! changes from the log and applies them with the same code. Data of files waits in pages ([`pages`]) until an fsync
+//! logs it or a checkpoint places it.
+
+mod anchored;
+mod apply;
+mod attributes;
+mod check;
+mod checkpoint;
+mod commit;
+mod create;
+mod data;
+mod directory;
+mod extents;
+mod flush;
+mod links;
+mod mount;
+mod names;
+mod pages;
+mod recover;
+mod rename;
+mod room;
+mod slots;
+mod xattr;
+
+use std::collections::BTreeMap;
+
+pub use attributes::{Attributes, Changes, Statistics};
+pub use directory::Entry;
+pub use names::New;
+pub use rename::Rename;
+
+use crate::environment::{Clock, Random};
+use crate::format::Roots;
+use crate::log::Log;
+use crate::seal::NamesKey;
+use crate::space::Space;
+use crate::store::Store;
+use crate::tree::{Context, Tree};
+use crate::{Anchor, Error, Host};
+use anchored::Anchored;
+use extents::{Piece, Shown};
+use pages::Pages;
+use slots::Slot;
+
+/// The inode of the root directory.
+pub const ROOT: u64 = 1;
+
+/// The machine around a volume.
+pub struct Environment {
+    /// Where the files are.
+    pub host: Box<dyn Host>,
+    /// Where the newest root is. Not asked with [`Freshness::None`].
+    pub anchor: Box<dyn Anchor>,
+    /// Random bytes.
+    pub random: Box<dyn Random>,
+    /// The time.
+    pub clock: Box<dyn Clock>,
+}
+
+/// When the anchor follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Before an fsync returns: nothing that was acknowledged can be taken back unseen.
+    Strict,
+    /// When the front calls [`Volume::anchor`], and at every checkpoint: a rollback within the interval is not seen.
+    Interval,
+    /// Never: integrity only. For caches.
+    None,
+}
+
+/// What is decided once, when a volume is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// What a root binds.
+    pub roots: Roots,
+    /// Most bytes of data and tree; 256 KiB to 64 TiB. The host's space is taken as it is used.
+    pub capacity: u64,
+    /// Bytes of the log's ring; 256 KiB to 64 GiB, written when the volume is made.
+    pub log: u64,
+}
+
+/// Where a volume stands, for `info` and tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Newest checkpoint.
+    pub generation: u64,
+    /// Newest anchored checkpoint.
+    pub anchored: u64,
+    /// Groups in the log since the volume was made.
+    pub sequence: u64,
+    /// This writer's fence; of a mount for reading, the anchored writer's.
+    pub fence: u64,
+}
+
+/// A mounted volume.
+pub struct Volume {
+    store: Store,
+    space: Space,
+    tree: Tree,
+    log: Log,
+    names: NamesKey,
+    anchored: Anchored,
+    clock: Box<dyn Clock>,
+    freshness: Freshness,
+    /// The newest durable slot.
+    slot: Slot,
+    files: BTreeMap<u64, Pages>,
+    pages: u64,
+    piece: Option<Piece>,
+    shown: Option<Shown>,
+    next_inode: u64,
+    writable: bool,
+    /// Why no more writes are taken, after a failure of the host or the loss of the fence.
+    latched: Option<String>,
+}
+
+impl Volume {
+    /// Where the volume stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status {
+            generation: self.slot.head.generation,
+            anchored: self.anchored.record.generation,
+            sequence: self.log.head.sequence,
+            fence: self.anchored.record.fence,
+        }
+    }
+
+    /// Generation of the next checkpoint: the birth of all that is written now.
+    fn generation(&self) -> u64 {
+        self.slot.head.generation + 1
+    }
+
+    fn edit(&mut self) -> (&mut Tree, Context<'_>) {
+        let generation = self.generation();
+        (
+            &mut self.tree,
+            Context {
+                store: &mut self.store,
+                space: &mut self.space,
+                generation,
+            },
+        )
+    }
+
+    /// Refuses on a mount for reading, and after a failure.
+    fn check_writable(&self) -> Result<(), Error> {
+        match &self.latched {
+            _ if !self.writable => Err(Error::ReadOnly),
+            Some(reason) => Err(Error::Host(reason.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Closes the volume for writing after a failure of which the extent is unknown. What is not anchored stays so.
+    fn latch<T>(&mut self, outcome: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &outcome {
+            self.latched.get_or_insert_with(|| error.to_string());
+        }
+        outcome
+    }
+}
+
+impl std::fmt::Debug for Volume {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Volume")
+            .field("status", &self.status())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,139 @@
+//! The thinnest path: what is written is there after a mount, and after none.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says by panicking that it failed"
+)]
+
+mod support;
+
+use casemate_volume::{Form, Freshness, New, ROOT, Roots, Volume};
+use support::{Machine, SMALL};
+
+const NEW: New = New {
+    mode: 0o100_644,
+    uid: 1,
+    gid: 2,
+    device: 0,
+};
+
+#[test]
+fn what_was_synced_is_there_after_an_unmount() {
+    for roots in [Roots::Tag, Roots::Hash] {
+        let mut machine = Machine::new();
+        machine.create(&Form { roots, ..SMALL }).unwrap();
+        let mut volume = machine.mount(Freshness::Strict).unwrap();
+        let file = volume.create_file(ROOT, b"greeting", NEW).unwrap().inode;
+        let big = volume.create_file(ROOT, b"big", NEW).unwrap().inode;
+        volume.write(file, 0, b"hello").unwrap();
+        let content: Vec<u8> = (0..300_000u32).map(|index| (index / 7) as u8).collect();
+        volume.write(big, 100, &content).unwrap();
+        volume.unmount().unwrap();
+        let mut volume = machine.mount(Freshness::Strict).unwrap();
+        let mut bytes = [0; 5];
+        let file = volume.lookup(ROOT, b"greeting").unwrap().inode;
+        assert_eq!(volume.read(file, 0, &mut bytes).unwrap(), 5);
+        assert_eq!(&bytes, b"hello");
+        let mut bytes = vec![0; 400_000];
+        assert_eq!(volume.read(big, 100, &mut bytes).unwrap(), content.len());
+        assert_eq!(&bytes[..content.len()], &content[..]);
+        volume.verify().unwrap();
+    }
+}
+
+#[test]
+fn what_was_fsynced_is_there_without_an_unmount() {
+    let mut machine = Machine::new();
+    machine.create(&SMALL).unwrap();
+    let mut volume = machine.mount(Freshness::Strict).unwrap();
+    let file = volume.create_file(ROOT, b"journal", NEW).unwrap().inode;
+    for index in 0..100u64 {
+        volume.write(file, index * 5000, &[index as u8; 5000]).unwrap();
+        volume.fsync(file).unwrap();
+    }
+    drop(volume);
+    let mut volume = machine.mount(Freshness::Strict).unwrap();
+    let mut bytes = vec![0; 500_000];
+    assert_eq!(volume.read(file, 0, &mut bytes).unwrap(), 500_000);
+    assert!(
+        bytes
+            .chunks(5000)
+            .enumerate()
+            .all(|(index, chunk)| chunk.iter().all(|byte| *byte == index as u8))
+    );
+    volume.verify().unwrap();
+}
+
+/// Does something to a file of this size, fsyncs, loses the memory, and gives what is found.
+fn after_a_crash(size: usize, act: impl FnOnce(&mut Volume, u64)) -> Vec<u8> {
+    let mut machine = Machine::new();
+    machine.create(&SMALL).unwrap();
+    let mut volume = machine.mount(Freshness::Strict).unwrap();
+    let file = volume.create_file(ROOT, b"file", NEW).unwrap().inode;
+    volume.write(file, 0, &vec![0xff; size]).unwrap();
+    volume.fsync(file).unwrap();
+    act(&mut volume, file);
+    volume.fsync(file).unwrap();
+    drop(volume);
+    let mut volume = machine.mount(Freshness::Strict).unwrap();
+    let mut bytes = vec![0xee; 200_000];
+    let count = volume.read(file, 0, &mut bytes).unwrap();
+    bytes.truncate(count);
+    volume.sync().unwrap();
+    volume.verify().unwrap();
+    let mut again = vec![0; count];
+    volume.read(file, 0, &mut again).unwrap();
+    assert_eq!(bytes, again, "a checkpoint changes nothing");
+    bytes
+}
+
+#[test]
+fn a_small_file_that_grows_keeps_its_first_bytes() {
+    for at in [1500, 4096, 9000] {
+        let bytes = after_a_crash(1500, |volume, file| volume.write(file, at, &[1; 4000]).unwrap());
+        assert_eq!(bytes.len() as u64, at + 4000);
+        assert!(bytes[..1500].iter().all(|byte| *byte == 0xff));
+        assert!(bytes[1500..at as usize].iter().all(|byte| *byte == 0));
+        assert!(bytes[at as usize..].iter().all(|byte| *byte == 1));
+    }
+}
+
+#[test]
+fn what_was_cut_off_does_not_come_back() {
+    for size in [1000, 20_000, 100_000] {
+        for (cut, synced) in [
+            (0, false),
+            (300, false),
+            (301, true),
+            (size / 2 + 1, false),
+            (size / 2 + 1, true),
+        ] {
+            let bytes = after_a_crash(size, |volume, file| {
+                if synced {
+                    volume.sync().unwrap();
+                }
+                volume.truncate(file, cut as u64).unwrap();
+                volume.truncate(file, size as u64).unwrap();
+            });
+            assert_eq!(bytes.len(), size);
+            assert!(bytes[..cut].iter().all(|byte| *byte == 0xff), "{size} cut to {cut}");
+            assert!(bytes[cut..].iter().all(|byte| *byte == 0), "{size} cut to {cut}");
+        }
+    }
+}
+
+#[test]
+fn a_block_in_the_middle_of_an_extent_is_replaced_and_the_others_stay() {
+    for block in [0, 3, 4, 15, 24] {
+        let bytes = after_a_crash(100_000, |volume, file| {
+            volume.sync().unwrap();
+            volume.write(file, block * 4096, &[2; 4096]).unwrap();
+            volume.sync().unwrap();
+        });
+        let shown = bytes.chunks(4096).enumerate();
+        assert!(shown.into_iter().all(|(index, chunk)| {
+            let expected = if index as u64 == block { 2 } else { 0xff };
+            chunk.iter().all(|byte| *byte == expected)
+        }));
+    }
+}

@@ -1,0 +1,136 @@
+//! Hosts and anchors that fail on demand.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use casemate_volume::anchor::{Memory, Record, Refusal};
+use casemate_volume::host::File;
+use casemate_volume::{Anchor, Error, Host};
+
+use super::disk::Disk;
+
+/// Which call of the host fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    Write,
+    Flush,
+    Read,
+}
+
+/// A disk whose calls fail as often as was asked for.
+#[derive(Clone)]
+pub struct Faulty {
+    pub disk: Disk,
+    pub call: Call,
+    pub failures: Arc<AtomicU32>,
+}
+
+impl Faulty {
+    fn check(&self, call: Call) -> io::Result<()> {
+        let due = |left: u32| left.checked_sub(1);
+        let fails = call == self.call
+            && self
+                .failures
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, due)
+                .is_ok();
+        if fails {
+            Err(io::Error::from_raw_os_error(5))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Host for Faulty {
+    fn length(&self, file: File) -> io::Result<Option<u64>> {
+        self.disk.length(file)
+    }
+
+    fn create(&self, file: File, length: u64) -> io::Result<()> {
+        self.disk.create(file, length)
+    }
+
+    fn grow(&self, file: File, length: u64) -> io::Result<()> {
+        self.disk.grow(file, length)
+    }
+
+    fn read(&self, file: File, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.check(Call::Read)?;
+        self.disk.read(file, offset, bytes)
+    }
+
+    fn write(&self, file: File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.check(Call::Write)?;
+        self.disk.write(file, offset, bytes)
+    }
+
+    fn flush(&self, file: File) -> io::Result<()> {
+        self.check(Call::Flush)?;
+        self.disk.flush(file)
+    }
+}
+
+/// What an anchor does with an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Answer {
+    Yes = 0,
+    /// It never arrives.
+    Lost = 1,
+    /// It is applied, and the reply is lost.
+    ReplyLost = 2,
+    /// Nothing answers, readings neither.
+    Away = 3,
+}
+
+/// An anchor with a bad connection.
+#[derive(Clone)]
+pub struct Flaky {
+    pub memory: Memory,
+    pub answer: Arc<AtomicU32>,
+}
+
+impl Flaky {
+    pub fn set(&self, answer: Answer) {
+        self.answer.store(answer as u32, Ordering::SeqCst);
+    }
+
+    fn is(&self, answer: Answer) -> bool {
+        self.answer.load(Ordering::SeqCst) == answer as u32
+    }
+}
+
+fn silence() -> Error {
+    Error::Anchor("no answer".into())
+}
+
+impl Anchor for Flaky {
+    fn read(&mut self) -> Result<Record, Error> {
+        if self.is(Answer::Away) {
+            Err(silence())
+        } else {
+            self.memory.read()
+        }
+    }
+
+    fn compare_and_set(&mut self, expected: &Record, new: &Record) -> Result<Result<(), Refusal>, Error> {
+        if self.is(Answer::Lost) || self.is(Answer::Away) {
+            return Err(silence());
+        }
+        let outcome = self.memory.compare_and_set(expected, new)?;
+        if self.is(Answer::ReplyLost) {
+            Err(silence())
+        } else {
+            Ok(outcome)
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn is_durable(&self) -> bool {
+        true
+    }
+}
