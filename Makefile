@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := build/stamps
 
-.PHONY: help setup demo test check bench format generate removals fuzz clean
+.PHONY: help setup demo test test-long check bench format generate removals fuzz clean
 
 help:
 	@echo "make demo    the first confidential run, and fourteen attacks on it"
@@ -40,6 +40,10 @@ demo: setup
 test: setup
 	cargo test --workspace --locked --quiet
 	$(BIN)/pytest
+
+# Every subset of pending writes, every byte of a volume: minutes instead of seconds.
+test-long: test
+	CASEMATE_LONG=1 cargo test --locked --package casemate-volume
 
 check: setup
 	$(BIN)/ruff format --check .
