@@ -123,6 +123,17 @@ def test_yesterdays_anchor_is_refused(installation: Installation, identity: str)
     assert (error.code, error.step, "another" in error.message) == ("store.rolled_back", "anchor.state", True)
 
 
+def test_another_past_of_the_same_length_is_refused(installation: Installation, identity: str) -> None:
+    beginning = installation.keep()
+    installation.live("k1")
+    one = installation.keep()
+    installation.put_back(beginning)
+    installation.live("k2")
+    installation.put_back(one, "data")
+    error = refused(installation)
+    assert (error.step, error.expected, error.got) == ("anchor.state", "sequence 4", "sequence 4")
+
+
 def test_yesterday_whole_is_what_a_file_cannot_tell(installation: Installation, identity: str) -> None:
     """LIMITATIONS.md, "Rollback of both": the reason why this anchor is called insecure."""
     installation.live("k1")

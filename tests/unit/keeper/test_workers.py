@@ -23,6 +23,8 @@ from casemate.errors import CasemateError, CompareFailedError, PlatformError, St
 
 from .conftest import Machine, put
 
+_FOR_EVER = 30.0
+
 
 @dataclass
 class Worker:
@@ -138,8 +140,9 @@ async def test_when_the_keeper_goes_nothing_waits_and_nothing_is_answered(keeper
     await keeper.die(worker)
     await worker.ended.wait()
     for asked in (waiting, worker.state.get("a"), worker.state.spend(b"nonce", 2e9)):
+        # Who waits for ever would not fail otherwise.
         with pytest.raises(StoreError) as gone:
-            await asked
+            await asyncio.wait_for(asked, _FOR_EVER)
         assert gone.value.step == "keeper.gone"
 
 
@@ -151,9 +154,9 @@ async def test_a_worker_that_cannot_read_its_keeper_gives_up(noise: bytes) -> No
     asked = asyncio.create_task(state.get("x"))
     _, writer = await asyncio.open_connection(sock=ours)
     writer.write(noise)
-    await ended.wait()
+    await asyncio.wait_for(ended.wait(), _FOR_EVER)
     with pytest.raises(StoreError) as gone:
-        await asked
+        await asyncio.wait_for(asked, _FOR_EVER)
     assert gone.value.step == "keeper.gone"
     writer.close()
 
