@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := build/stamps
+# For each fuzz target.
+FUZZ_SECONDS ?= 20
 
 .PHONY: help setup demo test test-long check bench format generate removals fuzz clean
 
@@ -12,6 +14,7 @@ help:
 	@echo "make check   format, lint, types, import contracts, generated files, clippy"
 	@echo "make bench   measure the promises of SPECIFICATION.md"
 	@echo "make removals  take each check of the release path away and see a test fail"
+	@echo "make fuzz    feed every Rust parser with noise, FUZZ_SECONDS=$(FUZZ_SECONDS) each"
 	@echo "make clean   remove all that was built"
 
 setup: $(STAMP)/debian $(STAMP)/python $(STAMP)/shield
@@ -26,7 +29,7 @@ $(STAMP)/python: requirements/dev.txt pyproject.toml scripts/setup-python
 	@scripts/setup-python "$(PYTHON)" "$(VENV)"
 	@touch $@
 
-RUST := $(shell find crates -name '*.rs' -not -path '*/target/*' -o -name Cargo.toml -not -path '*/target/*') Cargo.toml Cargo.lock .cargo/config.toml
+RUST := $(shell find crates -name '*.rs' -not -path '*/fuzz/*' -o -name Cargo.toml -not -path '*/fuzz/*') Cargo.toml Cargo.lock .cargo/config.toml
 
 $(STAMP)/shield: $(RUST) $(STAMP)/debian $(STAMP)/python
 	@mkdir -p $(STAMP)
@@ -64,6 +67,9 @@ format:
 
 removals: setup
 	$(BIN)/python -m scripts.removals
+
+fuzz:
+	@scripts/fuzz $(FUZZ_SECONDS)
 
 bench: setup
 	$(BIN)/python -m bench

@@ -3,6 +3,7 @@
 //! Nothing here relies on TLS: every answer is verified against the custodian whose identity the manifest pins, before
 //! it is parsed. [`Custodian::attest`] is the whole of it.
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
 
 mod answer;
 mod attest;
@@ -26,6 +27,11 @@ pub use lease::Lease;
 
 /// Parsers of what the network says, for fuzzing: any bytes give a value or an [`Error`].
 pub mod parsers {
+    use std::time::Duration;
+
+    use crate::http::{Limits, Line};
+    use crate::keys::SigningKey;
+    use crate::signature::{AnswerHeaders, sign};
     use crate::{Configuration, Error};
 
     /// A genesis record.
@@ -50,6 +56,34 @@ pub mod parsers {
     /// When it is not one.
     pub fn configuration(bytes: &[u8]) -> Result<Configuration, Error> {
         Configuration::parse(bytes)
+    }
+
+    /// What whoever listens at `address` answers: status line, headers, body; nothing of it is believed here.
+    ///
+    /// # Errors
+    /// When it is no answer.
+    pub fn answer(address: &str) -> Result<(), Error> {
+        let limits = Limits {
+            whole: Duration::from_millis(500),
+            ..Limits::PROTOCOL
+        };
+        let line = Line::new(&[address.to_owned()], limits)?;
+        let signed = sign(&SigningKey::generate()?, "POST", "/", b"{}", 0, &[0; 16]);
+        line.post(address, "/", b"{}", &signed).map(drop)
+    }
+
+    /// The signature of an answer, by its headers, over a body.
+    ///
+    /// # Errors
+    /// When it does not verify.
+    pub fn signature(input: &str, signature: &str, digest: &str, body: &[u8], key: &[u8; 32]) -> Result<(), Error> {
+        let headers = AnswerHeaders {
+            content_digest: digest.to_owned(),
+            instance: String::new(),
+            signature_input: input.to_owned(),
+            signature: signature.to_owned(),
+        };
+        crate::signature::verify(&headers, 200, body, signature, key)
     }
 
     /// A problem document.

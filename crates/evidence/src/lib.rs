@@ -1,5 +1,6 @@
 //! Asking the platform for evidence and keys (spec/evidence.md).
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
 
 mod error;
 pub mod frame;

@@ -33,6 +33,19 @@ mod supervise;
 mod term;
 mod workload;
 
+/// Parsers of what comes from outside and is not public otherwise, for fuzzing: any bytes give a value or an error.
+pub mod parsers {
+    /// A request of a custodian over its platform channel, answered by a platform that knows nothing.
+    #[must_use]
+    pub fn channel_request(bytes: &[u8], platform: &mut dyn casemate_evidence::Platform) -> bool {
+        let domain = crate::platform_channel::Domain {
+            manifest_bytes: Vec::new(),
+            manifest_digest: [0; 32],
+        };
+        crate::platform_channel::answer(bytes, platform, &domain).is_ok()
+    }
+}
+
 /// One line for people on standard error. Nothing depends on whether somebody still reads it.
 pub fn tell(line: &impl std::fmt::Display) {
     use std::io::Write;

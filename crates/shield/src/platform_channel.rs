@@ -48,7 +48,11 @@ pub fn serve(mut channel: UnixStream, platform: &mut dyn Platform, domain: &Doma
     }
 }
 
-fn answer(request: &[u8], platform: &mut dyn Platform, domain: &Domain) -> Result<Value, String> {
+/// The answer to one request, or one line that says what is wrong with it.
+///
+/// # Errors
+/// That line.
+pub fn answer(request: &[u8], platform: &mut dyn Platform, domain: &Domain) -> Result<Value, String> {
     let request = serde_json::from_slice(request).map_err(|error| format!("malformed request: {error}"))?;
     match request {
         Request::SealingKey {} => {

@@ -36,6 +36,20 @@ impl Signer {
         self.0.public_key().as_ref().try_into().expect("32 bytes")
     }
 
+    /// The header of an instance certificate with this very payload, right or wrong.
+    #[must_use]
+    pub fn certificate_over(&self, payload: &[u8]) -> String {
+        let signature = self.dsse(PAYLOAD_TYPE, payload);
+        b64u(json!({"payloadType": PAYLOAD_TYPE, "payload": b64(payload), "signatures": [signature]}).to_string())
+    }
+
+    /// One signature of an envelope (DSSE, protocol.md).
+    fn dsse(&self, payload_type: &str, payload: &[u8]) -> Value {
+        let mut signed = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
+        signed.extend_from_slice(payload);
+        json!({"keyid": self.text(), "sig": self.sign(&signed)})
+    }
+
     pub(crate) fn sign(&self, message: &[u8]) -> String {
         b64(self.0.sign(message))
     }
@@ -56,6 +70,12 @@ pub struct Certificate {
     pub payload: Value,
     /// How often the one signature is in the envelope.
     pub signatures: usize,
+    /// What the envelope says of its type, if not what is signed.
+    pub claimed_type: Option<String>,
+    /// What the signature says of its key, if not the key that signs.
+    pub claimed_key: Option<String>,
+    /// Spaces before the envelope.
+    pub spaces: usize,
 }
 
 impl Certificate {
@@ -68,6 +88,9 @@ impl Certificate {
                             "sealing_key": format!("x25519:{}", b64u([7; 32])),
                             "not_before": time_text(now - 60), "not_after": time_text(now + 3600)}),
             signatures: 1,
+            claimed_type: None,
+            claimed_key: None,
+            spaces: 0,
         }
     }
 
@@ -75,15 +98,13 @@ impl Certificate {
     #[must_use]
     pub fn header(&self, identity_key: &Signer) -> String {
         let payload = self.payload.to_string();
-        let signed = format!(
-            "DSSEv1 {} {} {} {payload}",
-            self.payload_type.len(),
-            self.payload_type,
-            payload.len()
-        );
-        let signature = json!({"keyid": identity_key.text(), "sig": identity_key.sign(signed.as_bytes())});
+        let mut signature = identity_key.dsse(&self.payload_type, payload.as_bytes());
+        if let Some(key) = &self.claimed_key {
+            signature["keyid"] = json!(key);
+        }
         let signatures = vec![signature; self.signatures];
-        let envelope = json!({"payloadType": self.payload_type, "payload": b64(payload), "signatures": signatures});
-        b64u(envelope.to_string())
+        let claimed = self.claimed_type.as_ref().unwrap_or(&self.payload_type);
+        let envelope = json!({"payloadType": claimed, "payload": b64(payload), "signatures": signatures});
+        b64u(format!("{}{envelope}", " ".repeat(self.spaces)))
     }
 }
