@@ -4,6 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ureq::Agent;
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::Error;
 use crate::signature::{AnswerHeaders, SignedRequest};
@@ -55,19 +59,17 @@ impl Line {
                 "its addresses must be http:// with an IP literal and a port".to_owned(),
             ));
         }
-        let agent = Agent::config_builder()
+        let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
-            .max_redirects_will_error(false)
             .timeout_connect(Some(limits.connect))
             .timeout_global(Some(limits.whole))
             .max_response_header_size(limits.head)
             .proxy(None)
             .user_agent("casemate-shield")
-            .build()
-            .into();
+            .build();
         Ok(Self {
-            agent,
+            agent: Agent::with_parts(config, DefaultConnector::new(), Literals),
             addresses: addresses.to_vec(),
             limits,
         })
@@ -126,6 +128,20 @@ fn fault(address: &str, error: &ureq::Error) -> Error {
         error => return Error::Unreachable(format!("{address}: {error}").replace(char::is_control, " ")),
     };
     Error::NotGenuine { step }
+}
+
+/// Reads addresses and looks no name up, on no thread of its own: the C library's resolver would load libraries of the
+/// host into this static program.
+#[derive(Debug)]
+struct Literals;
+
+impl Resolver for Literals {
+    fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let literal = uri.authority().and_then(|authority| authority.as_str().parse().ok());
+        let mut addresses = self.empty();
+        addresses.push(literal.ok_or(ureq::Error::HostNotFound)?);
+        Ok(addresses)
+    }
 }
 
 fn is_literal(address: &str) -> bool {
@@ -243,6 +259,25 @@ mod tests {
     fn a_redirection_is_an_answer_and_is_not_followed() {
         let raw = sending("HTTP/1.1 307 X\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n");
         assert_eq!(raw.unwrap().status, 307);
+    }
+
+    #[test]
+    fn no_name_is_ever_looked_up() {
+        let timeout = NextTimeout {
+            after: Duration::from_secs(1).into(),
+            reason: ureq::Timeout::Resolve,
+            per_read: None,
+            per_write: None,
+        };
+        let resolved = |uri: &str| Literals.resolve(&uri.parse().unwrap(), &Config::default(), timeout);
+        assert_eq!(
+            resolved("http://[::1]:7700/v1").unwrap()[..],
+            ["[::1]:7700".parse().unwrap()]
+        );
+        assert!(matches!(
+            resolved("http://localhost:7700/v1"),
+            Err(ureq::Error::HostNotFound)
+        ));
     }
 
     #[test]

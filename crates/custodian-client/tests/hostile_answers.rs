@@ -260,6 +260,41 @@ fn another_custodian_that_copies_everything_but_the_key_is_not_believed() {
 }
 
 #[test]
+fn a_certificate_that_claims_the_custodians_key_must_be_signed_with_it() {
+    let mut impostor = Custodian::new();
+    impostor.certificate.claimed_key = Some(impostor.identity_key.text());
+    impostor.identity_key = Signer::new();
+    assert_not_genuine(
+        spoiled(impostor, |_, answer| answer),
+        "certificate's signature",
+        "the right name, another key",
+    );
+    let mut custodian = Custodian::new();
+    custodian.certificate.claimed_key = Some(Signer::new().text());
+    assert_not_genuine(
+        spoiled(custodian, |_, answer| answer),
+        "certificate's signature",
+        "the right key, another name",
+    );
+}
+
+#[test]
+fn a_certificate_is_of_its_type_and_of_usual_length() {
+    let mut custodian = Custodian::new();
+    custodian.certificate.claimed_type = Some("application/vnd.casemate.restore.v1+json".to_owned());
+    assert_not_genuine(
+        spoiled(custodian, |_, answer| answer),
+        "certificate's signature",
+        "another type",
+    );
+    for (spaces, good) in [(1000, true), (8192, false)] {
+        let mut custodian = Custodian::new();
+        custodian.certificate.spaces = spaces;
+        assert_eq!(spoiled(custodian, |_, answer| answer).is_ok(), good, "{spaces}");
+    }
+}
+
+#[test]
 fn a_genesis_record_of_another_custodian_is_refused_before_anything_is_sent() {
     let (custodian, other) = (Custodian::new(), Custodian::new());
     let addresses = ["http://127.0.0.1:1".to_owned()];

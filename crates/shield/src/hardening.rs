@@ -6,7 +6,8 @@ use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new
 
 use crate::failure::{Exit, Failure};
 
-/// What a core dump may hold of a process and of the programs that it becomes (core(5)): nothing.
+/// What a core dump may hold of the memory of a process and of the programs that it becomes (core(5)): nothing. This is
+/// what counts where the host takes dumps by a socket, which no limit keeps the kernel from.
 const COREDUMP_FILTER: &str = "/proc/self/coredump_filter";
 /// A limit that is too small for any core file, and at which the kernel starts no program of the host that would get
 /// the dump through a pipe: it does so at 0, and takes 1 for the crash of such a program (fs/coredump.c).

@@ -74,20 +74,28 @@ fn a_link_to_the_measured_content_will_do() {
 }
 
 #[test]
+fn a_device_that_is_another_one_or_none_is_refused() {
+    for (source, device) in [("/dev/zero", "/dev/full"), (BUSYBOX, "/dev/null")] {
+        let mut launch = Launch::shell("echo ran");
+        // In a mount namespace of this launch's own: nobody else sees it.
+        let script = format!(r#"mount --bind {source} {device} && exec "$@""#);
+        launch.runner = ["unshare", "-m", "sh", "-c", &script, "sh"].map(String::from).to_vec();
+        let words = format!("the host's {device} is not that device");
+        launch.run().ended_with(70, &words).never_says("ran");
+    }
+}
+
+#[test]
 fn a_root_larger_than_the_machines_memory_is_refused_before_it_fills_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("endless");
-    std::fs::File::create(&path).unwrap().set_len(1 << 42).unwrap();
     let mut launch = Launch::shell("echo ran");
+    // The file itself is small: nothing would fill up if the check were gone.
     launch.add(
         json!({"path": "/data", "type": "file", "mode": "0644", "size": 1_u64 << 42,
                       "digest": format!("sha256:{}", "0".repeat(64))}),
     );
-    launch.sources = json!({"/data": path});
-    launch
-        .run()
-        .ended_with(70, "bytes of memory, and this machine has")
-        .never_says("ran");
+    launch.sources = json!({"/data": BUSYBOX});
+    let words = "bytes of memory, and this machine has";
+    launch.run().ended_with(70, words).never_says("ran");
 }
 
 #[test]
