@@ -70,6 +70,9 @@ impl Exit {
     }
 }
 
+/// Most characters of a cause that are shown: some of it is the host's, which could fill the log that it ends up in.
+const MAX_CAUSE: usize = 2000;
+
 /// A reason to end, for people.
 #[derive(Clone, Debug)]
 pub struct Failure {
@@ -107,9 +110,10 @@ impl Failure {
 }
 
 impl fmt::Display for Failure {
-    /// `cause: cure` in one line; control characters of untrusted text become spaces.
+    /// `cause: cure` in one line; control characters of untrusted text become spaces, and there is an end to it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cause = self.cause.replace(char::is_control, " ");
+        let shown = self.cause.chars().take(MAX_CAUSE);
+        let cause: String = shown.map(|c| if c.is_control() { ' ' } else { c }).collect();
         if self.cure.is_empty() {
             f.write_str(&cause)
         } else {
@@ -126,6 +130,12 @@ mod tests {
     fn a_failure_is_one_line_whatever_it_quotes() {
         let failure = Failure::new(Exit::Bundle, "a\nb\x1b[31m");
         assert_eq!(failure.to_string(), format!("a b [31m: {}", Exit::Bundle.cure()));
+    }
+
+    #[test]
+    fn a_failure_ends_however_much_it_quotes() {
+        let shown = Failure::with_its_own_cure(Exit::Bundle, "x".repeat(1 << 20)).to_string();
+        assert_eq!(shown.len(), MAX_CAUSE);
     }
 
     #[test]

@@ -55,6 +55,8 @@ where
     let work = move || {
         let asked = clock::since_boot();
         let obtained = quiet().and_then(|()| release::obtain(&mut platform, &bundle));
+        // Nobody asks it again: a workload's domain is attested once.
+        drop(platform);
         let begun = obtained.and_then(|(start, lease)| {
             let renewer = Renewer::new(asked, lease, timer, end, teller)?;
             Ok((start, renewer))

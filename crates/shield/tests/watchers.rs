@@ -4,11 +4,14 @@
 mod launch;
 
 use std::process::Command;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use launch::{Launch, Running};
+use casemate_testing::{Custodian, Server};
+use launch::{Launch, POLICY, Running};
 use rustix::process::Pid;
+use serde_json::json;
 
 /// CAP_KILL and CAP_IPC_LOCK (linux/capability.h): to pass signals on, and to keep memory out of swap.
 const KEPT: u64 = 1 << 5 | 1 << 14;
@@ -53,6 +56,30 @@ fn what_watches_the_workload_keeps_two_capabilities() {
             );
         }
     }
+    end(running);
+}
+
+#[test]
+fn nobody_in_a_workloads_domain_can_ask_the_platform_any_more() {
+    let custodian = Arc::new(Custodian::new());
+    let own = Arc::clone(&custodian);
+    let configuration = json!({"casemate_configuration": 1, "holes": {}, "files": []});
+    let server = Server::answering(move |request| own.genuine(request, POLICY, &configuration));
+    let mut running = Launch::workload(WAITING, &custodian, &[server.address()]).spawn();
+    running.wait_for("ready");
+    for process in [running.supervisor(), running.pid_1(), running.workload()] {
+        assert!(!running.can_ask_the_platform(process));
+    }
+    end(running);
+}
+
+#[test]
+fn in_a_custodians_domain_only_the_supervisor_can_ask_the_platform() {
+    let mut running = Launch::shell(WAITING).spawn();
+    running.wait_for("ready");
+    assert!(running.can_ask_the_platform(running.supervisor()));
+    assert!(!running.can_ask_the_platform(running.pid_1()));
+    assert!(!running.can_ask_the_platform(running.workload()));
     end(running);
 }
 

@@ -14,6 +14,7 @@ use std::thread;
 
 use casemate_evidence::Platform;
 use casemate_testing::{Custodian, UnsignedPlatform, b64u, digest_text};
+use rustix::fs::fstat;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -121,6 +122,7 @@ impl Launch {
 
     pub fn spawn_with(&self, bundle: &str, host_data: [u8; 32]) -> Running {
         let (platform, shield_end) = UnixStream::pair().expect("socket pair");
+        let socket = fstat(&shield_end).expect("a socket").st_ino;
         thread::spawn(move || answer(platform, UnsignedPlatform { host_data }));
         let mut file = tempfile::tempfile().expect("temporary file");
         file.write_all(bundle.as_bytes())
@@ -140,7 +142,7 @@ impl Launch {
                 Some(output) => output.try_clone().expect("descriptor").into(),
                 None => Stdio::piped(),
             });
-        Running::new(command.spawn().expect("started"))
+        Running::new(command.spawn().expect("started"), socket)
     }
 
     pub fn run(&self) -> Outcome {

@@ -1,6 +1,7 @@
 //! A shield that runs, and what came of it.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
 use std::process::{Child, ChildStderr};
 
 use casemate_sys::send_signal;
@@ -11,15 +12,18 @@ pub struct Running {
     child: Child,
     pipe: Option<BufReader<ChildStderr>>,
     output: String,
+    /// Number of the socket that leads to the platform.
+    platform: u64,
 }
 
 impl Running {
-    pub fn new(mut child: Child) -> Self {
+    pub fn new(mut child: Child, platform: u64) -> Self {
         let pipe = child.stderr.take().map(BufReader::new);
         Self {
             child,
             pipe,
             output: String::new(),
+            platform,
         }
     }
 
@@ -54,6 +58,16 @@ impl Running {
     /// The workload, once it runs.
     pub fn workload(&self) -> Pid {
         child_of(self.pid_1()).expect("it runs")
+    }
+
+    /// Whether a process holds the socket that leads to the platform (proc_pid_fd(5)).
+    pub fn can_ask_the_platform(&self, process: Pid) -> bool {
+        let descriptors = format!("/proc/{}/fd", process.as_raw_nonzero());
+        let socket = PathBuf::from(format!("socket:[{}]", self.platform));
+        let links = std::fs::read_dir(descriptors).expect("a process").flatten();
+        links
+            .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+            .any(|link| link == socket)
     }
 
     pub fn signal(&self, signal: i32) {
