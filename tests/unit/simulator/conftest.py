@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import IO, Any
 
 import pytest
 
+from casemate.errors import PlatformError
 from casemate.simulator import pki
 from casemate.simulator.agent import Agent
 from casemate.simulator.frames import receive, send
@@ -65,7 +67,7 @@ class Running:
         with watched() as descriptor, self.connect() as connection:
             with suppress(BrokenPipeError):
                 send(connection, value, (descriptor,) * descriptors)
-            event = receive(connection)
+            event = receive(connection, seconds=SECONDS)
             assert event is not None
             assert event["event"] == "refused", event
             assert ended(connection)
@@ -83,15 +85,34 @@ class Running:
         assert not self.thread.is_alive(), "the agent does not stop"
 
 
+def refused(agent: Agent) -> PlatformError:
+    """The error with which an agent that must not listen ends."""
+    errors: list[PlatformError] = []
+
+    def serve() -> None:
+        try:
+            agent.serve_forever()
+        except PlatformError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    thread.join(SECONDS)
+    agent.stop()
+    assert errors, "it listens"
+    return errors[0]
+
+
 class Dialogue:
-    """Pipes to a launched program: `say` to its standard input, `output` is what it writes."""
+    """Pipes to a launched program: `say` to its standard input, `line` and `rest` are what it writes."""
 
     def __init__(self) -> None:
         their_input, ours = os.pipe()
         theirs, their_output = os.pipe()
         self._theirs = [their_input, their_output]
         self._input: IO[bytes] = os.fdopen(ours, "wb", buffering=0)
-        self.output: IO[bytes] = os.fdopen(theirs, "rb")
+        self._output: IO[bytes] = os.fdopen(theirs, "rb", buffering=0)
+        self._left = b""
 
     def __enter__(self) -> Dialogue:
         return self
@@ -99,7 +120,7 @@ class Dialogue:
     def __exit__(self, *_: object) -> None:
         self.handed_over()
         self._input.close()
-        self.output.close()
+        self._output.close()
 
     def theirs(self) -> tuple[int, int, int]:
         return self._theirs[0], self._theirs[1], self._theirs[1]
@@ -112,10 +133,22 @@ class Dialogue:
         self._input.write(data)
 
     def line(self) -> str:
-        return self.output.readline().decode().rstrip("\n")
+        while b"\n" not in self._left:
+            assert self._more(), "it ended"
+        line, _, self._left = self._left.partition(b"\n")
+        return line.decode()
 
     def rest(self) -> bytes:
-        return self.output.read()
+        """Until all that holds the other end is gone."""
+        while self._more():
+            pass
+        return self._left
+
+    def _more(self) -> bool:
+        assert select.select([self._output], [], [], SECONDS)[0], f"nothing more comes after {self._left!r}"
+        data = os.read(self._output.fileno(), 65536)
+        self._left += data
+        return bool(data)
 
 
 @contextmanager
@@ -142,7 +175,7 @@ def _inode(number: int) -> int | None:
 def ended(connection: socket.socket) -> bool:
     """The other side closed it; with a reset, where it had not read everything."""
     try:
-        return receive(connection) is None
+        return receive(connection, seconds=SECONDS) is None
     except ConnectionResetError:
         return True
 

@@ -21,7 +21,7 @@ from casemate.simulator.frames import receive, send
 from casemate.simulator.launch import answers, launch
 from casemate.simulator.pki import SimulatedPlatform
 
-from .conftest import SECONDS, Running, Starter, ended, request, watched
+from .conftest import SECONDS, Running, Starter, ended, refused, request, watched
 
 
 def test_the_control_socket_is_for_its_user_alone(agent: Running) -> None:
@@ -91,7 +91,7 @@ def test_frames_of_another_form_are_refused_and_their_descriptors_closed(
     with watched() as descriptor, agent.connect() as connection:
         socket.send_fds(connection, [data], [descriptor] * 4)
         connection.shutdown(socket.SHUT_WR)
-        event = receive(connection)
+        event = receive(connection, seconds=SECONDS)
         assert event is not None
         assert reason in event["reason"]
         assert ended(connection)
@@ -100,7 +100,7 @@ def test_frames_of_another_form_are_refused_and_their_descriptors_closed(
 def test_who_asks_for_nothing_gets_nothing(agent: Running) -> None:
     with agent.connect() as connection:
         connection.shutdown(socket.SHUT_WR)
-        assert receive(connection) is None
+        assert receive(connection, seconds=SECONDS) is None
 
 
 def test_a_slow_client_is_refused_and_holds_up_nobody(agent: Running, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +109,7 @@ def test_a_slow_client_is_refused_and_holds_up_nobody(agent: Running, monkeypatc
         slow.sendall(b"\0\0")
         with agent.launch("/bin/true") as started:
             assert started.wait() == 0
-        event = receive(slow)
+        event = receive(slow, seconds=SECONDS)
         assert event == {"event": "refused", "reason": "timed out"}
 
 
@@ -177,9 +177,9 @@ def test_a_stop_ends_what_is_just_being_launched(agent: Running, monkeypatch: py
         assert begun.wait(SECONDS)
         agent.agent.stop()
         go_on.set()
-        started = receive(connection)
+        started = receive(connection, seconds=SECONDS)
         assert started is not None
-        assert receive(connection) == {"event": "exited", "signal": signal.SIGTERM}
+        assert receive(connection, seconds=SECONDS) == {"event": "exited", "signal": signal.SIGTERM}
         agent.stop()
         assert not Path(f"/proc/{started['pid']}").exists()
 
@@ -200,8 +200,7 @@ def test_a_frame_that_is_no_signal_ends_the_domain(agent: Running) -> None:
 
 
 def test_a_second_agent_at_one_place_is_refused(agent: Running, platform: SimulatedPlatform) -> None:
-    with pytest.raises(PlatformError, match="runs already"):
-        Agent(platform, agent.path).serve_forever()
+    assert refused(Agent(platform, agent.path)).message == "the simulated platform runs already"
     with agent.launch("/bin/true") as started:
         assert started.wait() == 0
 
@@ -217,8 +216,7 @@ def test_a_socket_that_was_left_behind_is_replaced(start: Starter, tmp_path: Pat
 def test_what_is_no_socket_is_not_replaced(platform: SimulatedPlatform, tmp_path: Path) -> None:
     path = tmp_path / "agent.sock"
     path.write_text("somebody's")
-    with pytest.raises(PlatformError, match="Address already in use"):
-        Agent(platform, path).serve_forever()
+    assert "Address already in use" in refused(Agent(platform, path)).message
     assert path.read_text() == "somebody's"
 
 
@@ -232,9 +230,9 @@ def test_paths_longer_than_a_socket_address_work(start: Starter, tmp_path: Path)
 def test_without_an_agent_the_error_says_how_to_start_one(tmp_path: Path) -> None:
     for path in (tmp_path / "agent.sock", tmp_path / "no" / "folder", tmp_path):
         assert not answers(path)
-        with pytest.raises(PlatformError, match="no platform answers") as refused:
+        with pytest.raises(PlatformError, match="no platform answers") as error:
             launch(path, shield=path, host_data=b"", bundle=b"", arguments=[], environment={}, stdio=(0, 1, 2))
-        assert "casemate platform simulate" in str(refused.value.remedy)
+        assert "casemate platform simulate" in str(error.value.remedy)
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,7 @@ def test_frames_of_another_form_are_refused(data: bytes, step: str) -> None:
 
 def test_the_largest_frame_passes_and_one_byte_more_does_not(pair: tuple[socket.socket, socket.socket]) -> None:
     one, other = pair
+    one.settimeout(20)
     largest = {"a": "x" * (MAX_FRAME - len('{"a": ""}'))}
     writer = threading.Thread(target=send, args=(one, largest))
     writer.start()
