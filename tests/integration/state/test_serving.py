@@ -31,8 +31,10 @@ async def channel() -> AsyncIterator[PlatformChannel]:
 
 
 async def serve(opened: Opened, channel: PlatformChannel) -> None:
+    """Ends by itself, or with an error after a time that no test needs."""
     with serving.listen("127.0.0.1", 0) as listener:
-        await serving.serve(opened, channel, listener, 0)
+        async with asyncio.timeout(30):
+            await serving.serve(opened, channel, listener, 0)
 
 
 def stopped_cleanly(installation: Installation) -> bool:
