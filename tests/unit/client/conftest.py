@@ -105,10 +105,11 @@ class FakeCustodian:
         request_signature: str | None,
         *,
         certificate: Certificate | None = None,
+        instance: str | None = None,
         key: Ed25519PrivateKey | None = None,
         **headers: str,
     ) -> Reply:
-        instance = (certificate or self.certificate()).header()
+        instance = instance or (certificate or self.certificate()).header()
         signed = signatures.sign_response(
             key or self.instance_key,
             status=status,

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from casemate.client.custodian import discover
 from casemate.errors import NotGenuineError
 from casemate.wire import dsse
+from casemate.wire.fields import b64u_decode, b64u_encode
 
 from .conftest import Asked, FakeCustodian, Reply, text_of
 
@@ -72,13 +73,25 @@ def _two_signatures(_custodian: FakeCustodian, reply: Reply, _asked: Asked) -> R
     return reply.with_headers(signature=f"{reply.headers['signature']}, x=:AAAA:")
 
 
+def _padded(size: int) -> Lie:
+    """A genuine certificate, blown up with spaces that JSON allows, and a signature over it."""
+
+    def lie(custodian: FakeCustodian, reply: Reply, asked: Asked) -> Reply:
+        envelope = b64u_decode(custodian.certificate().header())
+        instance = b64u_encode(envelope.ljust(size * 3 // 4))
+        assert len(instance) == size
+        return custodian.signed(200, reply.body, asked.signature, instance=instance)
+
+    return lie
+
+
 LIES: dict[str, tuple[Lie, str]] = {
     "no certificate": (lambda c, r, a: r.with_headers(casemate_instance=None), "instance.form"),
     "no signature": (lambda c, r, a: r.with_headers(signature=None), "signature.form"),
     "no signature input": (lambda c, r, a: r.with_headers(signature_input=None), "signature.form"),
     "no digest": (lambda c, r, a: r.with_headers(content_digest=None), "signature.verify"),
     "a certificate that is no text": (lambda c, r, a: r.with_headers(casemate_instance="%%%"), "instance.form"),
-    "a certificate over the limit": (lambda c, r, a: r.with_headers(casemate_instance="A" * 8193), "instance.form"),
+    "a certificate over the limit": (_padded(8196), "instance.form"),
     "a certificate of something else": (_resigned(payload_type=dsse.POLICY_TYPE), "instance.signature"),
     "a certificate with a field too many": (_resigned(more={"ca": True}), "instance.form"),
     "a certificate by a stranger": (_foreign, "instance.signature"),
@@ -118,6 +131,12 @@ def test_an_answer_that_is_not_genuine_is_not_believed(custodian: FakeCustodian,
         client.custodian()
     assert refused.value.step == step
     assert refused.value.expected == custodian.genesis.identity()
+
+
+def test_the_largest_certificate_is_believed(custodian: FakeCustodian) -> None:
+    custodian.change = lambda reply, asked: _padded(8192)(custodian, reply, asked)
+    with custodian.client() as client:
+        assert client.custodian().identity == custodian.genesis.identity()
 
 
 def test_a_genuine_answer_is_believed_whatever_its_label(custodian: FakeCustodian) -> None:

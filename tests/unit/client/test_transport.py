@@ -18,7 +18,8 @@ from casemate.errors import NotGenuineError, UnreachableError, UsageError
 
 from .conftest import FakeCustodian
 
-ENOUGH = b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n"
+DROPS = 300
+"""Of a trickle: three seconds of it."""
 
 
 @contextmanager
@@ -42,24 +43,32 @@ def _server(serve: Callable[[socket.socket], None]) -> Iterator[Connection]:
             thread.join()
 
 
-def _trickle(begin: bytes, drop: bytes) -> Callable[[socket.socket], None]:
+def _trickle(begin: bytes, drop: bytes, end: bytes) -> Callable[[socket.socket], None]:
+    """An answer that is whole in the end, if somebody waits for it."""
+
     def serve(connection: socket.socket) -> None:
         connection.sendall(begin)
         pause = threading.Event()
-        while not pause.wait(0.01):
+        for _ in range(DROPS):
+            pause.wait(0.01)
             connection.sendall(drop)
+        connection.sendall(end)
 
     return serve
 
 
 @pytest.mark.parametrize(
-    ("begin", "drop"),
-    [(ENOUGH, b" "), (b"HTTP/1.1 200 OK\r\n", b"x: y\r\n"), (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n")],
+    ("begin", "drop", "end"),
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % DROPS, b" ", b""),
+        (b"HTTP/1.1 200 OK\r\n", b"x: y\r\n", b"content-length: 0\r\n\r\n"),
+        (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
+    ],
     ids=["body", "headers", "early answers"],
 )
-def test_a_trickle_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch, begin: bytes, drop: bytes) -> None:
+def test_a_trickle_is_cut_off(monkeypatch: pytest.MonkeyPatch, begin: bytes, drop: bytes, end: bytes) -> None:
     monkeypatch.setattr(transport, "LONGEST_CALL_SECONDS", 0.2)
-    with _server(_trickle(begin, drop)) as connection, pytest.raises(UnreachableError):
+    with _server(_trickle(begin, drop, end)) as connection, pytest.raises(UnreachableError):
         connection.exchange("GET", "/", b"", {})
 
 
