@@ -10,12 +10,16 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
+
 from casemate.custodian.keeper.messages import error_of, item_of, pack, read, transaction_to
 from casemate.custodian.keeper.state import Change, Compare, Item, Transaction
 from casemate.custodian.record import AuditEntry
 from casemate.errors import StoreError
 
 __all__ = ["RemoteState"]
+
+_log = structlog.get_logger("casemate.custodian")
 
 
 class RemoteState:
@@ -86,6 +90,8 @@ class RemoteState:
         try:
             while (message := await read(self._reader)) is not None:
                 self._take(message)
+        except (StoreError, ValueError, TypeError) as error:
+            _log.error("the keeper sent no message", error=type(error).__name__)
         finally:
             # However it ends: nobody waits for an answer that never comes.
             self._end()
