@@ -48,11 +48,16 @@ def test_an_alphanumeric_secret_has_the_strength_that_was_asked_for(policy: Poli
 
 def test_no_letter_is_likelier_than_another() -> None:
     """Every byte that is taken stands for one of 62 letters, four bytes for each; the eight others are left out."""
-    making = Making("x", START, lambda size: bytes(n % 256 for n in range(size)), None, lambda _: b"")
-    made = KINDS["random"].generate(spec({"kind": "random", "bytes": 1024, "encoding": "alphanumeric"}), making)
-    counted = Counter(made["value"][:248])
+    kind = spec({"kind": "random", "bytes": 1024, "encoding": "alphanumeric"})
+
+    def made(chosen: bytes) -> bytes:
+        making = Making("x", START, lambda size: (chosen * size)[:size], None, lambda _: b"")
+        return KINDS["random"].generate(kind, making)["value"]
+
+    counted = Counter(made(bytes(range(248)))[:248])
     assert set(counted.values()) == {4}
     assert len(counted) == 62
+    assert set(made(bytes([*range(248, 256), 10]))) == {ord("K")}
 
 
 def test_a_random_secret_is_another_one_each_time(policy: Policy) -> None:
