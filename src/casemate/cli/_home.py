@@ -29,7 +29,7 @@ def platform_folder() -> Path:
 
 
 def agent_socket() -> Path:
-    """Of the simulated platform's agent: `$CASEMATE_AGENT`, else in its folder. Unix allows 107 bytes."""
+    """Of the simulated platform's agent: `$CASEMATE_AGENT`, else in its folder."""
     given = os.environ.get("CASEMATE_AGENT")
     return Path(given) if given else platform_folder() / "agent.sock"
 

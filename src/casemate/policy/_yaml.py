@@ -213,6 +213,20 @@ class _Reader:
         self._result.spots.append(Spot(_place(event), message, remedy))
 
 
+_SYNTAX_REMEDIES: Final = (
+    ("\\t", "indent with spaces"),
+    ("mapping values", "put text that holds ': ' in quotes, and check the indentation"),
+    ("expected <block end>", "check the indentation, and that every field has its ':'"),
+    ("could not find expected ':'", "check the indentation, and that every field has its ':'"),
+    ("expected ',' or '}'", "put a comma between fields, and close the '{{' of {begun} with a '}}'"),
+    ("expected ',' or ']'", "put a comma between members, and close the '[' of {begun} with a ']'"),
+    ("cannot start any token", "put the text in quotes"),
+    ("node content", "write a value, or put the text in quotes"),
+    ("unexpected end of stream", "close the quotes of {begun}"),
+)
+"""A sign in PyYAML's words → what to do."""
+
+
 def _counted(before: str) -> Place:
     """Where the text ends that is `before`."""
     return Place(before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
@@ -223,12 +237,10 @@ def _place(event: Event) -> Place:
     return Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
 
 
-def _syntax_remedy(error: yaml.MarkedYAMLError) -> str | None:
+def _syntax_remedy(error: yaml.MarkedYAMLError) -> str:
+    """What to write instead; `error.context_mark` is where that begins which is not closed."""
+    mark = error.context_mark
+    begun = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "before it"
     problem = str(error.problem)
-    if "\\t" in problem:
-        return "indent with spaces"
-    if "mapping values" in problem:
-        return "put text that holds ': ' in quotes, and check the indentation"
-    if "expected <block end>" in problem or "could not find expected ':'" in problem:
-        return "check the indentation, and that every field has its ':'"
-    return None
+    remedies = (remedy for sign, remedy in _SYNTAX_REMEDIES if sign in problem)
+    return next(remedies, "put the text in quotes, and check the indentation").format(begun=begun)

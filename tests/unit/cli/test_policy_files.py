@@ -187,6 +187,28 @@ def test_bytes_that_are_no_policy_have_a_place(casemate: Casemate, data: bytes, 
     assert (said.status, said.output.startswith(f"p.yaml:{place}: ")) == (31, True), said.output
 
 
+@pytest.mark.parametrize(
+    ("text", "place", "remedy"),
+    [
+        ("casemate: 1\naccess: {any: [a]\nservices: {}\n", "3:1", "close the '{' of line 2, column 9 with a '}'"),
+        ("casemate: 1\nsecrets: [a\nservices: {}\n", "3:9", "close the '[' of line 2, column 10 with a ']'"),
+        ('casemate: "1\npolicy: a/b\n', "3:1", "close the quotes of line 1, column 11"),
+        ("casemate: 1\npolicy: %a\n", "2:9", "put the text in quotes"),
+        ("casemate: 1\naccess: {a: ]}\n", "2:13", "write a value, or put the text in quotes"),
+        ("casemate: 1\n\tpolicy: a/b\n", "2:1", "indent with spaces"),
+        ("casemate: 1\npolicy: a: b\n", "2:10", "put text that holds ': ' in quotes, and check the indentation"),
+        ("casemate: 1\npolicy: |x\n", "2:10", "put the text in quotes, and check the indentation"),
+    ],
+)
+def test_broken_yaml_says_what_is_open_and_what_to_write(
+    casemate: Casemate, text: str, place: str, remedy: str
+) -> None:
+    Path("p.yaml").write_text(text)
+    said = casemate("policy", "check", "p.yaml")
+    assert said.output.startswith(f"p.yaml:{place}: "), said.output
+    assert remedy in said.output
+
+
 def test_sealed_values_that_are_damaged_are_named(made: Path, casemate: Casemate) -> None:
     Path("value").write_text("x")
     for text in ("", "[]", "{", '{"token": "%%%"}', '{"token": 5}'):

@@ -46,6 +46,8 @@ def attest(
         note("This custodian runs on a simulated platform, which protects nothing.")
     if pin and name is not None:
         _pin(name, place, genesis, facts)
+        if known is None and identity is None and not as_json:
+            note("Pinned on first sight: compare its identity with what its board published.")
     compared = pin or known is not None or identity is not None
     emit(_report(place, genesis, facts, compared=compared), as_json=as_json)
 
