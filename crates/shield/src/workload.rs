@@ -9,7 +9,7 @@ use casemate_sys::{close_on_exec_from, execute, place_descriptor, reset_personal
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
-use rustix::thread::{CapabilitySet, clear_ambient_capability_set, remove_capability_from_bounding_set};
+use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use crate::failure::{Exit, Failure};
@@ -109,7 +109,7 @@ fn give_up_privileges(start: &Start, confinement: &Confinement<'_>) -> Result<()
         let uid = Uid::from_raw(start.uid);
         set_thread_res_uid(uid, uid, uid).map_err(refused("setresuid"))?;
     }
-    clear_ambient_capability_set().map_err(refused("ambient capabilities"))?;
+    // Ambient ones go with the inheritable ones (capabilities(7)).
     keep_only(CapabilitySet::empty())
 }
 

@@ -14,11 +14,42 @@ const EVIDENCE: &str = r#"{"op":"evidence","nonce":"AAAAAAAAAAAAAAAAAAAAAAAAAAAA
 #[test]
 fn the_workload_runs_as_its_user_without_capabilities() {
     let script = "busybox id; busybox grep -E '^(Cap|NoNewPrivs|Seccomp:|Groups)' /proc/self/status";
-    let mut outcome = Launch::shell(script).run().ended_with(0, "uid=1000 gid=1000");
+    let mut launch = Launch::shell(script);
+    // What whoever started the shield has is not the workload's.
+    let more = [
+        "setpriv",
+        "--groups=4,24",
+        "--inh-caps=+net_raw",
+        "--ambient-caps=+net_raw",
+        "--",
+    ];
+    launch.runner = more.map(String::from).to_vec();
+    let mut outcome = launch.run().ended_with(0, "uid=1000 gid=1000");
     for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
         outcome = outcome.says(&format!("{set}:\t0000000000000000"));
     }
     outcome.says("NoNewPrivs:\t1").says("Seccomp:\t2").says("Groups:\t \n");
+}
+
+#[test]
+fn the_workload_has_namespaces_of_its_own_but_for_the_network() {
+    let script = "for n in mnt pid ipc uts net; do busybox readlink /proc/self/ns/$n; done";
+    let mut outcome = Launch::shell(script).run().ended_with(0, "net:");
+    for name in ["mnt", "pid", "ipc", "uts"] {
+        let ours = std::fs::read_link(format!("/proc/self/ns/{name}")).unwrap();
+        outcome = outcome.says(&format!("{name}:[")).never_says(ours.to_str().unwrap());
+    }
+}
+
+#[test]
+fn permissions_of_files_do_not_depend_on_the_hosts_mask() {
+    let script = "umask; busybox stat -c %a /bin/busybox /tmp; echo > /tmp/x; busybox stat -c %a /tmp/x";
+    let mut launch = Launch::shell(script);
+    for mask in ["077", "000"] {
+        let runner = format!(r#"umask {mask}; exec "$@""#);
+        launch.runner = ["sh", "-c", &runner, "sh"].map(String::from).to_vec();
+        launch.run().ended_with(0, "0022\n755\n1777\n644\n");
+    }
 }
 
 #[test]

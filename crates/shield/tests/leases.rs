@@ -14,7 +14,7 @@ use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
 /// Short, so that tests need not wait long, and long enough for a busy machine.
-const SECONDS: u64 = 3;
+const SECONDS: u64 = 6;
 const STOPS_WHEN_ASKED: &str = "trap 'echo stopping; exit 0' TERM; echo ready; while :; do busybox sleep 0.05; done";
 
 /// A workload with a short lease whose renewals are answered like this, once `changed`; before, they are granted.
