@@ -101,9 +101,14 @@ def test_what_is_no_address_is_refused(address: str, reason: str) -> None:
     assert reasons({**TLS, "ip": [address]}) == [reason]
 
 
+def test_common_names_are_counted_in_bytes() -> None:
+    """As what writes certificates counts: 64 characters of two bytes each could be asked for, and never issued."""
+    assert reasons({**CA, "common_name": "\u00fc" * 32 + "x"}) == ["a common name has at most 64 bytes of UTF-8"]
+
+
 @pytest.mark.parametrize("base", [CA, TLS])
 def test_common_names_are_what_a_person_sees(base: dict[str, Any]) -> None:
-    for name in ("M\u00fcnchen \U0001f511", "x" * 64, "\u00fc" * 64):
+    for name in ("M\u00fcnchen \U0001f511", "x" * 64, "\u00fc" * 32):
         spec({**base, "common_name": name})
     for name in ("a\nb", "a\x00b", "a\x7fb", "a\x85b", "a\u202eb", "\u2066", "a\u2028b"):
         assert reasons({**base, "common_name": name}) == ["characters that do not show, or that move their neighbours"]

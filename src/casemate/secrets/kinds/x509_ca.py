@@ -30,14 +30,20 @@ def _check_duration(text: str) -> str:
     return text
 
 
+_MAX_COMMON_NAME_BYTES: Final = 64
+"""ub-common-name of RFC 5280, Appendix A.1, which counts characters; what writes certificates here counts bytes."""
+
+
 def _check_common_name(text: str) -> str:
     if not is_plain(text):
         raise ValueError("characters that do not show, or that move their neighbours", "leave them out")
+    if len(text.encode()) > _MAX_COMMON_NAME_BYTES:
+        raise ValueError(f"a common name has at most {_MAX_COMMON_NAME_BYTES} bytes of UTF-8", "write a shorter one")
     return text
 
 
 CommonName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_check_common_name)]
-"""At most 64 characters (RFC 5280, ub-common-name), of which a person sees each."""
+"""At most 64 bytes, and a person sees each character of them."""
 
 ValidFor = Annotated[str, AfterValidator(_check_duration)]
 
