@@ -80,7 +80,7 @@ fn a_key_on_the_terminal_comes_once() {
     // PID 1 leads a session of its own, so the terminal's signals go to the supervisor alone, and so does the workload,
     // which cannot become part of PID 1's (proc_pid_stat(5), field 6).
     let script = "for p in 1 $$; do busybox cut -d ' ' -f 6 /proc/$p/stat; done; echo $$";
-    Launch::shell(script).run().ended_with(0, "1\n2\n2\n");
+    Launch::shell(script).run().ended_with(0, "1\n3\n3\n");
 }
 
 #[test]
