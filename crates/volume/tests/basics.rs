@@ -7,7 +7,7 @@
 
 mod support;
 
-use casemate_volume::{Form, Freshness, New, ROOT, Roots, Volume};
+use casemate_volume::{Changes, Form, Freshness, New, ROOT, Roots, Time, Volume};
 use support::{Machine, SMALL};
 
 const NEW: New = New {
@@ -136,4 +136,38 @@ fn a_block_in_the_middle_of_an_extent_is_replaced_and_the_others_stay() {
             chunk.iter().all(|byte| *byte == expected)
         }));
     }
+}
+
+#[test]
+fn times_that_a_front_gives_are_kept_whether_data_waits_or_not() {
+    let mut machine = Machine::new();
+    machine.create(&SMALL).unwrap();
+    let mut volume = machine.mount(Freshness::Strict).unwrap();
+    let time = |seconds| {
+        Some(Time {
+            seconds,
+            nanoseconds: 7,
+        })
+    };
+    let file = volume.create_file(ROOT, b"file", NEW).unwrap().inode;
+    for (seconds, written) in [(-5, true), (1000, false)] {
+        if written {
+            volume.write(file, 0, b"data").unwrap();
+        }
+        let changes = Changes {
+            modified: time(seconds),
+            changed: time(seconds + 1),
+            ..Changes::default()
+        };
+        let now = volume.set_attributes(file, &changes).unwrap();
+        volume.fsync(file).unwrap();
+        assert_eq!(
+            (Some(now.modified), Some(now.changed)),
+            (time(seconds), time(seconds + 1))
+        );
+        assert_eq!(volume.attributes(file).unwrap(), now);
+    }
+    drop(volume);
+    let mut volume = machine.mount(Freshness::Strict).unwrap();
+    assert_eq!(Some(volume.attributes(file).unwrap().modified), time(1000));
 }
