@@ -8,7 +8,7 @@ use crate::format::inode::{Inode, Time, mode};
 use crate::format::{BLOCK, NAME};
 
 /// What stat(2) says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     /// Number.
     pub inode: u64,

@@ -129,6 +129,18 @@ impl Volume {
         }
     }
 
+    /// The volume's identity.
+    #[must_use]
+    pub fn identity(&self) -> [u8; 16] {
+        self.slot.head.volume
+    }
+
+    /// What its roots bind.
+    #[must_use]
+    pub fn roots(&self) -> Roots {
+        self.slot.head.roots
+    }
+
     /// Generation of the next checkpoint: the birth of all that is written now.
     fn generation(&self) -> u64 {
         self.slot.head.generation + 1

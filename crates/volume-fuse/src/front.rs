@@ -1,0 +1,509 @@
+//! Requests of the kernel, one method each (linux/fuse.h, protocol 7.31 and later).
+
+use std::cell::RefCell;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use casemate_volume::{Attributes, Changes, Error, New, Rename};
+use fuser::{
+    BsdFileFlags, Errno, FileHandle, Filesystem, Generation, INodeNo, InitFlags, KernelConfig, LockOwner, OpenFlags,
+    RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry,
+    ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+};
+
+use crate::Engine;
+use crate::attributes::{absent, attributes, kind, time, time_or_now};
+use crate::engine::State;
+
+/// How long the kernel may believe an answer: nobody else changes the volume.
+const FOR_GOOD: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Bytes of one read or write.
+const REQUEST: u32 = 1 << 20;
+/// Requests that the kernel may have under way without anybody waiting.
+const BACKGROUND: u16 = 64;
+/// Inode numbers are never used again.
+const GENERATION: Generation = Generation(0);
+/// Names that a directory itself has.
+const SELF: u64 = 1;
+const PARENT: u64 = 2;
+/// Names that are read from the engine at once.
+const NAMES: usize = 128;
+
+const SET_GROUP_ID: u32 = 0o2000;
+
+/// What makes a mount fast, where the kernel knows it. Write-back above all: it turns small writes into large ones.
+const WANTED: [InitFlags; 12] = [
+    InitFlags::FUSE_WRITEBACK_CACHE,
+    InitFlags::FUSE_PARALLEL_DIROPS,
+    InitFlags::FUSE_DO_READDIRPLUS,
+    InitFlags::FUSE_READDIRPLUS_AUTO,
+    InitFlags::FUSE_NO_OPEN_SUPPORT,
+    InitFlags::FUSE_NO_OPENDIR_SUPPORT,
+    InitFlags::FUSE_CACHE_SYMLINKS,
+    InitFlags::FUSE_HANDLE_KILLPRIV_V2,
+    InitFlags::FUSE_ASYNC_DIO,
+    InitFlags::FUSE_ASYNC_READ,
+    InitFlags::FUSE_EXPLICIT_INVAL_DATA,
+    InitFlags::FUSE_MAX_PAGES,
+];
+
+thread_local! {
+    /// Where each thread reads into.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A volume as the kernel sees it.
+#[derive(Debug)]
+pub struct Front {
+    engine: Arc<Engine>,
+}
+
+impl Front {
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self { engine }
+    }
+
+    /// Runs what gives the kernel an inode.
+    fn entry(&self, reply: ReplyEntry, action: impl FnOnce(&mut State) -> Result<Attributes, Error>) {
+        let mut state = self.engine.lock();
+        match action(&mut state) {
+            Ok(found) => {
+                state.known(found.inode);
+                drop(state);
+                reply.entry(&FOR_GOOD, &attributes(&found), GENERATION);
+            }
+            Err(error) => {
+                self.engine.hear(&error);
+                reply.error(errno(&error));
+            }
+        }
+    }
+
+    fn attributes(&self, reply: ReplyAttr, outcome: Result<Attributes, Error>) {
+        match outcome {
+            Ok(found) => reply.attr(&FOR_GOOD, &attributes(&found)),
+            Err(error) => reply.error(errno(&error)),
+        }
+    }
+}
+
+fn done(reply: ReplyEmpty, outcome: Result<(), Error>) {
+    match outcome {
+        Ok(()) => reply.ok(),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+fn errno(error: &Error) -> Errno {
+    Errno::from_i32(error.errno())
+}
+
+/// What a new inode gets: in a directory with set-group-id, its group.
+fn new(state: &mut State, parent: INodeNo, request: &Request, mode: u32, device: u32) -> Result<New, Error> {
+    let above = state.volume()?.attributes(parent.0)?;
+    let inherits = above.mode & SET_GROUP_ID != 0;
+    Ok(New {
+        mode,
+        uid: request.uid(),
+        gid: if inherits { above.gid } else { request.gid() },
+        device: device.into(),
+    })
+}
+
+/// A value, or its length where the kernel only asks for that.
+fn value(reply: ReplyXattr, size: u32, outcome: Result<Vec<u8>, Error>) {
+    match outcome {
+        Err(error) => reply.error(errno(&error)),
+        Ok(value) if size == 0 => reply.size(u32::try_from(value.len()).unwrap_or(u32::MAX)),
+        Ok(value) if value.len() > size as usize => reply.error(Errno::ERANGE),
+        Ok(value) => reply.data(&value),
+    }
+}
+
+impl Filesystem for Front {
+    fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        for flag in WANTED {
+            let _ = config.add_capabilities(flag);
+        }
+        let _ = config.set_max_write(REQUEST);
+        let _ = config.set_max_background(BACKGROUND);
+        Ok(())
+    }
+
+    fn lookup(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let mut state = self.engine.lock();
+        match state
+            .volume()
+            .and_then(|volume| volume.lookup(parent.0, name.as_bytes()))
+        {
+            Ok(found) => {
+                state.known(found.inode);
+                drop(state);
+                reply.entry(&FOR_GOOD, &attributes(&found), GENERATION);
+            }
+            Err(Error::NotFound) => reply.entry(&FOR_GOOD, &absent(), GENERATION),
+            Err(error) => {
+                self.engine.hear(&error);
+                reply.error(errno(&error));
+            }
+        }
+    }
+
+    fn forget(&self, _request: &Request, inode: INodeNo, count: u64) {
+        // Nobody waits for an answer; what stays is removed by the next mount.
+        let _ = self.engine.lock().forget(inode.0, count);
+    }
+
+    fn getattr(&self, _request: &Request, inode: INodeNo, _handle: Option<FileHandle>, reply: ReplyAttr) {
+        let found = self.engine.with(|volume| volume.attributes(inode.0));
+        self.attributes(reply, found);
+    }
+
+    fn setattr(
+        &self,
+        _request: &Request,
+        inode: INodeNo,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        size: Option<u64>,
+        accessed: Option<TimeOrNow>,
+        modified: Option<TimeOrNow>,
+        changed: Option<SystemTime>,
+        _handle: Option<FileHandle>,
+        _created: Option<SystemTime>,
+        _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>,
+        _flags: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let changes = Changes {
+            mode,
+            uid,
+            gid,
+            accessed: accessed.map(time_or_now),
+            modified: modified.map(time_or_now),
+            changed: changed.map(time),
+        };
+        let outcome = self.engine.with(|volume| {
+            if let Some(size) = size {
+                volume.truncate(inode.0, size)?;
+            }
+            if size.is_some() && changes == Changes::default() {
+                return volume.attributes(inode.0);
+            }
+            volume.set_attributes(inode.0, &changes)
+        });
+        self.attributes(reply, outcome);
+    }
+
+    fn readlink(&self, _request: &Request, inode: INodeNo, reply: ReplyData) {
+        match self.engine.with(|volume| volume.readlink(inode.0)) {
+            Ok(target) => reply.data(&target),
+            Err(error) => reply.error(errno(&error)),
+        }
+    }
+
+    fn mknod(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _umask: u32,
+        device: u32,
+        reply: ReplyEntry,
+    ) {
+        self.entry(reply, |state| {
+            let new = new(state, parent, request, mode, device)?;
+            state.volume()?.create_file(parent.0, name.as_bytes(), new)
+        });
+    }
+
+    fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _umask: u32, reply: ReplyEntry) {
+        self.entry(reply, |state| {
+            let mut new = new(state, parent, request, mode, 0)?;
+            new.mode |= state.volume()?.attributes(parent.0)?.mode & SET_GROUP_ID;
+            state.volume()?.mkdir(parent.0, name.as_bytes(), new)
+        });
+    }
+
+    fn symlink(&self, request: &Request, parent: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
+        self.entry(reply, |state| {
+            let new = new(state, parent, request, 0, 0)?;
+            let target = target.as_os_str().as_bytes();
+            state.volume()?.symlink(parent.0, name.as_bytes(), target, new)
+        });
+    }
+
+    fn link(&self, _request: &Request, inode: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        self.entry(reply, |state| state.volume()?.link(inode.0, parent.0, name.as_bytes()));
+    }
+
+    fn unlink(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        done(
+            reply,
+            self.engine.with(|volume| volume.unlink(parent.0, name.as_bytes())),
+        );
+    }
+
+    fn rmdir(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        done(
+            reply,
+            self.engine.with(|volume| volume.rmdir(parent.0, name.as_bytes())),
+        );
+    }
+
+    fn rename(
+        &self,
+        _request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        let how = match flags {
+            flags if flags.is_empty() => Rename::Replace,
+            RenameFlags::RENAME_NOREPLACE => Rename::Keep,
+            RenameFlags::RENAME_EXCHANGE => Rename::Exchange,
+            _ => return reply.error(Errno::EINVAL),
+        };
+        let (from, to) = ((parent.0, name.as_bytes()), (new_parent.0, new_name.as_bytes()));
+        done(reply, self.engine.with(|volume| volume.rename(from, to, how)));
+    }
+
+    /// Files need no opening: the kernel asks once and never again.
+    fn open(&self, _request: &Request, _inode: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    /// Likewise: the kernel goes on with mknod.
+    fn create(
+        &self,
+        _request: &Request,
+        _parent: INodeNo,
+        _name: &OsStr,
+        _mode: u32,
+        _umask: u32,
+        _flags: i32,
+        reply: ReplyCreate,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    /// Likewise: the kernel keeps what it read of directories.
+    fn opendir(&self, _request: &Request, _inode: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn read(
+        &self,
+        _request: &Request,
+        inode: INodeNo,
+        _handle: FileHandle,
+        offset: u64,
+        size: u32,
+        _flags: OpenFlags,
+        _owner: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        BUFFER.with_borrow_mut(|buffer| {
+            let size = size as usize;
+            if buffer.len() < size {
+                buffer.resize(size, 0);
+            }
+            let read = self
+                .engine
+                .with(|volume| volume.read(inode.0, offset, &mut buffer[..size]));
+            match read {
+                Ok(count) => reply.data(&buffer[..count]),
+                Err(error) => reply.error(errno(&error)),
+            }
+        });
+    }
+
+    fn write(
+        &self,
+        _request: &Request,
+        inode: INodeNo,
+        _handle: FileHandle,
+        offset: u64,
+        data: &[u8],
+        _write_flags: WriteFlags,
+        _flags: OpenFlags,
+        _owner: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        match self.engine.with(|volume| volume.write(inode.0, offset, data)) {
+            Ok(()) => reply.written(u32::try_from(data.len()).unwrap_or(0)),
+            Err(error) => reply.error(errno(&error)),
+        }
+    }
+
+    /// Nothing is left to do at a close: the kernel asks once and never again.
+    fn flush(&self, _request: &Request, _inode: INodeNo, _handle: FileHandle, _owner: LockOwner, reply: ReplyEmpty) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn fsync(&self, _request: &Request, inode: INodeNo, _handle: FileHandle, _data_only: bool, reply: ReplyEmpty) {
+        done(reply, self.engine.with(|volume| volume.fsync(inode.0)));
+    }
+
+    fn fsyncdir(&self, _request: &Request, inode: INodeNo, _handle: FileHandle, _data_only: bool, reply: ReplyEmpty) {
+        done(reply, self.engine.with(|volume| volume.fsync(inode.0)));
+    }
+
+    fn readdir(&self, _request: &Request, inode: INodeNo, _handle: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+        let mut state = self.engine.lock();
+        let listed = list(&mut state, inode.0, offset, |_, entry| {
+            Ok(reply.add(
+                INodeNo(entry.inode),
+                entry.cookie,
+                kind(entry.kind),
+                OsStr::from_bytes(&entry.name),
+            ))
+        });
+        drop(state);
+        match listed {
+            Ok(()) => reply.ok(),
+            Err(error) => {
+                self.engine.hear(&error);
+                reply.error(errno(&error));
+            }
+        }
+    }
+
+    fn readdirplus(
+        &self,
+        _request: &Request,
+        inode: INodeNo,
+        _handle: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectoryPlus,
+    ) {
+        let mut state = self.engine.lock();
+        let listed = list(&mut state, inode.0, offset, |state, entry| {
+            let found = attributes(&state.volume()?.attributes(entry.inode)?);
+            let name = OsStr::from_bytes(&entry.name);
+            let full = reply.add(INodeNo(entry.inode), entry.cookie, name, &FOR_GOOD, &found, GENERATION);
+            // The kernel does not count "." and "..".
+            if !full && entry.cookie > PARENT {
+                state.known(entry.inode);
+            }
+            Ok(full)
+        });
+        drop(state);
+        match listed {
+            Ok(()) => reply.ok(),
+            Err(error) => {
+                self.engine.hear(&error);
+                reply.error(errno(&error));
+            }
+        }
+    }
+
+    fn statfs(&self, _request: &Request, _inode: INodeNo, reply: ReplyStatfs) {
+        match self.engine.with(|volume| Ok(volume.statistics())) {
+            Ok(found) => {
+                let (block, name) = (
+                    u32::try_from(found.block).unwrap_or(0),
+                    u32::try_from(found.name).unwrap_or(0),
+                );
+                // Inodes are made as they are needed: 0 says that nobody counts them.
+                reply.statfs(found.blocks, found.free, found.available, 0, 0, block, name, block);
+            }
+            Err(error) => reply.error(errno(&error)),
+        }
+    }
+
+    fn setxattr(
+        &self,
+        _request: &Request,
+        inode: INodeNo,
+        name: &OsStr,
+        value: &[u8],
+        flags: i32,
+        _position: u32,
+        reply: ReplyEmpty,
+    ) {
+        let exists = match flags {
+            0 => None,
+            CREATE => Some(false),
+            REPLACE => Some(true),
+            _ => return reply.error(Errno::EINVAL),
+        };
+        let set = |volume: &mut casemate_volume::Volume| volume.set_attribute(inode.0, name.as_bytes(), value, exists);
+        done(reply, self.engine.with(set));
+    }
+
+    fn getxattr(&self, _request: &Request, inode: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        let found = self.engine.with(|volume| volume.attribute(inode.0, name.as_bytes()));
+        value(reply, size, found);
+    }
+
+    fn listxattr(&self, _request: &Request, inode: INodeNo, size: u32, reply: ReplyXattr) {
+        let names = self.engine.with(|volume| volume.attribute_names(inode.0));
+        let joined = names.map(|names| names.into_iter().flat_map(|name| [name, vec![0]].concat()).collect());
+        value(reply, size, joined);
+    }
+
+    fn removexattr(&self, _request: &Request, inode: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        done(
+            reply,
+            self.engine
+                .with(|volume| volume.remove_attribute(inode.0, name.as_bytes())),
+        );
+    }
+}
+
+/// XATTR_CREATE and XATTR_REPLACE (setxattr(2)).
+const CREATE: i32 = 1;
+const REPLACE: i32 = 2;
+
+/// Feeds the entries of a directory behind a cookie to `add` until it says that there is no more room. Names whose
+/// hashes collide share a cookie: all of them fit, or the next listing begins with them.
+fn list(
+    state: &mut State,
+    directory: u64,
+    after: u64,
+    mut add: impl FnMut(&mut State, &casemate_volume::Entry) -> Result<bool, Error>,
+) -> Result<(), Error> {
+    for entry in own_names(state, directory, after)? {
+        if add(state, &entry)? {
+            return Ok(());
+        }
+    }
+    let mut from = after.max(PARENT);
+    loop {
+        let entries = state.volume()?.readdir(directory, from, NAMES)?;
+        let Some(last) = entries.last() else { return Ok(()) };
+        from = last.cookie;
+        for entry in &entries {
+            if add(state, entry)? {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn own_names(state: &mut State, directory: u64, after: u64) -> Result<Vec<casemate_volume::Entry>, Error> {
+    if after >= PARENT {
+        return Ok(Vec::new());
+    }
+    let named = |name: &[u8], cookie, found: &Attributes| casemate_volume::Entry {
+        name: name.to_vec(),
+        inode: found.inode,
+        kind: found.mode,
+        cookie,
+    };
+    let volume = state.volume()?;
+    let own = named(b".", SELF, &volume.lookup(directory, b".")?);
+    let above = named(b"..", PARENT, &volume.lookup(directory, b"..")?);
+    Ok([own, above].into_iter().filter(|entry| entry.cookie > after).collect())
+}

@@ -1,0 +1,131 @@
+//! Mounting, serving, and the end.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use casemate_volume::Error;
+use fuser::{Config, MountOption, Session, SessionACL};
+use rustix::io::Errno;
+use rustix::mount::UnmountFlags;
+
+use crate::front::Front;
+use crate::upkeep::Keeper;
+use crate::{Engine, Upkeep};
+
+/// How a volume is mounted.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// What /proc/mounts shows as the source.
+    pub source: String,
+    /// Every user of the machine may use it, as permissions say. Otherwise only the one who mounts.
+    pub shared: bool,
+    /// Threads that take requests; 0 for as many as there are processors, and one.
+    pub threads: usize,
+    /// What goes on beside requests.
+    pub upkeep: Upkeep,
+}
+
+/// A volume that is mounted and not yet served.
+pub struct Mounted {
+    session: Session<Front>,
+    engine: Arc<Engine>,
+    mountpoint: PathBuf,
+    upkeep: Upkeep,
+}
+
+impl Mounted {
+    /// Mounts at a directory.
+    ///
+    /// # Errors
+    /// From the host: no such directory, no FUSE, no right to mount.
+    pub fn new(engine: Arc<Engine>, mountpoint: &Path, options: &Options) -> io::Result<Self> {
+        let front = Front::new(Arc::clone(&engine));
+        let session = Session::new(front, mountpoint, &config(options, engine.read_only))?;
+        Ok(Self {
+            session,
+            engine,
+            mountpoint: mountpoint.to_owned(),
+            upkeep: options.upkeep,
+        })
+    }
+
+    /// Serves until somebody unmounts; then everything is durable and anchored.
+    ///
+    /// # Errors
+    /// Why the last of it could not be made durable or anchored, or why serving broke off.
+    pub fn serve(self) -> Result<(), Error> {
+        let failed = |error: io::Error| Error::Host(format!("serve the mount: {error}"));
+        let keeper = Keeper::start(Arc::clone(&self.engine), &self.mountpoint, self.upkeep).map_err(failed)?;
+        let served = self.session.run().map_err(failed);
+        drop(keeper);
+        self.engine.end().and(served)
+    }
+}
+
+/// Unmounts what is mounted there; [`Mounted::serve`] returns in the process that serves it.
+///
+/// # Errors
+/// From the host, above all `EBUSY`: something is open below.
+pub fn unmount(mountpoint: &Path) -> io::Result<()> {
+    match rustix::mount::unmount(mountpoint, UnmountFlags::empty()) {
+        Err(Errno::PERM) => with_helper(mountpoint),
+        other => other.map_err(io::Error::from),
+    }
+}
+
+/// What lets those unmount who are not root (fusermount3(1)).
+fn with_helper(mountpoint: &Path) -> io::Result<()> {
+    let helper = Command::new("fusermount3")
+        .arg("-u")
+        .arg("--")
+        .arg(mountpoint)
+        .output()?;
+    if helper.status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(
+        String::from_utf8_lossy(&helper.stderr).trim().to_owned(),
+    ))
+}
+
+fn config(options: &Options, read_only: bool) -> Config {
+    let mut config = Config::default();
+    let mut wanted = vec![
+        MountOption::FSName(options.source.clone()),
+        MountOption::Subtype("casemate".into()),
+        MountOption::NoAtime,
+    ];
+    // Root may do everything anyway: where only root comes in, there is nothing to check.
+    if options.shared || !rustix::process::geteuid().is_root() {
+        wanted.push(MountOption::DefaultPermissions);
+    }
+    if options.shared {
+        config.acl = SessionACL::All;
+        if rustix::process::geteuid().is_root() {
+            wanted.extend([MountOption::Dev, MountOption::Suid]);
+        }
+    }
+    wanted.push(if read_only { MountOption::RO } else { MountOption::RW });
+    config.mount_options = wanted;
+    config.n_threads = Some(threads(options));
+    config.clone_fd = true;
+    config
+}
+
+fn threads(options: &Options) -> usize {
+    match options.threads {
+        0 => 1 + std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        given => given,
+    }
+}
+
+impl std::fmt::Debug for Mounted {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Mounted")
+            .field("mountpoint", &self.mountpoint)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,89 @@
+//! What this program says: JSON, one object a line. The last line is the result, or the error.
+
+use std::io::Write;
+
+use casemate_volume::Error;
+use serde_json::{Value, json};
+
+/// Why a request was not done.
+#[derive(Debug)]
+pub struct Failure {
+    /// For programs; never changes its meaning.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+impl Failure {
+    /// A request that makes no sense.
+    pub fn usage(message: String) -> Self {
+        Self { code: "usage", message }
+    }
+
+    /// What the host refused.
+    pub fn host(doing: &str, error: &std::io::Error) -> Self {
+        Self {
+            code: "host",
+            message: format!("{doing}: {error}"),
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({"error": {"code": self.code, "message": self.message}})
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self {
+            code: code(&error),
+            message: error.to_string(),
+        }
+    }
+}
+
+/// One word for each kind of refusal.
+pub fn code(error: &Error) -> &'static str {
+    match error {
+        Error::Tampered { .. } => "tampered",
+        Error::RolledBack { .. } => "rolled-back",
+        Error::WrongVolume { .. } => "wrong-volume",
+        Error::Missing(_) => "missing",
+        Error::Occupied(_) => "occupied",
+        Error::Unsupported { .. } => "unsupported",
+        Error::Locked => "locked",
+        Error::Fenced(_) => "fenced",
+        Error::Retired => "retired",
+        Error::WornOut => "worn-out",
+        Error::Anchor(_) => "anchor",
+        Error::NoSpace => "no-space",
+        Error::Invalid => "usage",
+        _ => "host",
+    }
+}
+
+/// Where lines go: standard output, as long as somebody reads it.
+#[derive(Debug, Default)]
+pub struct Report;
+
+impl Report {
+    /// Says something on the way.
+    pub fn say(&mut self, line: &Value) {
+        let mut out = std::io::stdout().lock();
+        // Whoever started a mount has gone by the time it ends.
+        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    }
+
+    /// Says how it ended.
+    pub fn end(&mut self, outcome: &Result<Value, Failure>) {
+        self.say(&ended(outcome));
+    }
+}
+
+/// The last line.
+pub fn ended(outcome: &Result<Value, Failure>) -> Value {
+    match outcome {
+        Ok(result) => json!({"result": result}),
+        Err(failure) => failure.json(),
+    }
+}
