@@ -33,8 +33,9 @@ RUST := $(shell find crates -name '*.rs' -not -path '*/fuzz/*' -o -name Cargo.to
 
 $(STAMP)/shield: $(RUST) $(STAMP)/debian $(STAMP)/python
 	@mkdir -p $(STAMP)
-	cargo build --release --locked --package casemate-shield
+	cargo build --release --locked --package casemate-shield --package casemate-volume-tool
 	install -m 0755 target/x86_64-unknown-linux-gnu/release/casemate-shield $(BIN)/casemate-shield
+	install -m 0755 target/x86_64-unknown-linux-gnu/release/casemate-volume $(BIN)/casemate-volume
 	@touch $@
 
 demo: setup

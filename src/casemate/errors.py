@@ -34,7 +34,13 @@ generated from here.
     │   ├── StoreKeyError              64    the sealing key is not the one that sealed it
     │   └── CompareFailedError         65    the state changed between reading and writing
     ├── PlatformError                  70    no platform, or it refused
-    └── IdentityError                  80    a key file is missing, unreadable or too open
+    ├── IdentityError                  80    a key file is missing, unreadable or too open
+    └── VolumeError                    90    a sealed volume cannot be used, or its host failed
+        ├── VolumeTamperedError        91    bytes that this key never sealed
+        ├── VolumeRolledBackError      92    genuine and too old, or of another volume
+        ├── VolumeInUseError           93    another writer has it, or took it over
+        ├── VolumeMissingError         94    there is none
+        └── VolumeExistsError          95    there is one already
 
 The shield's exit codes are in crates/shield; `casemate run` passes them on.
 """
@@ -76,6 +82,12 @@ __all__ = [
     "TooLargeError",
     "UnreachableError",
     "UsageError",
+    "VolumeError",
+    "VolumeExistsError",
+    "VolumeInUseError",
+    "VolumeMissingError",
+    "VolumeRolledBackError",
+    "VolumeTamperedError",
 ]
 
 
@@ -309,3 +321,33 @@ class PlatformError(CasemateError):
 class IdentityError(CasemateError):
     exit_code = 80
     code = "identity"
+
+
+class VolumeError(CasemateError):
+    exit_code = 90
+    code = "volume"
+
+
+class VolumeTamperedError(VolumeError):
+    exit_code = 91
+    code = "volume.tampered"
+
+
+class VolumeRolledBackError(VolumeError):
+    exit_code = 92
+    code = "volume.rolled_back"
+
+
+class VolumeInUseError(VolumeError):
+    exit_code = 93
+    code = "volume.in_use"
+
+
+class VolumeMissingError(VolumeError):
+    exit_code = 94
+    code = "volume.missing"
+
+
+class VolumeExistsError(VolumeError):
+    exit_code = 95
+    code = "volume.exists"

@@ -81,6 +81,17 @@ _group(
     },
 )
 _group(
+    "volume",
+    "Sealed volumes: encrypted file systems that notice every change and every rollback.",
+    {
+        "create": "casemate.cli.volume.create:create",
+        "mount": "casemate.cli.volume.mount:mount",
+        "unmount": "casemate.cli.volume.unmount:unmount",
+        "info": "casemate.cli.volume.info:info",
+        "verify": "casemate.cli.volume.verify:verify",
+    },
+)
+_group(
     "platform",
     "Where trust domains come from.",
     {

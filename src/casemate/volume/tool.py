@@ -1,0 +1,93 @@
+"""Asks `casemate-volume` (crates/volume-tool) to do something: a JSON object in, JSON lines out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, Final
+
+from casemate.errors import (
+    PlatformError,
+    UsageError,
+    VolumeError,
+    VolumeExistsError,
+    VolumeInUseError,
+    VolumeMissingError,
+    VolumeRolledBackError,
+    VolumeTamperedError,
+)
+
+__all__ = ["ask", "result", "start"]
+
+_ERRORS: Final[Mapping[str, tuple[type[VolumeError], str | None]]] = {
+    "tampered": (VolumeTamperedError, "use the key that the volume was made with, or a copy that nobody changed"),
+    "unsupported": (VolumeError, None),
+    "rolled-back": (VolumeRolledBackError, None),
+    "wrong-volume": (VolumeRolledBackError, "name the folder and the anchor of one volume"),
+    "missing": (VolumeMissingError, "make one with: casemate volume create"),
+    "occupied": (VolumeExistsError, "mount it, or name another folder and another anchor"),
+    "locked": (VolumeInUseError, None),
+    "fenced": (VolumeInUseError, None),
+}
+
+
+def ask(binary: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Does `request` and returns its result. Errors: VolumeError and those below it, UsageError, PlatformError."""
+    with start(binary, request, stderr=None) as process:
+        line = _last_line(process)
+        process.wait()
+    return result(line)
+
+
+def start(
+    binary: Path, request: Mapping[str, Any], *, stderr: IO[bytes] | None, new_session: bool = False
+) -> subprocess.Popen[bytes]:
+    """Starts on `request`; lines come on `stdout`. Errors: PlatformError when the program cannot be started."""
+    try:
+        process = subprocess.Popen(
+            [binary],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=new_session,
+            cwd="/",
+            env={"PATH": os.defpath},
+        )
+    except OSError as error:
+        raise PlatformError(f"{binary} cannot be started: {error.strerror}", remedy="run: make setup") from error
+    if process.stdin is None:
+        raise PlatformError(f"{binary} cannot be asked")
+    with process.stdin as pipe:
+        pipe.write(json.dumps(request).encode())
+    return process
+
+
+def result(line: bytes) -> dict[str, Any]:
+    """What a line says. Errors: as `ask`."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        said = {}
+    if not isinstance(said, dict) or not said:
+        raise VolumeError("the volume's program ended without a word", remedy="look at its messages above")
+    failed = said.get("error")
+    if failed is None:
+        return dict(said.get("result", said))
+    raise _error(str(failed["code"]), str(failed["message"]))
+
+
+def _error(code: str, message: str) -> Exception:
+    if code == "usage":
+        return UsageError(message)
+    kind, remedy = _ERRORS.get(code, (VolumeError, None))
+    return kind(message, step=f"volume.{code}", remedy=remedy)
+
+
+def _last_line(process: subprocess.Popen[bytes]) -> bytes:
+    if process.stdout is None:
+        return b""
+    lines = process.stdout.read().splitlines()
+    return lines[-1] if lines else b""
