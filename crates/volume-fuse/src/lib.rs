@@ -12,4 +12,4 @@ mod mount;
 mod upkeep;
 
 pub use engine::{Engine, Listener, Upkeep};
-pub use mount::{Mounted, Options, unmount};
+pub use mount::{Mounted, Options, detach, unmount};

@@ -70,15 +70,26 @@ impl Mounted {
 /// From the host, above all `EBUSY`: something is open below.
 pub fn unmount(mountpoint: &Path) -> io::Result<()> {
     match rustix::mount::unmount(mountpoint, UnmountFlags::empty()) {
-        Err(Errno::PERM) => with_helper(mountpoint),
+        Err(Errno::PERM) => with_helper(&["-u"], mountpoint),
+        other => other.map_err(io::Error::from),
+    }
+}
+
+/// Takes a mount away that nobody serves, whatever is still open below.
+///
+/// # Errors
+/// From the host.
+pub fn detach(mountpoint: &Path) -> io::Result<()> {
+    match rustix::mount::unmount(mountpoint, UnmountFlags::DETACH) {
+        Err(Errno::PERM) => with_helper(&["-u", "-z"], mountpoint),
         other => other.map_err(io::Error::from),
     }
 }
 
 /// What lets those unmount who are not root (fusermount3(1)).
-fn with_helper(mountpoint: &Path) -> io::Result<()> {
+fn with_helper(options: &[&str], mountpoint: &Path) -> io::Result<()> {
     let helper = Command::new("fusermount3")
-        .arg("-u")
+        .args(options)
         .arg("--")
         .arg(mountpoint)
         .output()?;

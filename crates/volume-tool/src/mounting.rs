@@ -130,9 +130,15 @@ fn unmount_on_signals(mountpoint: PathBuf) -> Result<(), Failure> {
 
 /// Unmounts, waits for the process that served the mount, and says how that ended.
 pub fn unmount(mountpoint: &Path, state: &Path) -> Result<Value, Failure> {
-    casemate_volume_fuse::unmount(mountpoint).map_err(|error| Failure::host("unmount", &error))?;
     let unknown = |error: &std::io::Error| Failure::host("learn how the mount ended", error);
     let mut file = File::open(state).map_err(|error| unknown(&error))?;
+    let abandoned = flock(&file, FlockOperation::NonBlockingLockShared).is_ok();
+    let unmounted = match abandoned {
+        // Nobody serves it: there is nothing to write back, and what is open below is broken already.
+        true => casemate_volume_fuse::detach(mountpoint),
+        false => casemate_volume_fuse::unmount(mountpoint),
+    };
+    unmounted.map_err(|error| Failure::host("unmount", &error))?;
     flock(&file, FlockOperation::LockShared).map_err(|error| unknown(&error.into()))?;
     let mut text = String::new();
     file.rewind()

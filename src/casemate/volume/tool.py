@@ -62,6 +62,7 @@ def start(
         raise PlatformError(f"{binary} cannot be asked")
     with process.stdin as pipe:
         pipe.write(json.dumps(request).encode())
+    process.stdin = None
     return process
 
 

@@ -27,8 +27,9 @@ class Mount:
         """Refuses a mountpoint that cannot be one, with the cure."""
         try:
             mode = self.mountpoint.stat().st_mode
+            os.statvfs(self.mountpoint)  # the kernel answers the other from memory, whoever is gone
         except OSError as error:
-            if error.errno == errno.ENOTCONN:
+            if error.errno in {errno.ENOTCONN, errno.ECONNABORTED}:
                 raise UsageError(
                     f"{self.mountpoint}: the process that served a mount there was killed",
                     remedy=f"casemate volume unmount {self.mountpoint}",

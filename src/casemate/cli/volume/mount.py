@@ -26,7 +26,7 @@ from casemate.volume import tool
 
 def mount(
     folder: Folder,
-    mountpoint: Annotated[Path, typer.Argument(help="A directory to mount it at.")],
+    mountpoint: Annotated[Path, typer.Argument(help="A directory to mount it at.", readable=False)],
     key_file: KeyFile,
     anchor: Anchor,
     durability: Lasting = Durability.durable,

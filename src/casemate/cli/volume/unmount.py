@@ -12,7 +12,7 @@ from casemate.volume import tool
 
 
 def unmount(
-    mountpoint: Annotated[Path, typer.Argument(help="Where the volume is mounted.")],
+    mountpoint: Annotated[Path, typer.Argument(help="Where the volume is mounted.", readable=False)],
     as_json: Json = False,
 ) -> None:
     """Unmount a sealed volume; everything is durable and anchored when this returns.
