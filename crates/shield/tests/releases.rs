@@ -5,6 +5,7 @@ mod launch;
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 
 use casemate_testing::{Custodian, Server, b64u};
 use launch::{Launch, Outcome, POLICY};
@@ -183,13 +184,19 @@ fn silence_ends_with_68() {
 fn a_workload_in_another_workloads_domain_is_told_so_whatever_the_custodian_says() {
     let custodian = Arc::new(Custodian::new());
     let own = Arc::clone(&custodian);
-    let server = Server::answering(move |request| own.genuine(request, POLICY, &good()));
+    let (asked, paths) = channel();
+    let server = Server::answering(move |request| {
+        asked.send(request.path.clone()).unwrap();
+        own.genuine(request, POLICY, &good())
+    });
     let mut launch = Launch::workload("echo ran", &custodian, &[server.address()]);
     launch.host_data = Some([7; 32]);
     launch
         .run()
         .ended_with(65, "the platform started this domain for sha256:0707")
         .never_says("ran\n");
+    // The report of the other domain went to nobody.
+    assert_eq!(paths.try_iter().collect::<Vec<_>>(), ["/v1/challenges"]);
 }
 
 #[test]
