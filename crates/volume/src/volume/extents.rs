@@ -1,5 +1,7 @@
 //! Which sealed blocks a file shows where.
 
+use std::ops::Range;
+
 use super::Volume;
 use crate::Error;
 use crate::format::extent::Extent;
@@ -44,7 +46,7 @@ impl Volume {
             if end > to {
                 self.put_extent(inode, to, &part(&extent, to - at, end - to))?;
             }
-            self.free_pieces(inode, at, &extent)?;
+            self.free_pieces(inode, at, &extent, from..to)?;
         }
         Ok(())
     }
@@ -76,24 +78,36 @@ impl Volume {
         tree.put(&mut context, key(inode, at), value)
     }
 
-    /// Frees those pieces of a removed extent that no other part of it shows.
-    fn free_pieces(&mut self, inode: u64, at: u64, removed: &Extent) -> Result<(), Error> {
-        let mut shown = [false; 8];
-        let mut from = at.saturating_sub(removed.start.into());
-        let end = at + u64::from(removed.blocks);
-        while let Some((found, extent)) = self.extent_in(inode, from, end)? {
-            if (extent.address, extent.counter, extent.fence) == (removed.address, removed.counter, removed.fence) {
-                extent.shown_pieces().for_each(|piece| shown[piece as usize] = true);
-            }
-            from = found + u64::from(extent.count);
-        }
+    /// Frees those pieces of a removed extent that no other part of it shows. One that lies whole in what was hidden
+    /// cannot be shown any more; for the others, at both ends, the tree says.
+    fn free_pieces(&mut self, inode: u64, at: u64, removed: &Extent, hidden: Range<u64>) -> Result<(), Error> {
+        let base = at.saturating_sub(removed.start.into());
+        let gone = hidden.start.max(at)..hidden.end.min(at + u64::from(removed.count));
         let generation = self.generation();
-        for piece in removed.shown_pieces().filter(|piece| !shown[*piece as usize]) {
+        for piece in removed.shown_pieces() {
             let (address, blocks) = removed.piece(piece);
-            let freed = self.space.free(address, blocks, generation);
-            freed.map_err(|malformed| Error::malformed(malformed, place(address)))?;
+            let from = base + u64::from(piece) * u64::from(PIECE_BLOCKS);
+            let window = from..from + u64::from(blocks);
+            let whole = gone.start <= window.start && window.end <= gone.end;
+            if whole || !self.is_shown(inode, removed, window)? {
+                let freed = self.space.free(address, blocks, generation);
+                freed.map_err(|malformed| Error::malformed(malformed, place(address)))?;
+            }
         }
         Ok(())
+    }
+
+    /// Whether the file still shows something of a sealed extent in a range of blocks.
+    fn is_shown(&mut self, inode: u64, sealed: &Extent, mut within: Range<u64>) -> Result<bool, Error> {
+        let identity = |extent: &Extent| (extent.address, extent.counter, extent.fence);
+        while !within.is_empty() {
+            match self.extent_in(inode, within.start, within.end)? {
+                Some((_, extent)) if identity(&extent) == identity(sealed) => return Ok(true),
+                Some((at, extent)) => within.start = at + u64::from(extent.count),
+                None => break,
+            }
+        }
+        Ok(false)
     }
 
     /// Reads one block of a file from where it is stored: its inode, an extent, or nowhere.
