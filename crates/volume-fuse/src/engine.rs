@@ -75,6 +75,19 @@ impl Engine {
         outcome
     }
 
+    /// Reads; only looking up what to read needs the lock.
+    ///
+    /// # Errors
+    /// Those of [`Volume::read`].
+    pub fn read(&self, inode: u64, offset: u64, out: &mut [u8]) -> Result<usize, Error> {
+        let reading = self.with(|volume| volume.reading(inode, offset, out.len()))?;
+        match reading.run(out) {
+            // Others may have freed and used blocks again while this read them.
+            Err(Error::Tampered { .. }) => self.with(|volume| volume.read(inode, offset, out)),
+            other => other,
+        }
+    }
+
     /// Tells the listener of an error that a program cannot know the reason of.
     pub(crate) fn hear(&self, error: &Error) {
         if error.errno() == rustix::io::Errno::IO.raw_os_error() {

@@ -318,10 +318,7 @@ impl Filesystem for Front {
             if buffer.len() < size {
                 buffer.resize(size, 0);
             }
-            let read = self
-                .engine
-                .with(|volume| volume.read(inode.0, offset, &mut buffer[..size]));
-            match read {
+            match self.engine.read(inode.0, offset, &mut buffer[..size]) {
                 Ok(count) => reply.data(&buffer[..count]),
                 Err(error) => reply.error(errno(&error)),
             }

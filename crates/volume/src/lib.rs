@@ -26,7 +26,7 @@ pub use format::inode::Time;
 pub use host::Host;
 pub use seal::VolumeKey;
 pub use volume::{
-    Attributes, Changes, Entry, Environment, Form, Freshness, New, ROOT, Rename, Statistics, Status, Volume,
+    Attributes, Changes, Entry, Environment, Form, Freshness, New, ROOT, Reading, Rename, Statistics, Status, Volume,
 };
 
 /// Decoders of what the host hands over, for fuzzing: any bytes give a value or a refusal.

@@ -2,6 +2,7 @@
 
 mod cache;
 mod keys;
+mod opener;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,11 +12,12 @@ use crate::format::node::{self, Stored};
 use crate::format::pointer::{Check, Pointer};
 use crate::format::{BLOCK, NODE, Roots, SEGMENT_BLOCKS};
 use crate::host::{File, Host};
-use crate::seal::{self, Purpose, sha256};
+use crate::seal::{self, EpochKey, Purpose, sha256};
 use crate::{Error, VolumeKey};
 
 use cache::Cache;
 pub use keys::Keys;
+pub use opener::{Opener, starts_segment};
 
 /// Segments grow by this many bytes, so that the host's own metadata changes rarely.
 const GROWTH: u64 = 16 << 20;
@@ -30,7 +32,7 @@ pub struct Sealed {
 
 /// Host, keys and cache.
 pub struct Store {
-    pub host: Box<dyn Host>,
+    pub host: Arc<dyn Host>,
     pub roots: Roots,
     pub capacity: u64,
     pub keys: Keys,
@@ -42,7 +44,7 @@ pub struct Store {
 impl Store {
     pub fn new(host: Box<dyn Host>, key: VolumeKey, volume: [u8; 16], roots: Roots, capacity: u64) -> Self {
         Self {
-            host,
+            host: Arc::from(host),
             roots,
             capacity,
             keys: Keys::new(key, volume),
@@ -65,28 +67,29 @@ impl Store {
         })
     }
 
-    /// Reads blocks that a pointer or an extent describes.
+    /// Reads and opens blocks that a pointer or an extent describes.
     pub fn open(&mut self, purpose: Purpose, address: u64, sealed: &Sealed, plaintext: &mut [u8]) -> Result<(), Error> {
         let mut bytes = vec![0; plaintext.len()];
-        self.read(address, &mut bytes)?;
-        let associated = seal::associated(purpose, &self.keys.volume, bytes.len());
-        let key = self
-            .keys
-            .of(sealed.fence)
-            .ok_or_else(|| Error::tampered("an epoch", place(address)))?;
-        let opened = key.open(
-            purpose,
-            sealed.counter,
-            &associated,
-            &bytes,
-            &sealed.check.tag,
-            plaintext,
-        );
-        opened.map_err(|_| Error::tampered(named(purpose), place(address)))?;
-        if self.roots == Roots::Hash && sha256(&[plaintext]) != sealed.check.hash {
-            return Err(Error::tampered(named(purpose), place(address)));
+        let opener = self.opener();
+        opener.read(address, &mut bytes)?;
+        let key = self.key(sealed.fence, address)?;
+        opener.open((&key, purpose), address, sealed, &bytes, plaintext)
+    }
+
+    /// What it takes to open blocks without this store.
+    pub fn opener(&self) -> Opener {
+        Opener {
+            host: Arc::clone(&self.host),
+            volume: self.keys.volume,
+            roots: self.roots,
+            capacity: self.capacity,
         }
-        Ok(())
+    }
+
+    /// The key of the epoch that sealed the blocks at an address.
+    pub fn key(&mut self, fence: u64, address: u64) -> Result<Arc<EpochKey>, Error> {
+        let key = self.keys.of(fence);
+        key.ok_or_else(|| Error::tampered("an epoch", place(address)))
     }
 
     /// A node, from the cache or verified.
@@ -118,7 +121,7 @@ impl Store {
 
     /// Writes sealed blocks; durable after [`Self::flush`].
     pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Error> {
-        let (segment, offset) = self.locate(address, bytes.len())?;
+        let (segment, offset) = self.opener().locate(address, bytes.len())?;
         self.reach(segment, offset + bytes.len() as u64)?;
         let written = self.host.write(File::Segment(segment), offset, bytes);
         written.map_err(|error| Error::host("write a segment", &error))?;
@@ -134,29 +137,6 @@ impl Store {
             self.unflushed.remove(&segment);
         }
         Ok(())
-    }
-
-    fn read(&mut self, address: u64, bytes: &mut [u8]) -> Result<(), Error> {
-        let (segment, offset) = self.locate(address, bytes.len())?;
-        let read = self.host.read(File::Segment(segment), offset, bytes);
-        read.map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::NotFound => {
-                Error::tampered("a segment that is missing or cut short", place(address))
-            }
-            _ => Error::host("read a segment", &error),
-        })
-    }
-
-    /// Segment and byte offset of blocks, which never cross a segment's end.
-    fn locate(&self, address: u64, length: usize) -> Result<(u32, u64), Error> {
-        let blocks = length.div_ceil(BLOCK) as u64;
-        let inside = address % SEGMENT_BLOCKS + blocks <= SEGMENT_BLOCKS;
-        let end = address
-            .checked_add(blocks)
-            .filter(|end| *end <= self.capacity && inside);
-        let segment = u32::try_from(address / SEGMENT_BLOCKS).ok().filter(|_| end.is_some());
-        let segment = segment.ok_or_else(|| Error::tampered("an address out of range", place(address)))?;
-        Ok((segment, address % SEGMENT_BLOCKS * BLOCK as u64))
     }
 
     fn length(&mut self, segment: u32) -> Result<Option<u64>, Error> {

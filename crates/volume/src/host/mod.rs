@@ -36,7 +36,7 @@ impl std::fmt::Display for File {
 }
 
 /// Input and output on the host's files. A read behind a file's end is an error, never zeros.
-pub trait Host: Send {
+pub trait Host: Send + Sync {
     /// Length of a file, or `None` where there is none.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The keys of all epochs whose blocks are still there, and this writer's counter.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::format::epochs::Epoch;
 use crate::seal::{EpochKey, NamesKey};
@@ -11,7 +12,7 @@ pub struct Keys {
     pub volume: [u8; 16],
     master: VolumeKey,
     salts: BTreeMap<u64, [u8; 32]>,
-    derived: BTreeMap<u64, EpochKey>,
+    derived: BTreeMap<u64, Arc<EpochKey>>,
     writer: Option<Writer>,
 }
 
@@ -64,13 +65,14 @@ impl Keys {
     }
 
     /// The key of an epoch that is known.
-    pub fn of(&mut self, fence: u64) -> Option<&EpochKey> {
-        let salt = *self.salts.get(&fence)?;
-        if !self.derived.contains_key(&fence) {
-            self.derived
-                .insert(fence, self.master.epoch(&self.volume, fence, &salt).ok()?);
+    pub fn of(&mut self, fence: u64) -> Option<Arc<EpochKey>> {
+        if let Some(known) = self.derived.get(&fence) {
+            return Some(Arc::clone(known));
         }
-        self.derived.get(&fence)
+        let salt = self.salts.get(&fence)?;
+        let derived = Arc::new(self.master.epoch(&self.volume, fence, salt).ok()?);
+        self.derived.insert(fence, Arc::clone(&derived));
+        Some(derived)
     }
 
     /// The key that somebody claims for an epoch; nothing is learnt until it opened something.
@@ -79,7 +81,7 @@ impl Keys {
     }
 
     /// This writer's fence, next counter and key.
-    pub fn next(&mut self) -> Result<(u64, u64, &EpochKey), Error> {
+    pub fn next(&mut self) -> Result<(u64, u64, Arc<EpochKey>), Error> {
         let writer = self.writer.as_mut().ok_or(Error::ReadOnly)?;
         let (fence, counter) = (writer.fence, writer.counter);
         writer.counter += 1;

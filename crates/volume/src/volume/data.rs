@@ -19,30 +19,7 @@ impl Volume {
     /// [`Error::Tampered`]: never other data than was written. [`Error::IsDirectory`], [`Error::Invalid`] for other
     /// inodes than files.
     pub fn read(&mut self, inode: u64, offset: u64, out: &mut [u8]) -> Result<usize, Error> {
-        let size = self.file(inode)?.size;
-        let count = usize::try_from(size.saturating_sub(offset))
-            .unwrap_or(usize::MAX)
-            .min(out.len());
-        let mut block = [0; BLOCK];
-        let mut done = 0;
-        while done < count {
-            let at = offset + done as u64;
-            let within = (at % BLOCK as u64) as usize;
-            let length = (BLOCK - within).min(count - done);
-            self.current_block(inode, at / BLOCK as u64, &mut block)?;
-            out[done..done + length].copy_from_slice(&block[within..within + length]);
-            done += length;
-        }
-        Ok(count)
-    }
-
-    fn current_block(&mut self, inode: u64, index: u64, out: &mut [u8; BLOCK]) -> Result<(), Error> {
-        let page = self.files.get(&inode).and_then(|pages| pages.pages.get(&index));
-        if let Some(page) = page {
-            out.copy_from_slice(&page[..]);
-            return Ok(());
-        }
-        self.read_block(inode, index, out)
+        self.reading(inode, offset, out.len())?.run(out)
     }
 
     /// Writes bytes at an offset. They are in memory until [`Self::fsync`], [`Self::sync`] or a checkpoint.
@@ -136,7 +113,7 @@ impl Volume {
     }
 
     /// A file as applications see it.
-    fn file(&mut self, inode: u64) -> Result<Inode, Error> {
+    pub(super) fn file(&mut self, inode: u64) -> Result<Inode, Error> {
         let value = self.inode(inode)?;
         match () {
             () if value.is_directory() => Err(Error::IsDirectory),

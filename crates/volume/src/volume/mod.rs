@@ -19,6 +19,7 @@ mod links;
 mod mount;
 mod names;
 mod pages;
+mod reading;
 mod recover;
 mod rename;
 mod room;
@@ -30,6 +31,7 @@ use std::collections::BTreeMap;
 pub use attributes::{Attributes, Changes, Statistics};
 pub use directory::Entry;
 pub use names::New;
+pub use reading::Reading;
 pub use rename::Rename;
 
 use crate::environment::{Clock, Random};
