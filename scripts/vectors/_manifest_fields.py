@@ -10,6 +10,7 @@ from scripts.vectors._manifest_parts import Changes, each, link
 __all__ = ["CHANGES"]
 
 CHANGES: Final[Changes] = [
+    ("volumes:", "not canonical", [("a list of no volumes", ("volumes",), [])]),
     ("casemate_manifest:", "only format known", [("a later format", ("casemate_manifest",), 2)]),
     (
         "casemate_manifest:",
@@ -29,6 +30,7 @@ CHANGES: Final[Changes] = [
             ("an unknown field of a user", ("user", "more"), 1),
             ("an unknown field of a hole", ("holes", "port", "more"), 1),
             ("an unknown field of a mount", ("mounts", 0, "more"), 1),
+            ("an unknown field of a volume", ("volumes",), [{"path": "/v", "volume": "records"}]),
             ("an unknown field of a writable", ("writable", 0, "more"), 1),
         ],
     ),

@@ -63,6 +63,8 @@ def _good() -> dict[str, object]:
         "the largest numbers": _with(("root", 0, "size"), 2**53 - 1) | {"user": {"uid": 2**31 - 1, "gid": 2**31 - 1}},
         "the largest writable": _with(("writable", 0, "size"), 2**40),
         "a link that is the program": _with(("entrypoint", 0), "/lib"),
+        "volumes, of which one covers a folder of root": {**MANIFEST, "mounts": [],
+                                                         "volumes": [{"path": "/data"}, {"path": "/vault/a"}]},
         "a hole in every place": {**MANIFEST, "arguments": ["{{ hole.port }}{{ hole.port }}}", "{{ hole.token }}"]},
     }  # fmt: skip
 
@@ -100,6 +102,9 @@ def _missing() -> list[Case]:
         cases.append({"name": f"a custodian with a {field}",
                       "manifest": canonical({**CUSTODIAN, field: MANIFEST[field]}).decode(),
                       "custodian": "names no custodian", "shield": "a custodian names no"})  # fmt: skip
+    cases.append({"name": "a custodian with a volume",
+                  "manifest": canonical({**CUSTODIAN, "volumes": [{"path": "/v"}]}).decode(),
+                  "custodian": "a custodian has no volumes", "shield": "a custodian has no volumes"})  # fmt: skip
     value = {name: entry for name, entry in CUSTODIAN.items() if name != "user"}
     return [*cases, {"name": "a custodian without a user", "manifest": canonical(value).decode(),
                      "custodian": "says its user", "shield": "says its user"}]  # fmt: skip

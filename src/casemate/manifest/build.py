@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from casemate.errors import ManifestError
 from casemate.manifest.root import Root
-from casemate.wire.manifest import Hole, Manifest, Mount, ParsedManifest, PolicyBinding, Writable
+from casemate.wire.manifest import Hole, Manifest, Mount, ParsedManifest, PolicyBinding, VolumePlace, Writable
 from casemate.wire.release import User
 
 __all__ = ["Built", "Plan", "build"]
@@ -28,6 +28,7 @@ class Plan:
     files: list[str] = field(default_factory=list)
     writable: list[Writable] = field(default_factory=list)
     mounts: list[Mount] = field(default_factory=list)
+    volumes: list[VolumePlace] = field(default_factory=list)
     user: User | None = None
     working_directory: str = "/"
 
@@ -52,6 +53,7 @@ def build(plan: Plan, root: Root) -> Built:
                 "root": root.sorted_entries(),
                 "writable": sorted(plan.writable, key=lambda entry: entry.path),
                 "mounts": sorted(plan.mounts, key=lambda entry: entry.path),
+                "volumes": sorted(plan.volumes, key=lambda entry: entry.path) or None,
                 "files": sorted(plan.files),
                 "entrypoint": plan.entrypoint,
                 "arguments": plan.arguments,

@@ -20,15 +20,18 @@ __all__ = [
     "HOLE_REFERENCE",
     "MAX_MANIFEST_BYTES",
     "MAX_ROOT_ENTRIES",
+    "MAX_VOLUMES",
     "Directory",
     "File",
     "Hole",
     "Manifest",
     "Mount",
     "ParsedManifest",
+    "Path",
     "PolicyBinding",
     "RootEntry",
     "Symlink",
+    "VolumePlace",
     "Writable",
     "holes_in",
     "is_loader_variable",
@@ -38,6 +41,8 @@ __all__ = [
 MAX_MANIFEST_BYTES: Final = 16 * 1024 * 1024
 MAX_ROOT_ENTRIES: Final = 100_000
 MAX_PATH_BYTES: Final = 4095
+MAX_VOLUMES: Final = 16
+"""Places of sealed volumes in one domain; as many as mounts."""
 
 HOLE_REFERENCE: Final = re.compile(r"\{\{ hole\.([A-Za-z_][A-Za-z0-9_]{0,63}) \}\}")
 _RESERVED: Final = ("/proc", "/dev", "/sys", "/run/casemate")
@@ -147,6 +152,12 @@ class Mount(Model):
     access: Literal["read", "write"]
 
 
+class VolumePlace(Model):
+    """Where a sealed volume is mounted; which one, and how, is the policy's to say."""
+
+    path: Path
+
+
 class Hole(Model):
     pattern: Annotated[str, AfterValidator(_check_pattern), Field(min_length=1, max_length=MAX_PATTERN)]
     from_: Annotated[Literal["policy", "host"], Field(alias="from")]
@@ -166,6 +177,7 @@ class Manifest(Model):
     root: Annotated[list[RootEntry], Field(max_length=MAX_ROOT_ENTRIES)]
     writable: Annotated[list[Writable], Field(max_length=64)]
     mounts: Annotated[list[Mount], Field(max_length=16)]
+    volumes: Annotated[list[VolumePlace], Field(min_length=1, max_length=MAX_VOLUMES)] | None = None
     files: Annotated[list[Path], Field(max_length=64)]
     entrypoint: Annotated[list[Text], Field(min_length=1, max_length=64)]
     arguments: Annotated[list[Text], Field(max_length=1024)]
@@ -173,6 +185,11 @@ class Manifest(Model):
     holes: Annotated[dict[HoleName, Hole], Field(max_length=64)]
     user: User | None = None
     working_directory: Folder
+
+    @property
+    def volume_paths(self) -> list[str]:
+        """Where sealed volumes are mounted, sorted."""
+        return [place.path for place in self.volumes or ()]
 
     @model_validator(mode="after")
     def _whole(self) -> Manifest:
@@ -212,12 +229,15 @@ def _check_role(manifest: Manifest) -> None:
         raise ValueError("a workload names its custodian and its policy")
     if manifest.role == "custodian" and (bound != (False, False) or manifest.user is None):
         raise ValueError("a custodian names no custodian and no policy, and says its user")
+    if manifest.role == "custodian" and manifest.volumes is not None:
+        raise ValueError("a custodian has no volumes: nobody releases their keys to it")
 
 
 def _check_tree(manifest: Manifest) -> None:
     _sorted([entry.path for entry in manifest.root], "root")
     _sorted([entry.path for entry in manifest.writable], "writable")
     _sorted([entry.path for entry in manifest.mounts], "mounts")
+    _sorted(manifest.volume_paths, "volumes")
     _sorted(manifest.files, "files")
     leaves = {entry.path for entry in manifest.root if not isinstance(entry, Directory)}
     folders: set[str] = set()
@@ -234,11 +254,11 @@ def _check_tree(manifest: Manifest) -> None:
 
 
 def _check_covers(manifest: Manifest, leaves: set[str], folders: set[str]) -> set[str]:
-    """Paths of writables and mounts: apart from each other, below no leaf of root, hiding nothing of it."""
-    paths = [entry.path for entry in manifest.writable] + [entry.path for entry in manifest.mounts]
+    """Paths of writables, mounts and volumes: apart from each other, below no leaf of root, hiding nothing of it."""
+    paths = [entry.path for entry in [*manifest.writable, *manifest.mounts, *(manifest.volumes or ())]]
     covers = set(paths)
     if len(covers) != len(paths):
-        raise ValueError("writable and mounts: a path twice")
+        raise ValueError("writable, mounts and volumes: a path twice")
     for path in paths:
         parents = _parents(path)
         if path in leaves or not leaves.isdisjoint(parents):
@@ -246,7 +266,7 @@ def _check_covers(manifest: Manifest, leaves: set[str], folders: set[str]) -> se
         if path in folders:
             raise ValueError(f"{path} would hide files of root")
         if not covers.isdisjoint(parents):
-            raise ValueError(f"{path} lies in another writable or mount")
+            raise ValueError(f"{path} lies in another writable, mount or volume")
     return covers
 
 
@@ -257,7 +277,7 @@ def _check_files(manifest: Manifest, leaves: set[str], folders: set[str], covers
     for path in manifest.files:
         parents = _parents(path)
         if not path.startswith("/run/") or path in root or not covers.isdisjoint((path, *parents)):
-            raise ValueError(f"files: {path} must lie below /run, be new, and outside writables and mounts")
+            raise ValueError(f"files: {path} must lie below /run, be new, and outside writables, mounts and volumes")
         if path in folders:
             raise ValueError(f"files: {path} is a folder of something else")
         if not others.isdisjoint(parents):

@@ -28,6 +28,7 @@ READERS: list[Callable[[list[str]], object]] = [
     _options.folders,
     _options.writables,
     _options.mounts,
+    _options.volumes,
     lambda texts: _options.user(texts[0]),
     lambda texts: _options.reference(texts[0]),
 ]
@@ -78,6 +79,7 @@ def test_words_mean_what_the_help_says() -> None:
         (_options.writables, ["/tmp:1777:1"], "not a writable folder: size"),
         (_options.mounts, ["/data:execute"], "not a mount: access"),
         (_options.mounts, ["data"], "not a mount: path"),
+        (_options.volumes, ["data"], "not a place for a volume: path"),
         (_options.user, "root", "not a user"),
         (_options.user, "1000", "not a user"),
         (_options.user, "4294967295:0", "not a user: uid"),

@@ -41,6 +41,7 @@ LISTS: dict[str, tuple[int, Callable[[int], dict[str, Any]]]] = {
         lambda n: manifest(writable=[{"path": f"/w{i:02}", "mode": "0700", "size": 4096} for i in range(n)]),
     ),
     "mounts": (16, lambda n: manifest(mounts=[{"path": f"/m{i:02}", "access": "read"} for i in range(n)])),
+    "volumes": (16, lambda n: manifest(volumes=[{"path": f"/v{i:02}"} for i in range(n)])),
     "files": (64, lambda n: manifest(files=[f"/run/f{i:02}" for i in range(n)])),
     "entrypoint": (64, lambda n: manifest(entrypoint=["/bin/api"] * n)),
     "arguments": (1024, lambda n: manifest(arguments=["{{ hole.port }}"] * n)),

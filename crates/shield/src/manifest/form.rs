@@ -88,6 +88,12 @@ struct MountForm {
 }
 
 #[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct VolumePlaceForm {
+    path: String,
+}
+
+#[derive(Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum EntryType {
     File,
@@ -140,6 +146,8 @@ pub(super) struct Form {
     root: Vec<EntryForm>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user: Option<User>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    volumes: Vec<VolumePlaceForm>,
     working_directory: String,
     writable: Vec<WritableForm>,
 }
@@ -181,6 +189,7 @@ impl Form {
                     access: m.access,
                 })
                 .collect(),
+            volumes: self.volumes.into_iter().map(|v| v.path).collect(),
             files: self.files,
             entrypoint: self.entrypoint,
             arguments: self.arguments,

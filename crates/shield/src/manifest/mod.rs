@@ -89,6 +89,8 @@ pub struct Manifest {
     pub writable: Vec<Writable>,
     /// Folders of the host, sorted by path.
     pub mounts: Vec<Mount>,
+    /// Where the policy mounts sealed volumes, sorted.
+    pub volumes: Vec<String>,
     /// The only paths at which the policy may place files, sorted.
     pub files: Vec<String>,
     /// Program and fixed leading arguments.

@@ -23,6 +23,7 @@ fn counts(manifest: &Manifest) -> Result<(), ManifestError> {
         ("root", manifest.root.len(), 0, 100_000),
         ("writable", manifest.writable.len(), 0, 64),
         ("mounts", manifest.mounts.len(), 0, 16),
+        ("volumes", manifest.volumes.len(), 0, 16),
         ("files", manifest.files.len(), 0, 64),
         ("entrypoint", manifest.entrypoint.len(), 1, 64),
         ("arguments", manifest.arguments.len(), 0, 1024),
@@ -42,6 +43,9 @@ fn role(manifest: &Manifest) -> Result<(), ManifestError> {
     match (manifest.role, &manifest.custodian, &manifest.policy, manifest.user) {
         (Role::Workload, Some(_), Some((policy, _)), _) => policy_names(&policy.name, &policy.service),
         (Role::Workload, ..) => Err(ManifestError::Role("a workload names its custodian and its policy")),
+        (Role::Custodian, None, None, Some(_)) if !manifest.volumes.is_empty() => Err(ManifestError::Role(
+            "a custodian has no volumes: nobody releases their keys to it",
+        )),
         (Role::Custodian, None, None, Some(_)) => Ok(()),
         (Role::Custodian, ..) => Err(ManifestError::Role(
             "a custodian names no custodian and no policy, and says its user",
@@ -102,6 +106,7 @@ fn order(manifest: &Manifest) -> Result<(), ManifestError> {
     sorted("root", manifest.root.iter().map(|e| e.path.as_str()))?;
     sorted("writable", manifest.writable.iter().map(|w| w.path.as_str()))?;
     sorted("mounts", manifest.mounts.iter().map(|m| m.path.as_str()))?;
+    sorted("volumes", manifest.volumes.iter().map(String::as_str))?;
     sorted("files", manifest.files.iter().map(String::as_str))
 }
 
@@ -144,7 +149,7 @@ fn tree(manifest: &Manifest) -> Result<(), ManifestError> {
             return Err(refuse(
                 "files",
                 file,
-                "not below /run, or an entry of root, or in a writable or mount",
+                "not below /run, or an entry of root, or in a writable, mount or volume",
             ));
         }
         if folders.contains(file.as_str()) {
@@ -157,7 +162,7 @@ fn tree(manifest: &Manifest) -> Result<(), ManifestError> {
     Ok(())
 }
 
-/// Paths of writables and mounts: apart from each other, below no leaf of root, hiding nothing of it.
+/// Paths of writables, mounts and volumes: apart from each other, below no leaf of root, hiding nothing of it.
 fn covers<'a>(
     manifest: &'a Manifest,
     root: &HashSet<&str>,
@@ -169,31 +174,32 @@ fn covers<'a>(
         .writable
         .iter()
         .map(|w| &w.path)
-        .chain(manifest.mounts.iter().map(|m| &m.path));
+        .chain(manifest.mounts.iter().map(|m| &m.path))
+        .chain(&manifest.volumes);
     for path in paths {
         if leaves.contains(path.as_str()) || parents(path).any(|parent| leaves.contains(parent)) {
             return Err(refuse(
-                "writable and mounts",
+                "writable, mounts and volumes",
                 path,
                 "on or below a file or a symbolic link of root",
             ));
         }
         if hidden.contains(path.as_str()) {
             return Err(refuse(
-                "writable and mounts",
+                "writable, mounts and volumes",
                 path,
                 "above entries of root, which it would hide",
             ));
         }
         if !covers.insert(path.as_str()) {
-            return Err(refuse("writable and mounts", path, "there twice"));
+            return Err(refuse("writable, mounts and volumes", path, "there twice"));
         }
     }
     match covers
         .iter()
         .find(|path| parents(path).any(|parent| covers.contains(parent)))
     {
-        Some(path) => Err(refuse("writable and mounts", path, "inside another one")),
+        Some(path) => Err(refuse("writable, mounts and volumes", path, "inside another one")),
         None => Ok(covers),
     }
 }

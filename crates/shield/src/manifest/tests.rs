@@ -187,9 +187,16 @@ fn holes_are_declared_used_and_kept_from_loaders() {
 
 #[test]
 fn limits_hold_at_their_value_and_refuse_over_it() {
-    for (field, most) in [("files", 64), ("arguments", 1024), ("mounts", 16), ("writable", 64)] {
+    for (field, most) in [
+        ("files", 64),
+        ("arguments", 1024),
+        ("mounts", 16),
+        ("volumes", 16),
+        ("writable", 64),
+    ] {
         let item = |n: usize| match field {
             "files" => json!(format!("/run/f{n:05}")),
+            "volumes" => json!({"path": format!("/v{n:05}")}),
             "mounts" => json!({"path": format!("/m{n:05}"), "access": "read"}),
             "writable" => json!({"path": format!("/w{n:05}"), "mode": "0700", "size": 4096}),
             _ => json!("{{ hole.port }}"),

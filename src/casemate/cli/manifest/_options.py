@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from casemate.errors import UsageError
 from casemate.wire.fields import Model
-from casemate.wire.manifest import Hole, Mount, Writable
+from casemate.wire.manifest import Hole, Mount, VolumePlace, Writable
 from casemate.wire.release import User
 
-__all__ = ["environment", "folders", "holes", "mounts", "reference", "user", "values", "writables"]
+__all__ = ["environment", "folders", "holes", "mounts", "reference", "user", "values", "volumes", "writables"]
 
 _UNITS: Final = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 _DEFAULT_TMPFS: Final = "64M"
@@ -81,6 +81,11 @@ def mounts(texts: list[str]) -> list[Mount]:
         path, _, access = text.partition(":")
         found.append(_made(Mount, {"path": path, "access": access or "read"}, "a mount", text))
     return found
+
+
+def volumes(texts: list[str]) -> list[VolumePlace]:
+    """Paths inside."""
+    return [_made(VolumePlace, {"path": text}, "a place for a volume", text) for text in texts]
 
 
 def user(text: str | None) -> User | None:

@@ -28,6 +28,7 @@ def build(
     file: Annotated[list[str] | None, typer.Option(help="A path below /run that the policy may fill.")] = None,
     writable: Annotated[list[str] | None, typer.Option(help="PATH[:MODE[:SIZE]], an empty folder in memory.")] = None,
     mount: Annotated[list[str] | None, typer.Option(help="PATH[:read|write], an untrusted folder of the host.")] = None,
+    volume: Annotated[list[str] | None, typer.Option(help="A path at which the policy mounts a volume.")] = None,
     user: Annotated[str | None, typer.Option(help="UID:GID; without it the policy says.")] = None,
     workdir: Annotated[str, typer.Option(help="Working directory.")] = "/",
     custodian: Annotated[str | None, typer.Option(help="A pinned custodian.")] = None,
@@ -52,6 +53,7 @@ def build(
         files=file or [],
         writable=_options.writables(writable or []),
         mounts=_options.mounts(mount or []),
+        volumes=_options.volumes(volume or []),
         user=_options.user(user),
         working_directory=workdir,
     )

@@ -33,6 +33,7 @@ def show(
         "policy files": ", ".join(manifest.files) or "none",
         "writable": ", ".join(entry.path for entry in manifest.writable) or "nothing",
         "host folders": ", ".join(f"{m.path} ({m.access})" for m in manifest.mounts) or "none",
+        "volumes": ", ".join(manifest.volume_paths) or "none",
         "root": f"{len(manifest.root)} entries",
     }
     text = "\n".join(f"{name:>12}  {value}" for name, value in lines.items() if value is not None)
