@@ -2,7 +2,7 @@
 
 use super::flush::Target;
 use super::pages::Touched;
-use super::room::Need;
+use super::room::{Need, OPERATION};
 use super::{Attributes, Volume};
 use crate::Error;
 use crate::format::group::Change;
@@ -11,6 +11,8 @@ use crate::format::{BLOCK, FILE};
 
 /// Bytes that one step of a long write takes, so that it is admitted piece by piece.
 const STEP: usize = 1 << 20;
+/// A write of so many bytes does not wait in pages.
+const DIRECT: usize = 64 * 1024;
 
 impl Volume {
     /// Reads into `out` from `offset` on; how many bytes there were.
@@ -41,23 +43,37 @@ impl Volume {
     fn write_step(&mut self, inode: u64, offset: u64, bytes: &[u8]) -> Result<(), Error> {
         let pages = bytes.len().div_ceil(BLOCK) as u64 + 1;
         self.admit(Need {
-            log: 0,
+            log: OPERATION,
             pages,
             frees: false,
         })?;
         let value = self.file(inode)?;
-        self.overlay(inode, offset, bytes, true)?;
         let now = self.clock.now();
-        let size = value.size.max(offset + bytes.len() as u64);
-        self.touch(
-            inode,
-            Touched {
-                size,
-                modified: now,
-                changed: now,
-            },
-        );
-        Ok(())
+        let touched = Touched {
+            size: value.size.max(offset + bytes.len() as u64),
+            modified: now,
+            changed: now,
+        };
+        if bytes.len() < DIRECT || !value.inline.is_empty() {
+            self.overlay(inode, offset, bytes, true)?;
+            self.touch(inode, touched);
+            return Ok(());
+        }
+        let written = self.write_through(inode, (offset, bytes), touched);
+        self.latch(written)
+    }
+
+    /// Seals a large write at once instead of keeping it: the kernel has collected it already. With all that the file
+    /// waits for, so that a crash never shows a later write without an earlier one.
+    fn write_through(&mut self, inode: u64, (offset, bytes): (u64, &[u8]), touched: Touched) -> Result<(), Error> {
+        let at = offset.next_multiple_of(BLOCK as u64);
+        let (head, rest) = bytes.split_at(usize::try_from(at - offset).unwrap_or(0));
+        let (whole, tail) = rest.split_at(rest.len() / BLOCK * BLOCK);
+        self.place(inode, at / BLOCK as u64, &mut whole.to_vec())?;
+        self.overlay(inode, offset, head, true)?;
+        self.overlay(inode, at + whole.len() as u64, tail, true)?;
+        self.touch(inode, touched);
+        self.flush_file(inode, Target::Extents)
     }
 
     /// Cuts a file, or makes it longer by a hole. Logged at once, after the file's data.
