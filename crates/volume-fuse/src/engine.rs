@@ -1,10 +1,16 @@
 //! The engine behind a lock, and what the kernel knows of its inodes.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Duration;
 
 use casemate_volume::{Error, Volume};
 use parking_lot::{Mutex, MutexGuard};
+
+thread_local! {
+    /// Where each thread reads sealed bytes into.
+    static SEALED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// What goes on beside requests.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +87,8 @@ impl Engine {
     /// Those of [`Volume::read`].
     pub fn read(&self, inode: u64, offset: u64, out: &mut [u8]) -> Result<usize, Error> {
         let reading = self.with(|volume| volume.reading(inode, offset, out.len()))?;
-        match reading.run(out) {
+        let read = SEALED.with_borrow_mut(|scratch| reading.run(out, scratch));
+        match read {
             // Others may have freed and used blocks again while this read them.
             Err(Error::Tampered { .. }) => self.with(|volume| volume.read(inode, offset, out)),
             other => other,

@@ -63,6 +63,7 @@ impl Volume {
             pages: 0,
             piece: None,
             shown: None,
+            scratch: Vec::new(),
             next_inode: ROOT + 1,
             writable: true,
             latched: None,

@@ -21,7 +21,8 @@ impl Volume {
     /// [`Error::Tampered`]: never other data than was written. [`Error::IsDirectory`], [`Error::Invalid`] for other
     /// inodes than files.
     pub fn read(&mut self, inode: u64, offset: u64, out: &mut [u8]) -> Result<usize, Error> {
-        self.reading(inode, offset, out.len())?.run(out)
+        let reading = self.reading(inode, offset, out.len())?;
+        reading.run(out, &mut self.scratch)
     }
 
     /// Writes bytes at an offset. They are in memory until [`Self::fsync`], [`Self::sync`] or a checkpoint.
@@ -69,7 +70,12 @@ impl Volume {
         let at = offset.next_multiple_of(BLOCK as u64);
         let (head, rest) = bytes.split_at(usize::try_from(at - offset).unwrap_or(0));
         let (whole, tail) = rest.split_at(rest.len() / BLOCK * BLOCK);
-        self.place(inode, at / BLOCK as u64, &mut whole.to_vec())?;
+        let mut sealed = std::mem::take(&mut self.scratch);
+        sealed.clear();
+        sealed.extend_from_slice(whole);
+        let placed = self.place(inode, at / BLOCK as u64, &mut sealed);
+        self.scratch = sealed;
+        placed?;
         self.overlay(inode, offset, head, true)?;
         self.overlay(inode, at + whole.len() as u64, tail, true)?;
         self.touch(inode, touched);

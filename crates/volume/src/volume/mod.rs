@@ -113,6 +113,8 @@ pub struct Volume {
     pages: u64,
     piece: Option<Piece>,
     shown: Option<Shown>,
+    /// Sealed bytes of the last large read or write: room that need not be found and wiped each time.
+    scratch: Vec<u8>,
     next_inode: u64,
     writable: bool,
     /// Why no more writes are taken, after a failure of the host or the loss of the fence.

@@ -81,6 +81,7 @@ impl Volume {
             pages: 0,
             piece: None,
             shown: None,
+            scratch: Vec::new(),
             writable: false,
             latched: None,
         };

@@ -165,20 +165,18 @@ impl Reading {
         }
     }
 
-    /// Reads into `out`; how many bytes there were.
+    /// Reads into `out`; how many bytes there were. `scratch` gets the sealed bytes; who reads often keeps it.
     ///
     /// Without the lock under which it was looked up, blocks may have been used again in the meantime: an
     /// [`Error::Tampered`] is the volume's only if [`Volume::read`] has it too.
     ///
     /// # Errors
     /// Those of [`Volume::read`].
-    pub fn run(&self, out: &mut [u8]) -> Result<usize, Error> {
+    pub fn run(&self, out: &mut [u8], scratch: &mut Vec<u8>) -> Result<usize, Error> {
         let out = &mut out[..self.count];
-        let mut scratch = Vec::new();
         let mut done = 0;
         for run in &self.runs {
-            run.read(&self.opener, &mut scratch)?;
-            let mut rest = scratch.as_slice();
+            let mut rest = run.read(&self.opener, scratch)?;
             for piece in &run.pieces {
                 let (sealed, behind) = rest.split_at(piece.blocks * BLOCK);
                 out[done..piece.at].fill(0);
@@ -196,9 +194,13 @@ impl Reading {
 }
 
 impl Run {
-    fn read(&self, opener: &Opener, scratch: &mut Vec<u8>) -> Result<(), Error> {
-        scratch.resize(self.blocks * BLOCK, 0);
-        opener.read(self.address, scratch)
+    fn read<'s>(&self, opener: &Opener, scratch: &'s mut Vec<u8>) -> Result<&'s [u8], Error> {
+        let length = self.blocks * BLOCK;
+        if scratch.len() < length {
+            scratch.resize(length, 0);
+        }
+        opener.read(self.address, &mut scratch[..length])?;
+        Ok(&scratch[..length])
     }
 }
 
