@@ -6,13 +6,14 @@ STAMP := build/stamps
 # For each fuzz target.
 FUZZ_SECONDS ?= 20
 
-.PHONY: help setup demo test test-long check bench format generate removals fuzz clean
+.PHONY: help setup demo test test-long check bench bench-volumes format generate removals fuzz clean
 
 help:
 	@echo "make demo    the first confidential run, and fourteen attacks on it"
 	@echo "make test    all tests of both languages"
 	@echo "make check   format, lint, types, import contracts, generated files, clippy"
 	@echo "make bench   measure the promises of SPECIFICATION.md"
+	@echo "make bench-volumes  sealed volumes beside their peers, in the benchmark suite that FSBENCH names"
 	@echo "make removals  take each check of the release path away and see a test fail"
 	@echo "make fuzz    feed every Rust parser with noise, FUZZ_SECONDS=$(FUZZ_SECONDS) each"
 	@echo "make clean   remove all that was built"
@@ -74,6 +75,10 @@ fuzz:
 
 bench: setup
 	$(BIN)/python -m bench
+
+# Sealed volumes beside their peers: as root, a quarter of an hour.
+bench-volumes: setup
+	scripts/bench-volumes --reps 3
 
 clean:
 	rm -rf build target $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
