@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.vectors._form import Case, canonical, render
+from scripts.vectors._form import Case, b64u, canonical, render
 from scripts.vectors.sealed import CONFIGURATION
 
 __all__ = ["document"]
@@ -10,6 +10,15 @@ __all__ = ["document"]
 MINIMAL = {"casemate_configuration": 1, "holes": {}, "files": []}
 FILE = {"path": "/run/key", "content": "aGk", "mode": "0400"}
 MOST = 2**31 - 1
+VOLUME = {
+    "path": "/data",
+    "volume": "records",
+    "mode": "write",
+    "freshness": "strict",
+    "root": "hash",
+    "key": b64u(bytes(range(32))),
+}
+EVERY = {**VOLUME, "freshness": "interval", "interval_ms": 1000, "mode": "read", "root": "tag"}
 
 
 def document() -> str:
@@ -19,6 +28,8 @@ def document() -> str:
         "the largest user": {**MINIMAL, "user": {"uid": MOST, "gid": MOST}},
         "every permission": {**MINIMAL, "files": [{**FILE, "mode": "0777"}]},
         "an empty file": {**MINIMAL, "files": [{**FILE, "content": ""}]},
+        "a volume": {**MINIMAL, "volumes": [VOLUME]},
+        "volumes of every sort": {**MINIMAL, "volumes": [EVERY, {**VOLUME, "path": "/more", "freshness": "none"}]},
         "a value that does not show": {**MINIMAL, "holes": {"x": "\u202e\n\u0000\U0001f511"}},
     }
     return render(
@@ -54,10 +65,34 @@ def _fields() -> list[Case]:
         "a user that is true": {**MINIMAL, "user": {"uid": True, "gid": 1}},
         "a user by name": {**MINIMAL, "user": {"uid": "root", "gid": "root"}},
     }
+    changed |= {name: {**MINIMAL, "volumes": value} for name, value in _volumes().items()}
     missing = {f"without {field}": {name: MINIMAL[name] for name in MINIMAL if name != field} for field in MINIMAL}
     return [
         {"name": name, "configuration": canonical(value).decode()} for name, value in {**changed, **missing}.items()
     ]
+
+
+def _volumes() -> dict[str, object]:
+    changed: dict[str, dict[str, object]] = {
+        "a volume with more": {"more": 1},
+        "a volume by another name": {"volume": "Records"},
+        "a volume by no name": {"volume": ""},
+        "a volume with a name too long": {"volume": "a" * 64},
+        "a volume in another mode": {"mode": "append"},
+        "a volume of another freshness": {"freshness": "often"},
+        "a volume of another root": {"root": "sum"},
+        "a volume with an interval that is text": {"freshness": "interval", "interval_ms": "1000"},
+        "a volume with an interval of nothing": {"freshness": "interval", "interval_ms": 0},
+        "a volume with an interval beyond the largest": {"freshness": "interval", "interval_ms": 2**53},
+        "a volume with an interval and no use for it": {"interval_ms": 1000},
+        "a volume without its interval": {"freshness": "interval"},
+        "a volume with a short key": {"key": b64u(bytes(31))},
+        "a volume with a long key": {"key": b64u(bytes(33))},
+        "a volume with a key that is padded": {"key": b64u(bytes(32)) + "="},
+    }
+    missing = {f"a volume without {field}": [{n: VOLUME[n] for n in VOLUME if n != field}] for field in VOLUME}
+    lists: dict[str, object] = {"no volumes in a list": [], "volumes in an object": {}, **missing}
+    return {name: [{**VOLUME, **change}] for name, change in changed.items()} | lists
 
 
 def _spellings() -> list[Case]:

@@ -6,6 +6,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::Error;
+use crate::configured_volume::{ConfiguredVolume, VolumeForm, volumes};
 use crate::encoding::from_b64u;
 
 /// What a policy gives to a workload. Holds secrets; `Debug` shows names only.
@@ -14,6 +15,8 @@ pub struct Configuration {
     pub holes: BTreeMap<String, Zeroizing<String>>,
     /// Files that the policy places.
     pub files: Vec<PolicyFile>,
+    /// Sealed volumes to mount.
+    pub volumes: Vec<ConfiguredVolume>,
     /// Whom to run as, where the manifest leaves it open.
     pub user: Option<User>,
 }
@@ -44,6 +47,7 @@ struct Form {
     casemate_configuration: u8,
     holes: Holes,
     files: Vec<FileForm>,
+    volumes: Option<Vec<VolumeForm>>,
     user: Option<User>,
 }
 
@@ -58,7 +62,7 @@ struct FileForm {
 /// Text that is wiped when dropped, also where parsing stops half way.
 #[derive(Deserialize)]
 #[serde(transparent)]
-struct SecretText(String);
+pub(crate) struct SecretText(pub(crate) String);
 
 impl Drop for SecretText {
     fn drop(&mut self) {
@@ -107,9 +111,11 @@ impl Configuration {
             return Err(Error::Malformed("a user or group beyond 2^31 - 1"));
         }
         let files = form.files.iter().map(file).collect::<Result<_, _>>()?;
+        let volumes = volumes(form.volumes.as_deref())?;
         Ok(Self {
             holes: form.holes.0,
             files,
+            volumes,
             user: form.user,
         })
     }
@@ -137,6 +143,7 @@ impl fmt::Debug for Configuration {
             .debug_struct("Configuration")
             .field("holes", &holes)
             .field("files", &self.files)
+            .field("volumes", &self.volumes)
             .finish_non_exhaustive()
     }
 }

@@ -8,6 +8,7 @@
 mod answer;
 mod attest;
 mod configuration;
+mod configured_volume;
 mod encoding;
 mod error;
 mod genesis;
@@ -22,6 +23,7 @@ mod vectors;
 
 pub use attest::{Custodian, Release};
 pub use configuration::{Configuration, PolicyFile, User};
+pub use configured_volume::{ConfiguredVolume, Freshness, Mode, RootKind};
 pub use error::Error;
 pub use lease::Lease;
 

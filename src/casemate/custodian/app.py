@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from casemate.attestation.verify import Roots
+from casemate.custodian.anchor import ANCHOR_KIND
 from casemate.custodian.app_context import Custodian, EvidenceSource, InstanceKeys
 from casemate.custodian.challenges import Challenges
 from casemate.custodian.keeper import State
@@ -64,6 +65,7 @@ def create_app(
         manifests=Manifests(state),
         floors=Floors(state),
         metrics=Metrics(),
+        anchor=ANCHOR_KIND,
     )
     app = bare_app()
     app.state.custodian = here

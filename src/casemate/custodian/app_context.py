@@ -57,3 +57,5 @@ class Custodian:
     manifests: Manifests
     floors: Floors
     metrics: Metrics
+    anchor: str
+    """The kind of anchor that this custodian's own state has, as policies name it."""

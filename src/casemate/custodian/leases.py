@@ -95,6 +95,7 @@ async def _decide_anew(
         lease.claims.restore(),
         manifest,
         custodian=custodian.identity.identity,
+        anchor=custodian.anchor,
         genesis=policy.genesis if policy else None,
         document=policy.document if policy else None,
         now=now,

@@ -22,6 +22,7 @@ from casemate.custodian.policies_book import (
     name_key,
     version_key,
 )
+from casemate.custodian.policies_volumes import volume_changes
 from casemate.custodian.problems import Refusal, of_submission
 from casemate.custodian.signing import Call
 from casemate.errors import (
@@ -33,7 +34,7 @@ from casemate.errors import (
     StoreError,
 )
 from casemate.policy.rules import satisfied
-from casemate.policy.submission import Accepted, open_first, open_update
+from casemate.policy.submission import Accepted, check_anchor, open_first, open_update
 from casemate.secrets.catalogue import SCHEMAS
 from casemate.secrets.keyring import StoredSecret, establish
 from casemate.wire import canonical
@@ -68,12 +69,14 @@ async def create(custodian: Custodian, creation: PolicyCreation) -> VersionAnswe
         accepted = await asyncio.to_thread(
             open_first, creation, custodian=custodian.identity.identity, now=now, schemas=SCHEMAS
         )
+        check_anchor(accepted.document, custodian.anchor)
         genesis = accepted.genesis.identity()
         made = await _establish(custodian, accepted, {}, creation.sealed, now)
         compare, changes = await _claim_names(custodian, accepted, genesis)
         compare.append(Compare(key_of(genesis, "head"), None))
         changes.append(Put(key_of(genesis, "genesis"), creation.genesis))
         changes += _version_changes(accepted, genesis, 1, now, made)
+        changes += volume_changes(accepted.document, genesis, {}, now)
         return await _store(custodian, accepted, 1, compare, changes)
     except CompareFailedError as error:
         raise await _created_meanwhile(custodian, accepted, genesis) from error
@@ -99,9 +102,11 @@ async def update(custodian: Custodian, genesis: str, submission: PolicyUpdate) -
             now=now,
             schemas=SCHEMAS,
         )
+        check_anchor(accepted.document, custodian.anchor)
         made = await _establish(custodian, accepted, policy.secrets, submission.sealed, now)
         number = policy.head.number + 1
         changes = _version_changes(accepted, genesis, number, now, made, refreshed=policy.head.refreshed)
+        changes += volume_changes(accepted.document, genesis, policy.volumes, now)
         compare = [Compare(key_of(genesis, "head"), policy.revision)]
         return await _store(custodian, accepted, number, compare, changes)
     except CompareFailedError as error:

@@ -4,6 +4,7 @@
     policies/<genesis>/genesis           the genesis record's bytes
     policies/<genesis>/versions/<number> a version with its envelope (number with eight digits)
     policies/<genesis>/secrets/<name>    a secret's material, sealed like all values of the store
+    policies/<genesis>/volumes/<name>    key and promises of a sealed volume
     policies/<genesis>/manifests/<digest> launch manifests that were admitted, for renewals
     names/<namespace>/<policy>           genesis of the policy of that name
     namespaces/<namespace>               keys that own the namespace
@@ -26,6 +27,7 @@ from casemate.errors import StoreTamperedError
 from casemate.policy.model import PolicyDocument, parse_document
 from casemate.secrets.catalogue import SCHEMAS
 from casemate.secrets.keyring import StoredSecret
+from casemate.secrets.volumes import StoredVolume
 from casemate.wire import canonical
 from casemate.wire.dsse import Envelope
 from casemate.wire.fields import Model, PolicyName, Sha256, SigningKeyText, Time
@@ -80,7 +82,7 @@ class StoredVersion(Model):
 
 @dataclass(frozen=True, slots=True)
 class LoadedPolicy:
-    """The newest version of a policy, as it was at `revision` of its head. `secrets` are redacted when printed."""
+    """The newest version of a policy, as it was at `revision` of its head. Secrets and keys print as redacted."""
 
     revision: int
     head: Head
@@ -90,6 +92,7 @@ class LoadedPolicy:
     newest: StoredVersion
     document: PolicyDocument
     secrets: dict[str, StoredSecret]
+    volumes: dict[str, StoredVolume]
 
 
 class PolicyBook:
@@ -141,6 +144,7 @@ class PolicyBook:
         record = canonical.parse_model(PolicyGenesis, canonical.decode(genesis_item.value), what="genesis")
         submission = canonical.decode(base64.b64decode(newest.submission.payload))
         secrets = await self._all(key_of(genesis, "secrets/"))
+        volumes = await self._all(key_of(genesis, "volumes/"))
         return LoadedPolicy(
             revision=head_item.revision,
             head=head,
@@ -150,6 +154,7 @@ class PolicyBook:
             newest=newest,
             document=parse_document(submission["document"], SCHEMAS),
             secrets={item.key.rpartition("/")[2]: StoredSecret.from_bytes(item.value) for item in secrets},
+            volumes={item.key.rpartition("/")[2]: StoredVolume.from_bytes(item.value) for item in volumes},
         )
 
     async def _all(self, prefix: str) -> list[Item]:

@@ -23,6 +23,7 @@ from casemate.custodian.app_context import Custodian
 from casemate.custodian.leases import new_lease_id
 from casemate.custodian.policies_book import LoadedPolicy
 from casemate.custodian.policies_secrets import current_secrets, lookup_in
+from casemate.custodian.policies_volumes import keys_in
 from casemate.custodian.problems import Refusal
 from casemate.custodian.release_record import Proven, record_denial, record_release, record_unreadable
 from casemate.errors import CasemateError, CompareFailedError, EvidenceError, InputError, PolicyError
@@ -101,6 +102,7 @@ async def _decide(custodian: Custodian, proven: Proven, manifest: ParsedManifest
         proven.claims,
         manifest,
         custodian=custodian.identity.identity,
+        anchor=custodian.anchor,
         genesis=policy.genesis if policy else None,
         document=policy.document if policy else None,
         now=proven.now,
@@ -109,7 +111,9 @@ async def _decide(custodian: Custodian, proven: Proven, manifest: ParsedManifest
         raise await record_denial(custodian, proven, manifest, policy, decision)
     try:
         policy = await current_secrets(custodian, policy, proven.now)
-        configuration = configure(decision.service, manifest.manifest, lookup_in(policy.secrets))
+        configuration = configure(
+            decision.service, manifest.manifest, lookup_in(policy.secrets), keys_in(policy.volumes)
+        )
     except PolicyError as error:
         raise await record_denial(custodian, proven, manifest, policy, _unfit(decision, error)) from error
     return await _grant(custodian, proven, manifest, policy, decision, decision.service, configuration)

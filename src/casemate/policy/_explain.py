@@ -31,7 +31,7 @@ _PATTERNS: Final = {
     r"^[A-Za-z_][A-Za-z0-9_]{0,63}$": "letters, digits and _, not starting with a digit, at most 64",
     r"^0[0-7]{3}$": 'four octal digits in quotes, like "0400"',
 }
-_LATER: Final = frozenset({"volumes", "attestation", "network", "import", "output", "release", "signed_by", "revoked"})
+_LATER: Final = frozenset({"attestation", "network", "import", "output", "release", "signed_by", "revoked"})
 _WANTED: Final = {
     "string_type": "text",
     "int_type": "a whole number",

@@ -25,6 +25,7 @@ def misfit(service: Service, manifest: Manifest) -> Misfit | None:
         or _variables(service, manifest)
         or _arguments(service, manifest)
         or _files(service, manifest)
+        or _volumes(service, manifest)
         or _user(service, manifest)
     )
 
@@ -74,6 +75,17 @@ def _files(service: Service, manifest: Manifest) -> Misfit | None:
         f"files at {_listed(manifest.files)}",
         f"files at {_listed(strange)}",
         "name these paths in the manifest's `files`, or place nothing there",
+    )
+
+
+def _volumes(service: Service, manifest: Manifest) -> Misfit | None:
+    """Exactly the manifest's places: what is not mounted would be an empty folder that protects nothing."""
+    if set(service.volumes) == set(manifest.volume_paths):
+        return None
+    return Misfit(
+        f"volumes at {_listed(manifest.volume_paths)}",
+        f"volumes at {_listed(service.volumes)}",
+        f"mount one at exactly these paths in services.{service.name}.volumes, or build the manifest anew",
     )
 
 

@@ -7,19 +7,21 @@ from collections.abc import Callable, Mapping
 from casemate.errors import DeniedError, TemplateError
 from casemate.policy._fit import misfit
 from casemate.policy._services import MAX_HOLE_BYTES
-from casemate.policy.model import Filling, Service
+from casemate.policy.model import Filling, MountedVolume, Service
 from casemate.policy.templates import SecretReference
 from casemate.wire.manifest import Hole, Manifest
 from casemate.wire.patterns import Pattern
-from casemate.wire.release import Configuration, ConfiguredFile
+from casemate.wire.release import Configuration, ConfiguredFile, ConfiguredVolume
 
-__all__ = ["Lookup", "configure"]
+__all__ = ["Lookup", "VolumeKeys", "configure"]
 
 Lookup = Callable[[SecretReference], bytes]
+VolumeKeys = Callable[[str], bytes]
+"""Name of a volume → its key, 32 bytes."""
 
 
-def configure(service: Service, manifest: Manifest, lookup: Lookup) -> Configuration:
-    """Holes, files and user for `manifest`; `lookup` gives the bytes of a secret's part.
+def configure(service: Service, manifest: Manifest, lookup: Lookup, volume_key: VolumeKeys) -> Configuration:
+    """Holes, files, volumes and user for `manifest`; `lookup` gives the bytes of a secret's part.
 
     `DeniedError` where the service does not fit the manifest (a secret in an argument, for one), `TemplateError` for
     a value that no hole can take, `TooLargeError`. No error shows a value.
@@ -37,7 +39,21 @@ def configure(service: Service, manifest: Manifest, lookup: Lookup) -> Configura
         for path, file in sorted(service.files.items())
     ]
     holes = _holes(service.holes, manifest.holes, lookup)
-    return Configuration(casemate_configuration=1, holes=holes, files=files, user=service.user)
+    volumes = [_volume(path, mounted, volume_key) for path, mounted in sorted(service.volumes.items())]
+    return Configuration(casemate_configuration=1, holes=holes, files=files, volumes=volumes or None, user=service.user)
+
+
+def _volume(path: str, mounted: MountedVolume, volume_key: VolumeKeys) -> ConfiguredVolume:
+    volume = mounted.volume
+    return ConfiguredVolume(
+        path=path,
+        volume=volume.name,
+        mode=mounted.mode,
+        freshness=volume.freshness,
+        root=volume.root,
+        interval_ms=volume.interval_ms,
+        key=volume_key(volume.name),
+    )
 
 
 def _holes(fillings: Mapping[str, Filling], holes: Mapping[str, Hole], lookup: Lookup) -> dict[str, str]:

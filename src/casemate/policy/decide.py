@@ -1,7 +1,7 @@
 """The release decision (spec/policy.md, "Decision order"): may this workload have this service's secrets?
 
-A pure function of what was verified, what was measured and what was signed. The nine steps are judged in order and
-all recorded; the first that does not hold is the reason. Nothing is admitted unless all nine hold.
+A pure function of what was verified, what was measured and what was signed. The ten steps are judged in order and
+all recorded; the first that does not hold is the reason. Nothing is admitted unless all ten hold.
 
 What the caller must have done: verified the evidence (only then there are `VerifiedClaims`), parsed the manifest
 with `parse_manifest`, looked policy and version up under the genesis that the manifest names.
@@ -17,7 +17,7 @@ from typing import Final
 from casemate.claims import VerifiedClaims
 from casemate.policy._fit import misfit
 from casemate.policy.model import PolicyDocument, Service
-from casemate.policy.submission import expected_platforms
+from casemate.policy.submission import accept, expected_platforms
 from casemate.wire.binding import sha256_text
 from casemate.wire.manifest import Manifest, ParsedManifest
 from casemate.wire.policies import PolicyGenesis, StepRecord
@@ -33,9 +33,10 @@ STEPS: Final = (
     "runtime.measurement",
     "workload.manifest",
     "tcb.minima",
+    "volumes.anchor",
     "configuration.fits",
 )
-"""Stable labels of the nine steps, in their order."""
+"""Stable labels of the ten steps, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +64,22 @@ def decide(
     manifest: ParsedManifest,
     *,
     custodian: str,
+    anchor: str,
     genesis: PolicyGenesis | None,
     document: PolicyDocument | None,
     now: datetime,
 ) -> Decision:
-    """The decision, with its reasons. `custodian` is this custodian's identity; `now` is recorded."""
+    """The decision, with its reasons. `custodian` is this custodian's identity, `anchor` the kind of anchor of its
+    own state; `now` is recorded.
+    """
     findings = [_digest(claims, manifest), _custodian(manifest.manifest, custodian)]
     known = _known(manifest.manifest, custodian, genesis, document)
     findings.append(known)
     service = None
-    # Without the service that the manifest names there is nothing to judge by: steps 4 to 9 are not reached.
+    # Without the service that the manifest names there is nothing to judge by: steps 4 to 10 are not reached.
     if known.held and genesis is not None and document is not None and manifest.manifest.policy is not None:
         service = document.services[manifest.manifest.policy.service]
-        findings += _against(service, genesis, claims, manifest)
+        findings += _against(service, genesis, claims, manifest, anchor)
     steps = tuple(_records(findings))
     failed = next((index for index, step in enumerate(steps) if not step.held), None)
     if failed is None:
@@ -84,15 +88,16 @@ def decide(
 
 
 def _against(
-    service: Service, genesis: PolicyGenesis, claims: VerifiedClaims, manifest: ParsedManifest
+    service: Service, genesis: PolicyGenesis, claims: VerifiedClaims, manifest: ParsedManifest, anchor: str
 ) -> list[_Finding]:
-    """Steps 4 to 9."""
+    """Steps 4 to 10."""
     return [
         _simulation(genesis, claims),
         _platform(service, claims),
         _runtime(service, claims),
         _workload(service, manifest),
         _tcb(service, claims),
+        _anchor(service, anchor),
         _fits(service, manifest.manifest),
     ]
 
@@ -187,8 +192,18 @@ def _tcb(service: Service, claims: VerifiedClaims) -> _Finding:
     return _Finding(held, expected, got, f"update the machine's firmware, or lower services.{service.name}.tcb")
 
 
+def _anchor(service: Service, anchor: str) -> _Finding:
+    """9. A strict volume hangs on an anchor that its policy accepts."""
+    refused = sorted(m.volume.name for m in service.volumes.values() if not m.volume.accepts(anchor))
+    if not refused:
+        return _Finding(True, "anchors that the volumes accept", anchor, "")
+    return _Finding(
+        False, f"accept_anchor: [{anchor}] in volumes.{refused[0]}", "it is not there", accept(refused[0], anchor)
+    )
+
+
 def _fits(service: Service, manifest: Manifest) -> _Finding:
-    """9. What the policy fills in fits the manifest."""
+    """10. What the policy fills in fits the manifest."""
     found = misfit(service, manifest)
     if found is None:
         return _Finding(True, "fits the manifest", "fits the manifest", "")

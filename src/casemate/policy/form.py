@@ -6,9 +6,9 @@ The JSON Schema of policies is generated from `DocumentForm`; the fields of each
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from casemate.wire.fields import (
     FormatOne,
@@ -20,8 +20,11 @@ from casemate.wire.fields import (
     ServiceName,
     Sha256,
     Sha384,
+    VolumeName,
     is_plain,
 )
+from casemate.wire.manifest import MAX_VOLUMES as MAX_MOUNTED
+from casemate.wire.manifest import Path as VolumePath
 from casemate.wire.release import User
 from casemate.wire.rules import Access, Principal
 
@@ -33,8 +36,11 @@ __all__ = [
     "FileForm",
     "RuntimeForm",
     "ServiceForm",
+    "ServiceVolumeForm",
     "TcbMinima",
+    "VolumeForm",
     "WorkloadForm",
+    "interval_milliseconds",
     "lease_seconds",
 ]
 
@@ -52,6 +58,15 @@ MAX_SECRETS: Final = 1024
 MAX_FILLED: Final = 64
 """Holes and files of one service: a manifest has no more."""
 
+MAX_VOLUMES: Final = 256
+"""A key of each is made and sealed when a version is accepted."""
+MIN_INTERVAL_MS: Final = 10
+"""Less than that is `strict`, but for the name."""
+MAX_INTERVAL_MS: Final = 3600 * 1000
+"""What a crash or a rollback may cost; `none` is for what may be lost altogether."""
+
+_INTERVAL: Final = re.compile(r"([1-9][0-9]{0,6})(ms|s|m|h)")
+_MILLISECONDS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 _LEASE: Final = re.compile(r"([1-9][0-9]{0,5})([smh])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 _RESERVED: Final = ("/run/casemate",)
@@ -75,6 +90,22 @@ def _check_lease(text: str) -> str:
     return text
 
 
+def interval_milliseconds(text: str) -> int:
+    """`100ms`, `1s`, `5m`, `1h`; `ValueError` outside `MIN_INTERVAL_MS`..`MAX_INTERVAL_MS`."""
+    match = _INTERVAL.fullmatch(text)
+    if match is None:
+        raise ValueError("not a duration", 'write it like "100ms", "1s" or "5m"')
+    milliseconds = int(match[1]) * _MILLISECONDS[match[2]]
+    if not MIN_INTERVAL_MS <= milliseconds <= MAX_INTERVAL_MS:
+        raise ValueError('an interval is from "10ms" to "1h"', 'write "1s", for instance')
+    return milliseconds
+
+
+def _check_interval(text: str) -> str:
+    interval_milliseconds(text)
+    return text
+
+
 def _check_file_path(path: str) -> str:
     if not path.startswith("/run/"):
         raise ValueError("files are placed below /run only, where nothing reaches a disk", "write /run/…")
@@ -89,6 +120,7 @@ def _check_file_path(path: str) -> str:
 
 FilePath = Annotated[str, AfterValidator(_check_file_path)]
 FileMode = Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}$")]
+Interval = Annotated[str, AfterValidator(_check_interval)]
 Lease = Annotated[str, AfterValidator(_check_lease)]
 SecurityVersion = Annotated[int, Field(ge=0, le=255)]
 
@@ -116,6 +148,28 @@ class TcbMinima(Model):
     fmc: SecurityVersion | None = None
 
 
+class VolumeForm(Model):
+    """A sealed volume. `root` never changes; `accept_anchor` names anchors that protect less than a strict one must."""
+
+    freshness: Literal["strict", "interval", "none"]
+    root: Literal["tag", "hash"]
+    interval: Interval | None = None
+    accept_anchor: Annotated[list[Literal["insecure_file"]], Field(default_factory=list, max_length=1)]
+
+    @model_validator(mode="after")
+    def _interval_fits(self) -> VolumeForm:
+        if self.freshness == "interval" and self.interval is None:
+            raise ValueError("freshness: interval needs its length", 'add interval: "1s", for instance')
+        if self.freshness != "interval" and self.interval is not None:
+            raise ValueError(f"an interval, and freshness: {self.freshness}", "leave 'interval' out")
+        return self
+
+
+class ServiceVolumeForm(Model):
+    volume: VolumeName
+    mode: Literal["write", "read"]
+
+
 class ServiceForm(Model):
     workload: WorkloadForm
     runtime: RuntimeForm
@@ -123,6 +177,7 @@ class ServiceForm(Model):
     holes: Annotated[dict[HoleName, str], Field(default_factory=dict, max_length=MAX_FILLED)]
     environment: Annotated[dict[HoleName, str], Field(default_factory=dict, max_length=MAX_FILLED)]
     files: Annotated[dict[FilePath, FileForm], Field(default_factory=dict, max_length=MAX_FILLED)]
+    volumes: Annotated[dict[VolumePath, ServiceVolumeForm], Field(default_factory=dict, max_length=MAX_MOUNTED)]
     user: User | None = None
     lease: Lease = DEFAULT_LEASE
     tcb: TcbMinima | None = None
@@ -137,3 +192,4 @@ class DocumentForm(Model):
     access: Access
     services: Annotated[dict[ServiceName, ServiceForm], Field(default_factory=dict, max_length=MAX_SERVICES)]
     secrets: Annotated[dict[SecretName, dict[str, Any]], Field(default_factory=dict, max_length=MAX_SECRETS)]
+    volumes: Annotated[dict[VolumeName, VolumeForm], Field(default_factory=dict, max_length=MAX_VOLUMES)]

@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from casemate.policy._access import access_faults, principal_faults
 from casemate.policy._explain import fill_form
 from casemate.policy._faults import Fault, Path, first_error
 from casemate.policy._secrets import read_secrets
 from casemate.policy._services import KNOWN_PLATFORMS, is_confidential, service_faults
-from casemate.policy.form import DocumentForm, ServiceForm, TcbMinima, lease_seconds
+from casemate.policy._volumes import volume_faults
+from casemate.policy.form import DocumentForm, ServiceForm, TcbMinima, VolumeForm, interval_milliseconds, lease_seconds
 from casemate.policy.templates import Template
 from casemate.wire import canonical
 from casemate.wire.binding import sha256_text
@@ -31,9 +32,11 @@ __all__ = [
     "KNOWN_PLATFORMS",
     "MAX_DOCUMENT_BYTES",
     "Filling",
+    "MountedVolume",
     "PlacedFile",
     "PolicyDocument",
     "Service",
+    "Volume",
     "judge",
     "parse_document",
 ]
@@ -60,6 +63,27 @@ class PlacedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Volume:
+    """A sealed volume. `accept_anchor` are kinds of anchors that count for it although the host can rewrite them."""
+
+    name: str
+    freshness: Literal["strict", "interval", "none"]
+    root: Literal["tag", "hash"]
+    interval_ms: int | None
+    accept_anchor: frozenset[str]
+
+    def accepts(self, anchor: str) -> bool:
+        """Whether `anchor`, a kind that the host can rewrite, is good enough."""
+        return self.freshness != "strict" or anchor in self.accept_anchor
+
+
+@dataclass(frozen=True, slots=True)
+class MountedVolume:
+    volume: Volume
+    mode: Literal["write", "read"]
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """One kind of workload. `holes` has those of `environment` too; `variables` are the names that came from there."""
 
@@ -70,6 +94,7 @@ class Service:
     holes: Mapping[str, Filling]
     variables: frozenset[str]
     files: Mapping[str, PlacedFile]
+    volumes: Mapping[str, MountedVolume]
     user: User | None
     lease_seconds: int
     tcb: TcbMinima | None
@@ -92,6 +117,7 @@ class PolicyDocument:
     services: Mapping[str, Service]
     secret_specs: dict[str, Model]
     secret_kinds: dict[str, str]
+    volumes: Mapping[str, Volume]
 
     def to_object(self) -> dict[str, Any]:
         """The JSON object, exactly as it is signed and hashed."""
@@ -121,9 +147,10 @@ def judge(value: object, schemas: SecretSchemas) -> tuple[PolicyDocument | None,
     # 2. Principals and rules, before the form is filled: they are told better here.
     faults = principal_faults(value.get("principals"))
     rules = access_faults(value.get("access"), value.get("principals"))
-    # 3. Secrets by the schemas of their kinds; 4. services, with their templates.
+    # 3. Secrets by the schemas of their kinds; 4. services, with their templates and volumes.
     specs, found = read_secrets(value.get("secrets"), schemas)
     faults += rules + found + service_faults(value.get("services"), _kinds(value.get("secrets"), schemas))
+    faults += volume_faults(value.get("volumes"), value.get("services"))
     # 5. Fields and text forms.
     form, found = fill_form(DocumentForm, _without_broken_rules(value, rules))
     faults = absent + _without(faults + found, absent)
@@ -135,6 +162,7 @@ def judge(value: object, schemas: SecretSchemas) -> tuple[PolicyDocument | None,
 def _document(form: DocumentForm, data: bytes, specs: dict[str, Model], schemas: SecretSchemas) -> PolicyDocument:
     secret_kinds = {name: str(entry["kind"]) for name, entry in form.secrets.items()}
     kinds = {name: schemas[kind] for name, kind in secret_kinds.items()}
+    volumes = {name: _volume(name, entry) for name, entry in form.volumes.items()}
     return PolicyDocument(
         data=data,
         version=sha256_text(data),
@@ -143,13 +171,21 @@ def _document(form: DocumentForm, data: bytes, specs: dict[str, Model], schemas:
         predecessor=form.predecessor,
         principals=MappingProxyType(form.principals),
         access=form.access,
-        services=MappingProxyType({name: _service(name, entry, kinds) for name, entry in form.services.items()}),
+        services=MappingProxyType(
+            {name: _service(name, entry, kinds, volumes) for name, entry in form.services.items()}
+        ),
         secret_specs=specs,
         secret_kinds=secret_kinds,
+        volumes=MappingProxyType(volumes),
     )
 
 
-def _service(name: str, form: ServiceForm, kinds: Mapping[str, SecretSchema]) -> Service:
+def _volume(name: str, form: VolumeForm) -> Volume:
+    interval = None if form.interval is None else interval_milliseconds(form.interval)
+    return Volume(name, form.freshness, form.root, interval, frozenset(form.accept_anchor))
+
+
+def _service(name: str, form: ServiceForm, kinds: Mapping[str, SecretSchema], volumes: Mapping[str, Volume]) -> Service:
     filled = {**form.holes, **form.environment}
     return Service(
         name=name,
@@ -160,6 +196,9 @@ def _service(name: str, form: ServiceForm, kinds: Mapping[str, SecretSchema]) ->
         variables=frozenset(form.environment),
         files=MappingProxyType(
             {path: PlacedFile(_filling(file.content, kinds), file.mode) for path, file in form.files.items()}
+        ),
+        volumes=MappingProxyType(
+            {path: MountedVolume(volumes[entry.volume], entry.mode) for path, entry in form.volumes.items()}
         ),
         user=form.user,
         lease_seconds=lease_seconds(form.lease),

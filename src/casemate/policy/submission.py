@@ -22,7 +22,7 @@ from casemate.wire.policies import PolicyCreation, PolicyGenesis, PolicyUpdate, 
 from casemate.wire.rules import Principal
 from casemate.wire.secrets import SecretSchemas
 
-__all__ = ["Accepted", "check_platforms", "expected_platforms", "open_first", "open_update"]
+__all__ = ["Accepted", "accept", "check_anchor", "check_platforms", "expected_platforms", "open_first", "open_update"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,25 @@ def check_platforms(document: PolicyDocument, genesis: PolicyGenesis) -> None:
                     got=platform,
                     remedy="list only what the genesis record admits; a policy for the other kind is another policy",
                 )
+
+
+def check_anchor(document: PolicyDocument, anchor: str) -> None:
+    """Every strict volume accepts `anchor`, the kind that this custodian has; `PolicyError` otherwise."""
+    for volume in document.volumes.values():
+        if not volume.accepts(anchor):
+            raise PolicyError(
+                f"volumes.{volume.name}: freshness: strict, but whoever is root on the custodian's host can roll "
+                "its anchor back",
+                step="submission.anchor",
+                expected=f"accept_anchor: [{anchor}]",
+                got=", ".join(sorted(volume.accept_anchor)) or "none",
+                remedy=accept(volume.name, anchor),
+            )
+
+
+def accept(volume: str, anchor: str) -> str:
+    """What to write so that a strict volume takes such an anchor."""
+    return f"write accept_anchor: [{anchor}] in volumes.{volume} if that is good enough"
 
 
 def expected_platforms(genesis: PolicyGenesis) -> str:

@@ -28,6 +28,7 @@ __all__ = [
     "Sha384",
     "SigningKeyText",
     "Time",
+    "VolumeName",
     "b64u_decode",
     "b64u_encode",
     "format_time",
@@ -175,5 +176,6 @@ PolicyName = Annotated[
 ]
 ServiceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 PrincipalName = ServiceName
+VolumeName = ServiceName
 SecretName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 HoleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from casemate.wire.evidence import Endorsements, Evidence
 from casemate.wire.fields import (
@@ -18,6 +18,7 @@ from casemate.wire.fields import (
     Model,
     Sha256,
     SigningKeyText,
+    VolumeName,
 )
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "ChallengeRequest",
     "Configuration",
     "ConfiguredFile",
+    "ConfiguredVolume",
     "Lease",
     "Number",
     "PolicyReference",
@@ -100,10 +102,29 @@ class ConfiguredFile(Model):
     mode: FileMode
 
 
+class ConfiguredVolume(Model):
+    """A sealed volume, its place and its key. `interval_ms` is there exactly with freshness `interval`."""
+
+    path: str
+    volume: VolumeName
+    mode: Literal["write", "read"]
+    freshness: Literal["strict", "interval", "none"]
+    root: Literal["tag", "hash"]
+    interval_ms: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
+    key: Annotated[Bytes32, Field(repr=False)]
+
+    @model_validator(mode="after")
+    def _interval_fits(self) -> ConfiguredVolume:
+        if (self.freshness == "interval") != (self.interval_ms is not None):
+            raise ValueError("an interval belongs to freshness: interval, and to nothing else")
+        return self
+
+
 class Configuration(Model):
     """What the shield gets, sealed. Holds secrets: print nothing of it."""
 
     casemate_configuration: FormatOne
     holes: dict[HoleName, str] = Field(repr=False)
     files: list[ConfiguredFile] = Field(repr=False)
+    volumes: Annotated[list[ConfiguredVolume], Field(min_length=1)] | None = Field(default=None, repr=False)
     user: User | None = None

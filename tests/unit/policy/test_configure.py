@@ -8,6 +8,7 @@ import pytest
 from casemate.errors import CasemateError, DeniedError, TemplateError
 from casemate.policy.configure import configure
 from casemate.policy.templates import SecretReference
+from casemate.wire.fields import b64u_encode
 from casemate.wire.release import Configuration, User
 
 SECRET = b"a-very-secret-value"
@@ -18,7 +19,12 @@ def lookup(reference: SecretReference) -> bytes:
 
 
 def rendered(world: Any, lookup: Any = lookup) -> Configuration:
-    return configure(world.parsed().services["api"], world.parsed_manifest().manifest, lookup)
+    return configure(
+        world.parsed().services["api"],
+        world.parsed_manifest().manifest,
+        lookup,
+        lambda name: name.encode().ljust(32, b"."),
+    )
 
 
 def test_holes_files_and_user_are_rendered(world: Any) -> None:
@@ -76,6 +82,40 @@ def test_a_value_that_no_hole_can_take_is_refused_without_showing_it(world: Any,
 
 def test_the_longest_value_is_taken(world: Any) -> None:
     assert rendered(world, lambda reference: b"x" * 4096).holes["PASSWORD"] == "x" * 4096
+
+
+def test_volumes_come_with_their_places_and_keys(world: Any) -> None:
+    world.manifest["volumes"] = [{"path": "/a"}, {"path": "/data"}]
+    world.document["volumes"] = {
+        "cache": {"freshness": "interval", "root": "tag", "interval": "2s"},
+        "records": {"freshness": "none", "root": "hash"},
+    }
+    world.service["volumes"] = {
+        "/data": {"volume": "records", "mode": "write"},
+        "/a": {"volume": "cache", "mode": "read"},
+    }
+    configuration = rendered(world)
+    assert configuration.to_object()["volumes"] == [
+        {"path": "/a", "volume": "cache", "mode": "read", "freshness": "interval", "root": "tag", "interval_ms": 2000,
+         "key": b64u_encode(b"cache".ljust(32, b"."))},
+        {"path": "/data", "volume": "records", "mode": "write", "freshness": "none", "root": "hash",
+         "key": b64u_encode(b"records".ljust(32, b"."))},
+    ]  # fmt: skip
+    assert "records" not in repr(configuration)
+
+
+def test_without_volumes_none_are_spelled(world: Any) -> None:
+    assert "volumes" not in rendered(world).to_object()
+
+
+@pytest.mark.parametrize("mounted", [{}, {"/other": "records"}, {"/data": "records", "/more": "cache"}])
+def test_volumes_elsewhere_than_the_manifest_says_are_refused(world: Any, mounted: dict[str, str]) -> None:
+    world.manifest["volumes"] = [{"path": "/data"}]
+    world.document["volumes"] = {name: {"freshness": "none", "root": "hash"} for name in ("records", "cache")}
+    world.service["volumes"] = {path: {"volume": name, "mode": "write"} for path, name in mounted.items()}
+    with pytest.raises(DeniedError) as caught:
+        rendered(world)
+    assert (caught.value.step, caught.value.expected) == ("configuration.fits", "volumes at /data")
 
 
 def assert_silent(error: CasemateError, value: bytes) -> None:

@@ -19,6 +19,7 @@ def judge(world: Any, **changes: Any) -> Decision:
         "claims": world.claims(),
         "manifest": world.parsed_manifest(),
         "custodian": world.custodian,
+        "anchor": "insecure_file",
         "genesis": world.genesis,
         "document": world.parsed(),
         "now": world.now,
@@ -53,7 +54,7 @@ def test_the_right_workload_is_admitted_and_every_step_recorded(world: Any) -> N
 def test_the_labels_of_the_steps_are_stable() -> None:
     assert STEPS == (
         "manifest.digest", "manifest.custodian", "policy.known", "policy.simulation", "platform.listed",
-        "runtime.measurement", "workload.manifest", "tcb.minima", "configuration.fits",
+        "runtime.measurement", "workload.manifest", "tcb.minima", "volumes.anchor", "configuration.fits",
     )  # fmt: skip
 
 
@@ -93,7 +94,7 @@ def test_3_an_unknown_policy_is_denied_and_the_later_steps_are_not_reached(world
     decision = judge(world, **{missing: None})
     expected = f"a policy with genesis {world.genesis.identity()}"
     assert_denied(decision, "policy.known", expected=expected, got="none on this custodian", remedy="submit the policy")
-    assert [record.held for record in decision.steps[3:]] == [None] * 6
+    assert [record.held for record in decision.steps[3:]] == [None] * 7
 
 
 def test_3_the_policy_of_another_genesis_is_denied(world: Any) -> None:
@@ -219,26 +220,26 @@ def test_8_without_minima_any_firmware_is_admitted(world: Any) -> None:
     assert decision.steps[7].expected == "any"
 
 
-def test_9_a_hole_without_a_value_is_denied(world: Any) -> None:
+def test_10_a_hole_without_a_value_is_denied(world: Any) -> None:
     world.service["holes"] = {}
     expected, got = "values for the holes PASSWORD, name", "values for PASSWORD"
     assert_denied(judge(world), "configuration.fits", expected=expected, got=got, remedy="services.api.holes")
 
 
-def test_9_a_value_for_a_hole_of_the_host_is_denied(world: Any) -> None:
+def test_10_a_value_for_a_hole_of_the_host_is_denied(world: Any) -> None:
     world.service["holes"]["port"] = "80"
     expected, got = "values for the holes PASSWORD, name", "values for PASSWORD, name, port"
     assert_denied(judge(world), "configuration.fits", expected=expected, got=got, remedy="`from: policy`")
 
 
-def test_9_a_variable_that_is_more_than_its_hole_is_denied(world: Any) -> None:
+def test_10_a_variable_that_is_more_than_its_hole_is_denied(world: Any) -> None:
     world.manifest["environment"]["PASSWORD"] = "x{{ hole.PASSWORD }}"
     world.approve()
     expected = "a variable PASSWORD whose value in the manifest is exactly {{ hole.PASSWORD }}"
     assert_denied(judge(world), "configuration.fits", expected=expected, got="it is not", remedy="under services.api")
 
 
-def test_9_a_variable_that_the_manifest_does_not_have_is_denied(world: Any) -> None:
+def test_10_a_variable_that_the_manifest_does_not_have_is_denied(world: Any) -> None:
     world.manifest["environment"] = {"OTHER": "{{ hole.PASSWORD }}"}
     world.approve()
     expected = "a variable PASSWORD whose value in the manifest is exactly {{ hole.PASSWORD }}"
@@ -247,19 +248,19 @@ def test_9_a_variable_that_the_manifest_does_not_have_is_denied(world: Any) -> N
 
 
 @pytest.mark.parametrize("secret", ["{{ secret.password }}", "x{{ secret.tls }}", "{{secret.tls.private_key}}"])
-def test_9_a_secret_in_an_argument_is_denied(world: Any, secret: str) -> None:
+def test_10_a_secret_in_an_argument_is_denied(world: Any, secret: str) -> None:
     world.service["holes"]["name"] = secret
     got = "a secret for name, which the manifest uses in its arguments"
     decision = judge(world)
     assert_denied(decision, "configuration.fits", expected="no secret in an argument", got=got, remedy="by a file")
 
 
-def test_9_a_public_part_of_a_secret_in_an_argument_is_admitted(world: Any) -> None:
+def test_10_a_public_part_of_a_secret_in_an_argument_is_admitted(world: Any) -> None:
     world.service["holes"]["name"] = "{{ secret.ca }}{{ secret.tls.certificate }}"
     assert judge(world).admitted
 
 
-def test_9_a_secret_hole_in_both_environment_and_arguments_is_denied(world: Any) -> None:
+def test_10_a_secret_hole_in_both_environment_and_arguments_is_denied(world: Any) -> None:
     world.manifest["arguments"].append("--again={{ hole.PASSWORD }}")
     world.approve()
     got = "a secret for PASSWORD, which the manifest uses in its arguments"
@@ -267,13 +268,13 @@ def test_9_a_secret_hole_in_both_environment_and_arguments_is_denied(world: Any)
     assert_denied(decision, "configuration.fits", expected="no secret in an argument", got=got, remedy="by a file")
 
 
-def test_9_a_file_at_a_path_that_the_manifest_does_not_list_is_denied(world: Any) -> None:
+def test_10_a_file_at_a_path_that_the_manifest_does_not_list_is_denied(world: Any) -> None:
     world.service["files"]["/run/api/cron"] = {"content": "x", "mode": "0400"}
     expected, got = "files at /run/api/key.pem, /run/api/other", "files at /run/api/cron"
     assert_denied(judge(world), "configuration.fits", expected=expected, got=got, remedy="`files`")
 
 
-def test_9_a_user_where_the_manifest_says_one_is_denied(world: Any) -> None:
+def test_10_a_user_where_the_manifest_says_one_is_denied(world: Any) -> None:
     world.manifest["user"] = {"uid": 5, "gid": 5}
     world.approve()
     assert_denied(
@@ -281,7 +282,7 @@ def test_9_a_user_where_the_manifest_says_one_is_denied(world: Any) -> None:
     )
 
 
-def test_9_no_user_at_all_is_denied(world: Any) -> None:
+def test_10_no_user_at_all_is_denied(world: Any) -> None:
     del world.service["user"]
     assert_denied(judge(world), "configuration.fits", expected="a user", got="none", remedy="services.api.user")
 
@@ -299,3 +300,38 @@ def test_deciding_changes_nothing(world: Any) -> None:
     before = copy.deepcopy((world.document, world.manifest))
     assert judge(world) == judge(world)
     assert (world.document, world.manifest) == before
+
+
+def with_volume(world: Any, **volume: Any) -> Decision:
+    world.manifest["volumes"] = [{"path": "/data"}]
+    world.document["volumes"] = {"records": {"root": "hash", **volume}}
+    world.service["volumes"] = {"/data": {"volume": "records", "mode": "write"}}
+    world.approve()
+    return judge(world)
+
+
+def test_9_a_strict_volume_does_not_hang_on_an_anchor_that_the_host_can_rewrite(world: Any) -> None:
+    assert_denied(
+        with_volume(world, freshness="strict"),
+        "volumes.anchor",
+        expected="accept_anchor: [insecure_file] in volumes.records",
+        got="it is not there",
+        remedy="write accept_anchor: [insecure_file] in volumes.records",
+    )
+
+
+@pytest.mark.parametrize(
+    "volume",
+    [
+        {"freshness": "strict", "accept_anchor": ["insecure_file"]},
+        {"freshness": "interval", "interval": "1s"},
+        {"freshness": "none"},
+    ],
+)
+def test_9_a_policy_that_accepts_such_an_anchor_by_name_is_admitted(world: Any, volume: dict[str, Any]) -> None:
+    assert with_volume(world, **volume).admitted
+
+
+def test_9_volumes_of_other_services_do_not_matter(world: Any) -> None:
+    world.document["volumes"] = {"records": {"freshness": "strict", "root": "hash"}}
+    assert judge(world).admitted

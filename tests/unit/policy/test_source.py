@@ -123,10 +123,10 @@ CASES = [
     ("platforms: [simulated]", "platfroms: [simulated]", 14, 5, "unknown field 'platfroms'", "mean 'platforms'?"),
     (
         "user: {uid",
-        "volumes: {a: b}\n    user: {uid",
+        "network: {a: b}\n    user: {uid",
         19,
         5,
-        "'volumes' is not supported by this version",
+        "'network' is not supported by this version",
         "leave it out",
     ),
     ("platforms: [simulated]", "platforms: [sev-snpp]", 14, 17, "there is no platform 'sev-snpp'", "mean 'sev-snp'?"),

@@ -87,7 +87,11 @@ def test_any_json_gives_a_value_or_our_own_error(model: type[Model], value: Any)
 def test_secrets_and_bodies_show_no_bytes_that_are_marked(model: type[Model]) -> None:
     """Fields that hold what a workload gets are left out of `repr`."""
     hidden = {name for name, field in model.model_fields.items() if not field.repr}
-    wanted = {"Configuration": {"holes", "files"}, "ConfiguredFile": {"content"}}
+    wanted = {
+        "Configuration": {"holes", "files", "volumes"},
+        "ConfiguredFile": {"content"},
+        "ConfiguredVolume": {"key"},
+    }
     assert hidden == wanted.get(model.__name__, set())
 
 
