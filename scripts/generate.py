@@ -15,12 +15,12 @@ from casemate import errors
 from casemate.cli.main import app
 from casemate.custodian import openapi
 from casemate.secrets.catalogue import SCHEMAS
-from casemate.wire import custodian, dsse, evidence, manifest, policies, problem, release
+from casemate.wire import custodian, dsse, evidence, manifest, policies, problem, release, volumes
 from casemate.wire.fields import Model
 from scripts import vectors
 
 ROOT = Path(__file__).parent.parent
-MODULES = (custodian, dsse, evidence, manifest, policies, problem, release)
+MODULES = (custodian, dsse, evidence, manifest, policies, problem, release, volumes)
 
 
 def outputs() -> Iterator[tuple[str, str]]:

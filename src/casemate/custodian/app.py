@@ -22,9 +22,10 @@ from casemate.custodian.policies_book import PolicyBook
 from casemate.custodian.problems import Refusal
 from casemate.custodian.release_floors import Floors
 from casemate.custodian.release_manifests import Manifests
-from casemate.custodian.routes import attestations, challenges, custodian, decisions, health, leases, policies
+from casemate.custodian.routes import attestations, challenges, custodian, decisions, health, leases, policies, volumes
 from casemate.custodian.settings import VERSION, Settings
 from casemate.custodian.signing import Signing
+from casemate.custodian.volumes import Anchors
 
 __all__ = ["ROUTERS", "bare_app", "create_app"]
 
@@ -33,6 +34,7 @@ ROUTERS: Final = (
     challenges.router,
     attestations.router,
     leases.router,
+    volumes.router,
     policies.router,
     decisions.router,
     health.router,
@@ -66,6 +68,7 @@ def create_app(
         floors=Floors(state),
         metrics=Metrics(),
         anchor=ANCHOR_KIND,
+        anchors=Anchors(),
     )
     app = bare_app()
     app.state.custodian = here

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from casemate.attestation.verify import Roots
 from casemate.custodian.challenges import Challenges
@@ -17,6 +17,10 @@ from casemate.custodian.release_manifests import Manifests
 from casemate.custodian.settings import Settings
 from casemate.custodian.signing import SigningKey
 from casemate.wire.evidence import Endorsements, Evidence
+
+if TYPE_CHECKING:
+    # It works with what is assembled here, and remembers some of it.
+    from casemate.custodian.volumes import Anchors
 
 __all__ = ["Custodian", "EvidenceSource", "InstanceKeys", "OwnEvidence"]
 
@@ -59,3 +63,4 @@ class Custodian:
     metrics: Metrics
     anchor: str
     """The kind of anchor that this custodian's own state has, as policies name it."""
+    anchors: Anchors

@@ -24,9 +24,11 @@ from casemate.wire.manifest import ParsedManifest
 from casemate.wire.policies import DecisionAnswer, StepRecord
 from casemate.wire.release import RenewalAnswer
 
-__all__ = ["LEASES", "LeaseRecord", "lease_key", "new_lease_id", "parse_lease", "renew"]
+__all__ = ["GRACE", "LEASES", "LeaseRecord", "lease_key", "new_lease_id", "parse_lease", "renew"]
 
 LEASES: Final = "leases/"
+GRACE: Final = timedelta(seconds=10)
+"""That a lease is remembered after its end: so long others wait before they take over what it held."""
 
 _TIME_BYTES: Final = 6
 _TRIES: Final = 3

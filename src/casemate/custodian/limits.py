@@ -38,6 +38,7 @@ _CHALLENGES: Final = RouteClass("challenges", BODY_LIMIT)
 _ATTESTATIONS: Final = RouteClass("attestations", ATTESTATION_BODY_LIMIT)
 _SELF_ATTESTATION: Final = RouteClass("attestations", BODY_LIMIT)
 _POLICIES: Final = RouteClass("policies", BODY_LIMIT)
+_VOLUMES: Final = RouteClass("volumes", BODY_LIMIT)
 _OTHER: Final = RouteClass("other", BODY_LIMIT)
 _EXACT: Final = {
     "/healthz": _PROBE,
@@ -54,6 +55,8 @@ def classify(path: str) -> RouteClass:
     found = _EXACT.get(path)
     if found is not None:
         return found
+    if path.startswith("/v1/leases/") and "/volumes/" in path:
+        return _VOLUMES
     return _POLICIES if path.startswith("/v1/policies") else _OTHER
 
 
@@ -133,6 +136,7 @@ class Limits:
             "challenges": Buckets(settings.challenges_per_client, settings.challenges_total, clock),
             "attestations": Buckets(settings.attestations_per_client, settings.attestations_total, clock),
             "policies": Buckets(settings.policies_per_client, settings.policies_total, clock),
+            "volumes": Buckets(settings.volumes_per_client, settings.volumes_total, clock),
             "other": Buckets(settings.other_per_client, settings.other_total, clock),
         }
 

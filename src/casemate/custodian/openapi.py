@@ -17,7 +17,7 @@ from casemate.custodian.problems import CODES
 from casemate.custodian.routes.custodian import KeySet
 from casemate.custodian.routes.health import Health
 from casemate.custodian.settings import VERSION
-from casemate.wire import custodian, policies, release
+from casemate.wire import custodian, policies, release, volumes
 from casemate.wire.fields import Model
 from casemate.wire.problem import PROBLEM_TYPE, Problem
 
@@ -41,6 +41,8 @@ _MODELS: Final[tuple[type[Model], ...]] = (
     policies.PolicyUpdate,
     policies.VersionAnswer,
     policies.VersionsAnswer,
+    volumes.VolumeAnswer,
+    volumes.VolumeRequest,
     Problem,
     Health,
     KeySet,

@@ -1,7 +1,8 @@
 """Refusals: the exception that routes raise, every code there is, and how errors of other rooms become one.
 
 Who learns what is decided here and nowhere else (spec/protocol.md, "Refusals"): `step` and `got` are set only by the
-release of a workload whose evidence verified, `newest` and `detail` only for what the caller itself signed.
+release of a workload whose evidence verified and for its leases, `newest` and `detail` only for what the caller itself
+signed.
 """
 
 from __future__ import annotations
@@ -32,10 +33,14 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "request.not_found": (404, "There is no such call"),
     "policy.unknown": (404, "There is no such policy, or not for this key"),
     "decision.unknown": (404, "There is no such decision, or not for this key"),
+    "volume.refused": (403, "The anchor of this volume does not move like that"),
+    "volume.unknown": (404, "There is no such volume, or not for this lease"),
     "lease.unknown": (404, "There is no such lease, or it ended"),
     "request.method": (405, "This call has another method"),
     "request.timeout": (408, "The request took too long to arrive"),
     "policy.conflict": (409, "Something else was there first"),
+    "volume.fenced": (409, "Another writer has this volume, or none: take a new fence"),
+    "volume.held": (409, "The lease of another writer has not ended yet"),
     "lease.sequence": (409, "Not the next sequence number"),
     "request.too_large": (413, "The request is over a documented limit"),
     "policy.invalid": (422, "The policy says something that cannot be"),
@@ -59,6 +64,7 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not a failure
         got: str | None = None,
         newest: str | None = None,
         detail: str | None = None,
+        wait: int | None = None,
         retry_after: int | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
@@ -69,6 +75,7 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not a failure
         self.got = got
         self.newest = newest
         self.detail = detail
+        self.wait = wait
         self.headers = dict(headers or {})
         if retry_after is not None:
             self.headers["retry-after"] = str(retry_after)
@@ -90,6 +97,7 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not a failure
             got=self.got,
             newest=self.newest,
             detail=self.detail,
+            wait=self.wait,
         )
 
 

@@ -45,6 +45,8 @@ class Settings(Model):
     attestations_total: Rate = Rate(per_second=1000, burst=2000)
     policies_per_client: Rate = Rate(per_second=20, burst=100)
     policies_total: Rate = Rate(per_second=100, burst=400)
+    volumes_per_client: Rate = Rate(per_second=5000, burst=10_000)
+    volumes_total: Rate = Rate(per_second=10_000, burst=20_000)
     other_per_client: Rate = Rate(per_second=1000, burst=2000)
     other_total: Rate = Rate(per_second=4000, burst=8000)
     max_pending: Annotated[int, Field(ge=1, le=100_000)] = 512

@@ -15,7 +15,7 @@ import structlog
 from casemate.custodian.app_context import Custodian
 from casemate.custodian.decisions import prefix_of
 from casemate.custodian.keeper import Delete, Item
-from casemate.custodian.leases import LEASES, parse_lease
+from casemate.custodian.leases import GRACE, LEASES, parse_lease
 from casemate.errors import CasemateError
 
 __all__ = ["ROUND_SECONDS", "clean", "run"]
@@ -61,7 +61,7 @@ async def _drop_leases(custodian: Custodian, now: datetime) -> None:
     after: str | None = None
     while page := await custodian.state.range(LEASES, limit=_PAGE, after=after):
         after = page[-1].key
-        ended = [item for item in page if parse_lease(item).ends <= now]
+        ended = [item for item in page if parse_lease(item).ends + GRACE <= now]
         await _delete(custodian, ended)
 
 

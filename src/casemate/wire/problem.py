@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from casemate.wire.fields import Model, Sha256
+from pydantic import Field
+
+from casemate.wire.fields import MAX_INTEGER, Model, Sha256
 
 __all__ = ["PROBLEM_TYPE", "PROBLEM_URI", "Problem"]
 
@@ -16,6 +18,7 @@ class Problem(Model):
     """`step` and `got` go only to a shield whose evidence verified, `newest` only to whoever may update the policy.
 
     `detail` is one sentence about what the caller itself sent (a policy's mistake): never about what others did.
+    `wait` are seconds after which the same request may be granted.
     """
 
     type: str
@@ -27,3 +30,4 @@ class Problem(Model):
     got: str | None = None
     newest: Sha256 | None = None
     detail: str | None = None
+    wait: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from casemate.wire import canonical
 from casemate.wire.fields import MAX_INTEGER, Model
 from casemate.wire.policies import PolicyCreation, PolicyUpdate, Submission
 from casemate.wire.release import ChallengeAnswer, Lease, RenewalRequest, User
+from casemate.wire.volumes import VolumeRequest
 
 from .conftest import vectors
 
@@ -56,7 +58,8 @@ def test_a_field_that_is_not_declared_is_refused(model: type[Model]) -> None:
 def test_a_required_field_is_required(model: type[Model]) -> None:
     required = {field.alias or name for name, field in model.model_fields.items() if field.is_required()}
     if not required:
-        model.model_validate({})
+        with pytest.raises(ValidationError) if model is VolumeRequest else nullcontext():
+            model.model_validate({})
         return
     with pytest.raises(ValidationError) as caught:
         model.model_validate({})

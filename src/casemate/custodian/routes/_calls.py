@@ -13,11 +13,11 @@ from casemate.custodian.app_context import Custodian
 from casemate.custodian.problems import Refusal
 from casemate.custodian.settings import ATTESTATION_BODY_LIMIT
 from casemate.custodian.signing import CALL, Call
-from casemate.errors import InputError
+from casemate.errors import InputError, MalformedError
 from casemate.wire import canonical
-from casemate.wire.fields import Model
+from casemate.wire.fields import Model, b64u_decode
 
-__all__ = ["answer", "body_of", "call", "call_of", "custodian_of", "genesis_of", "query_of"]
+__all__ = ["answer", "body_of", "call", "call_of", "custodian_of", "genesis_of", "lease_of", "query_of"]
 
 M = TypeVar("M", bound=Model)
 Route = TypeVar("Route", bound=Callable[..., Any])
@@ -25,6 +25,7 @@ Route = TypeVar("Route", bound=Callable[..., Any])
 _JSON: Final = "application/json"
 _GENESIS: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _MAX_QUERY: Final = 8
+_LEASE_BYTES: Final = 16
 _ALWAYS: Final = (
     "request.malformed", "request.unsigned", "request.timeout", "request.too_large", "rate.limited", "internal",
     "service.busy",
@@ -75,6 +76,17 @@ def genesis_of(request: Request) -> str:
     if not _GENESIS.fullmatch(genesis):
         raise Refusal("policy.unknown")
     return genesis
+
+
+def lease_of(request: Request) -> bytes:
+    """The `{id}` of the path. What is none names no lease."""
+    try:
+        lease_id = b64u_decode(request.path_params["id"])
+    except MalformedError as error:
+        raise Refusal("lease.unknown") from error
+    if len(lease_id) != _LEASE_BYTES:
+        raise Refusal("lease.unknown")
+    return lease_id
 
 
 def answer(value: Model, status: int = 200) -> Response:

@@ -6,14 +6,10 @@ from fastapi import APIRouter, Request, Response
 
 from casemate.custodian.leases import renew
 from casemate.custodian.problems import Refusal
-from casemate.custodian.routes._calls import answer, body_of, call, call_of, custodian_of
-from casemate.errors import MalformedError
-from casemate.wire.fields import b64u_decode
+from casemate.custodian.routes._calls import answer, body_of, call, call_of, custodian_of, lease_of
 from casemate.wire.release import RenewalAnswer, RenewalRequest
 
 router = APIRouter()
-
-_ID_BYTES = 16
 
 
 @call(
@@ -30,15 +26,4 @@ async def renewal(request: Request) -> Response:
     signer = call_of(request).signer
     if signer is None:
         raise Refusal("request.unsigned")
-    lease_id = _lease_id(request.path_params["id"])
-    return answer(await renew(custodian_of(request), lease_id, wanted.sequence, signer.key))
-
-
-def _lease_id(text: str) -> bytes:
-    try:
-        lease_id = b64u_decode(text)
-    except MalformedError as error:
-        raise Refusal("lease.unknown") from error
-    if len(lease_id) != _ID_BYTES:
-        raise Refusal("lease.unknown")
-    return lease_id
+    return answer(await renew(custodian_of(request), lease_of(request), wanted.sequence, signer.key))

@@ -1,0 +1,137 @@
+"""All that an answer about a volume rests on, with the revisions at which it holds.
+
+A writer moves its anchor thousands of times between two changes of its lease or its policy. So a worker remembers what
+it looked up; whoever writes on the strength of it compares every revision in the same transaction, and a refusal is
+never given from memory.
+
+    anchors/<genesis>/<volume>/record     the record and who holds it
+    anchors/<genesis>/<volume>/readers    who reads which generation
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Literal
+
+from casemate.custodian.app_context import Custodian
+from casemate.custodian.keeper import Compare, Item
+from casemate.custodian.leases import GRACE, LeaseRecord, lease_key, parse_lease
+from casemate.custodian.policies_book import key_of
+from casemate.custodian.problems import Refusal
+from casemate.custodian.volumes_rules import EMPTY, KeptAnchor, KeptReaders
+from casemate.wire import canonical
+
+__all__ = ["Facts", "anchor_key", "load", "readers_key"]
+
+_NONE: Final = KeptReaders(generations={})
+_READERS_LIMIT: Final = 2 * 1024 * 1024
+"""Bytes of the readers of one volume; `volumes.MAX_READERS` need a tenth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`compare` names everything below with its revision; `reading` are the readers whose leases live."""
+
+    lease_id: str
+    lease: LeaseRecord
+    name: str
+    service: str
+    mode: Literal["write", "read"]
+    anchor: KeptAnchor
+    reading: dict[str, str]
+    good_until: datetime
+    """Until then all of `reading` live, and so does the lease: nobody's end comes nearer."""
+    compare: tuple[Compare, ...]
+
+    @property
+    def genesis(self) -> str:
+        return self.lease.genesis
+
+    @property
+    def oldest_reader(self) -> str | None:
+        """What a writer must not take apart yet; told to nobody else."""
+        return min(self.reading.values(), key=int, default=None) if self.mode == "write" else None
+
+    def after(self, anchor: KeptAnchor, revision: int) -> Facts:
+        """As they are once `anchor` was stored at `revision`."""
+        key = anchor_key(self.genesis, self.name)
+        compare = tuple(Compare(key, revision) if item.key == key else item for item in self.compare)
+        return replace(self, anchor=anchor, compare=compare)
+
+
+def anchor_key(genesis: str, volume: str) -> str:
+    return f"anchors/{genesis.removeprefix('sha256:')}/{volume}/record"
+
+
+def readers_key(genesis: str, volume: str) -> str:
+    return f"anchors/{genesis.removeprefix('sha256:')}/{volume}/readers"
+
+
+async def load(custodian: Custodian, lease_id: bytes, volume: str, key: str, now: datetime) -> Facts:
+    """What is stored now. `Refusal`: `lease.unknown`, `lease.revoked`, `volume.unknown`."""
+    held, lease = await _lease(custodian, lease_id, key, now)
+    service, mode, head = await _mode(custodian, lease, volume)
+    kept = await custodian.state.get(anchor_key(lease.genesis, volume))
+    listed = await custodian.state.get(readers_key(lease.genesis, volume))
+    reading, reading_until = await _reading(custodian, listed, now)
+    return Facts(
+        lease_id=lease_id.hex(),
+        lease=lease,
+        name=volume,
+        service=service,
+        mode=mode,
+        anchor=EMPTY if kept is None else _parsed(kept),
+        reading=reading,
+        good_until=min(lease.ends, reading_until),
+        compare=(
+            Compare(held.key, held.revision),
+            Compare(key_of(lease.genesis, "head"), head),
+            Compare(anchor_key(lease.genesis, volume), None if kept is None else kept.revision),
+            Compare(readers_key(lease.genesis, volume), None if listed is None else listed.revision),
+        ),
+    )
+
+
+async def _lease(custodian: Custodian, lease_id: bytes, key: str, now: datetime) -> tuple[Item, LeaseRecord]:
+    item = await custodian.state.get(lease_key(lease_id))
+    lease = None if item is None else parse_lease(item)
+    # Somebody else's lease, one that ended and one that never was look the same.
+    if item is None or lease is None or lease.signing_key != key or lease.ends <= now:
+        raise Refusal("lease.unknown")
+    if lease.revoked is not None:
+        raise Refusal("lease.revoked", id=lease.decision, step=lease.revoked.step, got=lease.revoked.got)
+    return item, lease
+
+
+async def _mode(custodian: Custodian, lease: LeaseRecord, volume: str) -> tuple[str, Literal["write", "read"], int]:
+    """Service, what its newest version lets it do with the volume, and the revision of the policy's head."""
+    policy = await custodian.policies.load(lease.genesis)
+    manifest = (await custodian.manifests.recorded(lease.genesis, lease.manifest)).manifest
+    name = manifest.policy.service if manifest.policy else ""
+    service = policy.document.services.get(name) if policy else None
+    mounted = [] if service is None else [item for item in service.volumes.values() if item.volume.name == volume]
+    if policy is None or not mounted:
+        raise Refusal("volume.unknown")
+    return name, mounted[0].mode, policy.revision
+
+
+async def _reading(custodian: Custodian, listed: Item | None, now: datetime) -> tuple[dict[str, str], datetime]:
+    """Readers whose leases have not been over for `GRACE`, and until when that is known."""
+    reading: dict[str, str] = {}
+    until = datetime.max.replace(tzinfo=now.tzinfo)
+    for lease_id, generation in (_NONE if listed is None else _listed(listed)).generations.items():
+        item = await custodian.state.get(lease_key(bytes.fromhex(lease_id)))
+        ends = now if item is None else parse_lease(item).ends + GRACE
+        if ends > now:
+            reading[lease_id] = generation
+            until = min(until, ends)
+    return reading, until
+
+
+def _parsed(item: Item) -> KeptAnchor:
+    return canonical.parse_model(KeptAnchor, canonical.decode(item.value), what="anchor record")
+
+
+def _listed(item: Item) -> KeptReaders:
+    return canonical.parse_model(KeptReaders, canonical.decode(item.value, limit=_READERS_LIMIT), what="readers")
