@@ -1,7 +1,7 @@
 //! The engine behind a lock, and what the kernel knows of its inodes.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use casemate_volume::{Error, Volume};
@@ -49,6 +49,8 @@ pub struct State {
     volume: Option<Volume>,
     /// How often the kernel looked each inode up that it still knows.
     lookups: HashMap<u64, u64>,
+    /// Inodes that are known to have no file capabilities.
+    pub bare: HashSet<u64>,
 }
 
 impl Engine {
@@ -59,6 +61,7 @@ impl Engine {
             state: Mutex::new(State {
                 volume: Some(volume),
                 lookups: HashMap::new(),
+                bare: HashSet::new(),
             }),
             listener,
             read_only,
@@ -74,7 +77,11 @@ impl Engine {
     /// # Errors
     /// Those of the engine; [`Error::Host`] once the mount ended.
     pub fn with<T>(&self, action: impl FnOnce(&mut Volume) -> Result<T, Error>) -> Result<T, Error> {
-        let outcome = action(self.lock().volume()?);
+        self.with_state(|state| action(state.volume()?))
+    }
+
+    pub(crate) fn with_state<T>(&self, action: impl FnOnce(&mut State) -> Result<T, Error>) -> Result<T, Error> {
+        let outcome = action(&mut self.lock());
         if let Err(error) = &outcome {
             self.hear(error);
         }
@@ -132,6 +139,7 @@ impl State {
             return Ok(());
         }
         self.lookups.remove(&inode);
+        self.bare.remove(&inode);
         let volume = self.volume()?;
         match volume.attributes(inode) {
             Ok(attributes) if attributes.links == 0 => volume.reap(inode),

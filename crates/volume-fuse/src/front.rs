@@ -8,11 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use casemate_volume::{Attributes, Changes, Error, New, Rename};
+use casemate_volume::{Allocate, Attributes, Changes, Error, New, Rename, Seek, Volume};
 use fuser::{
     BsdFileFlags, Errno, FileHandle, Filesystem, Generation, INodeNo, InitFlags, KernelConfig, LockOwner, OpenFlags,
     RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry,
-    ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
 use crate::Engine;
@@ -165,7 +165,7 @@ impl Filesystem for Front {
 
     fn setattr(
         &self,
-        _request: &Request,
+        request: &Request,
         inode: INodeNo,
         mode: Option<u32>,
         uid: Option<u32>,
@@ -189,16 +189,21 @@ impl Filesystem for Front {
             modified: modified.map(time_or_now),
             changed: changed.map(time),
         };
-        let outcome = self.engine.with(|volume| {
+        // fuser does not pass on who lacks CAP_FSETID; here, everybody but root.
+        let sheds = mode.is_none() && (uid.is_some() || gid.is_some() || size.is_some() && request.uid() != 0);
+        let set = |state: &mut State| {
             if let Some(size) = size {
-                volume.truncate(inode.0, size)?;
+                state.volume()?.truncate(inode.0, size)?;
             }
-            if size.is_some() && changes == Changes::default() {
-                return volume.attributes(inode.0);
+            if size.is_none() || changes != Changes::default() {
+                state.volume()?.set_attributes(inode.0, &changes)?;
             }
-            volume.set_attributes(inode.0, &changes)
-        });
-        self.attributes(reply, outcome);
+            if sheds || size.is_some() {
+                state.shed(inode.0, sheds)?;
+            }
+            state.volume()?.attributes(inode.0)
+        };
+        self.attributes(reply, self.engine.with_state(set));
     }
 
     fn readlink(&self, _request: &Request, inode: INodeNo, reply: ReplyData) {
@@ -332,12 +337,16 @@ impl Filesystem for Front {
         _handle: FileHandle,
         offset: u64,
         data: &[u8],
-        _write_flags: WriteFlags,
-        _flags: OpenFlags,
+        flags: WriteFlags,
+        _open_flags: OpenFlags,
         _owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        match self.engine.with(|volume| volume.write(inode.0, offset, data)) {
+        let write = |state: &mut State| {
+            state.volume()?.write(inode.0, offset, data)?;
+            state.shed(inode.0, flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID))
+        };
+        match self.engine.with_state(write) {
             Ok(()) => reply.written(u32::try_from(data.len()).unwrap_or(0)),
             Err(error) => reply.error(errno(&error)),
         }
@@ -405,6 +414,48 @@ impl Filesystem for Front {
         }
     }
 
+    fn fallocate(
+        &self,
+        _request: &Request,
+        inode: INodeNo,
+        _handle: FileHandle,
+        offset: u64,
+        length: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        let keep_size = mode & KEEP_SIZE != 0;
+        let how = match mode & !KEEP_SIZE {
+            0 => Allocate::Reserve { keep_size },
+            PUNCH_HOLE if keep_size => Allocate::Punch,
+            ZERO_RANGE => Allocate::Zero { keep_size },
+            _ => return reply.error(Errno::EOPNOTSUPP),
+        };
+        let allocate = |volume: &mut Volume| volume.allocate(inode.0, offset, length, how).map(drop);
+        done(reply, self.engine.with(allocate));
+    }
+
+    fn lseek(
+        &self,
+        _request: &Request,
+        inode: INodeNo,
+        _handle: FileHandle,
+        offset: i64,
+        whence: i32,
+        reply: ReplyLseek,
+    ) {
+        let what = match whence {
+            SEEK_DATA => Seek::Data,
+            SEEK_HOLE => Seek::Hole,
+            _ => return reply.error(Errno::EINVAL),
+        };
+        let from = u64::try_from(offset).unwrap_or(u64::MAX);
+        match self.engine.with(|volume| volume.seek(inode.0, from, what)) {
+            Ok(found) => reply.offset(i64::try_from(found).unwrap_or(i64::MAX)),
+            Err(error) => reply.error(errno(&error)),
+        }
+    }
+
     fn statfs(&self, _request: &Request, _inode: INodeNo, reply: ReplyStatfs) {
         match self.engine.with(|volume| Ok(volume.statistics())) {
             Ok(found) => {
@@ -435,8 +486,11 @@ impl Filesystem for Front {
             REPLACE => Some(true),
             _ => return reply.error(Errno::EINVAL),
         };
-        let set = |volume: &mut casemate_volume::Volume| volume.set_attribute(inode.0, name.as_bytes(), value, exists);
-        done(reply, self.engine.with(set));
+        let set = |state: &mut State| {
+            state.bare.remove(&inode.0);
+            state.volume()?.set_attribute(inode.0, name.as_bytes(), value, exists)
+        };
+        done(reply, self.engine.with_state(set));
     }
 
     fn getxattr(&self, _request: &Request, inode: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
@@ -459,6 +513,13 @@ impl Filesystem for Front {
     }
 }
 
+/// FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE (fallocate(2)).
+const KEEP_SIZE: i32 = 0x01;
+const PUNCH_HOLE: i32 = 0x02;
+const ZERO_RANGE: i32 = 0x10;
+/// SEEK_DATA and SEEK_HOLE (lseek(2)).
+const SEEK_DATA: i32 = 3;
+const SEEK_HOLE: i32 = 4;
 /// XATTR_CREATE and XATTR_REPLACE (setxattr(2)).
 const CREATE: i32 = 1;
 const REPLACE: i32 = 2;

@@ -9,6 +9,7 @@ mod attributes;
 mod engine;
 mod front;
 mod mount;
+mod privileges;
 mod upkeep;
 
 pub use engine::{Engine, Listener, Upkeep};

@@ -1,6 +1,7 @@
 //! Mounting, serving, and the end.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -31,7 +32,8 @@ pub struct Options {
 pub struct Mounted {
     session: Session<Front>,
     engine: Arc<Engine>,
-    mountpoint: PathBuf,
+    /// Where, if this process sees it.
+    mountpoint: Option<PathBuf>,
     upkeep: Upkeep,
 }
 
@@ -46,7 +48,22 @@ impl Mounted {
         Ok(Self {
             session,
             engine,
-            mountpoint: mountpoint.to_owned(),
+            mountpoint: Some(mountpoint.to_owned()),
+            upkeep: options.upkeep,
+        })
+    }
+
+    /// Takes over a FUSE device that somebody else mounted, with permissions checked by the kernel.
+    ///
+    /// # Errors
+    /// From the kernel: no such device, or nothing is mounted on it.
+    pub fn on_device(engine: Arc<Engine>, device: OwnedFd, options: &Options) -> io::Result<Self> {
+        let front = Front::new(Arc::clone(&engine));
+        let session = Session::from_fd(front, device, SessionACL::All, config(options, engine.read_only))?;
+        Ok(Self {
+            session,
+            engine,
+            mountpoint: None,
             upkeep: options.upkeep,
         })
     }
@@ -57,7 +74,7 @@ impl Mounted {
     /// Why the last of it could not be made durable or anchored, or why serving broke off.
     pub fn serve(self) -> Result<(), Error> {
         let failed = |error: io::Error| Error::Host(format!("serve the mount: {error}"));
-        let keeper = Keeper::start(Arc::clone(&self.engine), &self.mountpoint, self.upkeep).map_err(failed)?;
+        let keeper = Keeper::start(Arc::clone(&self.engine), self.mountpoint, self.upkeep).map_err(failed)?;
         let served = self.session.run().map_err(failed);
         drop(keeper);
         self.engine.end().and(served)

@@ -1,6 +1,6 @@
 //! What goes on beside requests: the anchor follows, and checkpoints take what no fsync asked for.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
@@ -25,11 +25,12 @@ impl Keeper {
     ///
     /// # Errors
     /// From the host.
-    pub fn start(engine: Arc<Engine>, mountpoint: &Path, upkeep: Upkeep) -> std::io::Result<Self> {
+    pub fn start(engine: Arc<Engine>, mountpoint: Option<PathBuf>, upkeep: Upkeep) -> std::io::Result<Self> {
         let (ends, ended) = channel();
-        let mountpoint = mountpoint.to_owned();
         let thread = thread::Builder::new().name("upkeep".into()).spawn(move || {
-            read_further_ahead(&mountpoint);
+            if let Some(mountpoint) = mountpoint {
+                read_further_ahead(&mountpoint);
+            }
             if !engine.read_only {
                 keep(&engine, upkeep, &ended);
             }

@@ -98,6 +98,9 @@ pub enum Error {
     /// Too many names of one inode.
     #[error("too many links")]
     TooManyLinks,
+    /// Neither data nor a hole from there on.
+    #[error("nothing is there from this offset on")]
+    NothingThere,
     /// No such extended attribute.
     #[error("no such attribute")]
     NoAttribute,
@@ -123,6 +126,7 @@ impl Error {
             Self::Invalid => Errno::INVAL,
             Self::TooLarge => Errno::FBIG,
             Self::TooManyLinks => Errno::MLINK,
+            Self::NothingThere => Errno::NXIO,
             Self::NoAttribute => Errno::NODATA,
             Self::AttributeTooLong => Errno::TOOBIG,
             Self::Locked => Errno::BUSY,

@@ -26,7 +26,8 @@ pub use format::inode::Time;
 pub use host::Host;
 pub use seal::VolumeKey;
 pub use volume::{
-    Attributes, Changes, Entry, Environment, Form, Freshness, New, ROOT, Reading, Rename, Statistics, Status, Volume,
+    Allocate, Attributes, Changes, Entry, Environment, Form, Freshness, New, ROOT, Reading, Rename, Seek, Statistics,
+    Status, Volume,
 };
 
 /// Decoders of what the host hands over, for fuzzing: any bytes give a value or a refusal.

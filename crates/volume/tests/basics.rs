@@ -7,7 +7,7 @@
 
 mod support;
 
-use casemate_volume::{Changes, Form, Freshness, New, ROOT, Roots, Time, Volume};
+use casemate_volume::{Allocate, Changes, Form, Freshness, New, ROOT, Roots, Seek, Time, Volume};
 use support::{Machine, SMALL};
 
 const NEW: New = New {
@@ -170,4 +170,59 @@ fn times_that_a_front_gives_are_kept_whether_data_waits_or_not() {
     drop(volume);
     let mut volume = machine.mount(Freshness::Strict).unwrap();
     assert_eq!(Some(volume.attributes(file).unwrap().modified), time(1000));
+}
+
+#[test]
+fn holes_and_data_are_found_where_they_are() {
+    let mut machine = Machine::new();
+    machine.create(&SMALL).unwrap();
+    let mut volume = machine.mount(Freshness::Strict).unwrap();
+    let file = volume.create_file(ROOT, b"file", NEW).unwrap().inode;
+    volume.write(file, 8192, &[1; 8192]).unwrap();
+    volume.truncate(file, 40_000).unwrap();
+    for synced in [false, true] {
+        if synced {
+            volume.sync().unwrap();
+        }
+        for (from, data, hole) in [
+            (0, Some(8192), 0),
+            (8192, Some(8192), 16_384),
+            (9000, Some(9000), 16_384),
+            (16_384, None, 16_384),
+            (39_999, None, 39_999),
+        ] {
+            let found = volume.seek(file, from, Seek::Data).ok();
+            assert_eq!(
+                (found, volume.seek(file, from, Seek::Hole).unwrap()),
+                (data, hole),
+                "{from}"
+            );
+        }
+        let behind = volume.seek(file, 40_000, Seek::Hole).unwrap_err();
+        assert_eq!(behind.errno(), 6, "ENXIO");
+    }
+    volume.allocate(file, 8192, 4096, Allocate::Punch).unwrap();
+    assert_eq!(volume.seek(file, 0, Seek::Data).unwrap(), 12_288);
+    let small = volume.create_file(ROOT, b"small", NEW).unwrap().inode;
+    volume.write(small, 0, b"inline").unwrap();
+    volume.sync().unwrap();
+    assert_eq!(volume.seek(small, 2, Seek::Data).unwrap(), 2);
+    assert_eq!(volume.seek(small, 2, Seek::Hole).unwrap(), 6);
+}
+
+#[test]
+fn a_punched_hole_gives_its_space_back() {
+    let mut machine = Machine::new();
+    machine.create(&SMALL).unwrap();
+    let mut volume = machine.mount(Freshness::Strict).unwrap();
+    let file = volume.create_file(ROOT, b"file", NEW).unwrap().inode;
+    volume.write(file, 0, &[1; 100 * 4096]).unwrap();
+    volume.sync().unwrap();
+    let before = volume.statistics().free;
+    volume.allocate(file, 4096, 98 * 4096, Allocate::Punch).unwrap();
+    volume.sync().unwrap();
+    assert!(volume.statistics().free >= before + 90);
+    volume.verify().unwrap();
+    let refused = volume.allocate(file, 0, 1 << 40, Allocate::Reserve { keep_size: true });
+    assert_eq!(refused.unwrap_err().errno(), 28, "ENOSPC");
 }

@@ -104,15 +104,7 @@ impl Volume {
         if frees {
             self.cut(inode, size)?;
         }
-        let now = self.clock.now();
-        self.touch(
-            inode,
-            Touched {
-                size,
-                modified: now,
-                changed: now,
-            },
-        );
+        self.resized(inode, size);
         self.flush_file(inode, Target::Log)?;
         self.attributes(inode)
     }
@@ -128,6 +120,19 @@ impl Volume {
         page[within..].fill(0);
         self.mark(inode, size / BLOCK as u64, within, BLOCK);
         Ok(())
+    }
+
+    /// The file has another size now, and was modified.
+    pub(super) fn resized(&mut self, inode: u64, size: u64) {
+        let now = self.clock.now();
+        self.touch(
+            inode,
+            Touched {
+                size,
+                modified: now,
+                changed: now,
+            },
+        );
     }
 
     fn touch(&mut self, inode: u64, touched: Touched) {

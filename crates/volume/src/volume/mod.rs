@@ -4,6 +4,7 @@
 //! changes from the log and applies them with the same code. Data of files waits in pages ([`pages`]) until an fsync
 //! logs it or a checkpoint places it.
 
+mod allocate;
 mod anchored;
 mod apply;
 mod attributes;
@@ -28,6 +29,7 @@ mod xattr;
 
 use std::collections::BTreeMap;
 
+pub use allocate::{Allocate, Seek};
 pub use attributes::{Attributes, Changes, Statistics};
 pub use directory::Entry;
 pub use names::New;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use casemate_volume::{Changes, Error, New, ROOT, Rename, Volume};
+use casemate_volume::{Allocate, Changes, Error, New, ROOT, Rename, Volume};
 
 pub const DIRECTORY: u32 = 0o040_000;
 pub const FILE: u32 = 0o100_000;
@@ -34,6 +34,8 @@ pub enum Operation {
     Rename(Path, Path, u8),
     Write(Path, u64, usize, u8),
     Truncate(Path, u64),
+    /// Offset, length.
+    Allocate(Path, u64, u64, Allocate),
     Chmod(Path, u32),
     SetAttribute(Path, u8, usize),
     RemoveAttribute(Path, u8),
@@ -118,6 +120,7 @@ impl Model {
             Operation::Rename(from, to, how) => self.rename(from, to, *how),
             Operation::Write(path, at, length, seed) => self.write(path, *at, &bytes(*seed, *length)),
             Operation::Truncate(path, size) => self.truncate(path, *size),
+            Operation::Allocate(path, from, length, how) => self.allocate(path, *from, *length, *how),
             Operation::Chmod(path, mode) => self.chmod(path, *mode),
             Operation::SetAttribute(path, name, length) => {
                 let node = self.resolve(path)?;
@@ -307,6 +310,25 @@ impl Model {
         Ok(())
     }
 
+    fn allocate(&mut self, path: &[u8], from: u64, length: u64, how: Allocate) -> Done {
+        let file = self.file(path)?;
+        let mut content = file.versions.last().unwrap().to_vec();
+        let (from, end) = (from as usize, (from + length) as usize);
+        if !matches!(how, Allocate::Reserve { .. }) && from < content.len() {
+            let last = end.min(content.len());
+            content[from..last].fill(0);
+        }
+        let keeps = matches!(
+            how,
+            Allocate::Punch | Allocate::Reserve { keep_size: true } | Allocate::Zero { keep_size: true }
+        );
+        if !keeps {
+            content.resize(content.len().max(end), 0);
+        }
+        file.versions = vec![Rc::new(content)];
+        Ok(())
+    }
+
     fn chmod(&mut self, path: &[u8], mode: u32) -> Done {
         let node = self.resolve(path)?;
         let node = self.at(node);
@@ -391,6 +413,10 @@ fn perform(volume: &mut Volume, operation: &Operation) -> Result<(), Error> {
         Operation::Truncate(path, size) => {
             let inode = resolve(volume, path)?;
             volume.truncate(inode, *size).map(drop)
+        }
+        Operation::Allocate(path, from, length, how) => {
+            let inode = resolve(volume, path)?;
+            volume.allocate(inode, *from, *length, *how).map(drop)
         }
         Operation::Chmod(path, mode) => {
             let inode = resolve(volume, path)?;

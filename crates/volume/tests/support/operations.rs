@@ -1,5 +1,7 @@
 //! Random operations, most of which succeed.
 
+use casemate_volume::Allocate;
+
 use super::Seeded;
 use super::model::{DIRECTORY, FILE, Model, Operation, Path};
 
@@ -26,12 +28,24 @@ pub fn choose((kind, first, second, third): Numbers, model: &Model) -> Operation
             third as u8,
         ),
         21 => Operation::Truncate(file(first), second % 4 * 4096 + third % 3000),
+        22 if third % 2 == 0 => {
+            Operation::Allocate(file(first), second % 20_000, third / 7 % 20_000 + 1, how(third / 2))
+        }
         22 => Operation::Truncate(file(first), third % 9 * 300),
         23 => Operation::Chmod(any(first), (second % 0o1000) as u32),
         24 => Operation::SetAttribute(any(first), (second % 3) as u8 + 1, (third % 900) as usize),
         25 => Operation::RemoveAttribute(any(first), (second % 3) as u8 + 1),
         26..=30 => Operation::Fsync(file(first)),
         _ => Operation::Sync,
+    }
+}
+
+fn how(number: u64) -> Allocate {
+    let keep_size = number % 8 < 4;
+    match number % 4 {
+        0 => Allocate::Reserve { keep_size },
+        1 => Allocate::Zero { keep_size },
+        _ => Allocate::Punch,
     }
 }
 
