@@ -21,6 +21,7 @@ from scripts.vectors.release_info import document as _release_info
 from scripts.vectors.report_data import document as _report_data
 from scripts.vectors.requests import document as _requests
 from scripts.vectors.sealed import document as _sealed
+from scripts.vectors.volume_answers import document as _volume_answers
 
 __all__ = ["outputs"]
 
@@ -38,6 +39,7 @@ _FILES = {
     "report-data": _report_data,
     "request-signatures": _requests,
     "sealed-configuration": _sealed,
+    "volume-answers": _volume_answers,
 }
 
 

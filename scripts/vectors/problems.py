@@ -19,7 +19,14 @@ def document() -> str:
     good: dict[str, dict[str, object]] = {
         "a denial": PROBLEM,
         "a step": {**PROBLEM, "step": "workload.manifest", "got": digest("manifest")},
-        "everything": {**PROBLEM, "step": "s", "got": "g", "newest": digest("newest"), "detail": "line 3: no."},
+        "everything": {
+            **PROBLEM,
+            "step": "s",
+            "got": "g",
+            "newest": digest("newest"),
+            "detail": "line 3: no.",
+            "wait": 310,
+        },
     }
     return render(
         "problem documents and what is none",
@@ -38,6 +45,7 @@ def _hostile() -> list[Case]:
         "an unknown field": canonical({**PROBLEM, "more": 1}).decode(),
         "a status that is text": canonical({**PROBLEM, "status": "403"}).decode(),
         "a code that is a number": canonical({**PROBLEM, "code": 1}).decode(),
+        "a wait that is text": canonical({**PROBLEM, "wait": "310"}).decode(),
         "a code twice": text.replace('"code":', '"code":"x","code":'),
         "without a code": text.replace('"code":"policy.denied",', ""),
         "without an id": text.replace(f'"id":"{"ab" * 20}",', ""),

@@ -1,4 +1,4 @@
-use std::rc::Rc;
+use std::sync::Arc;
 
 use casemate_evidence::{Evidence, Platform, Purpose, bind, report_data};
 use serde::Deserialize;
@@ -100,7 +100,7 @@ impl Custodian {
         policy_genesis: &[u8; 32],
     ) -> Result<Release, Error> {
         let opening = OpeningKey::generate()?;
-        let channel = Rc::new(Channel {
+        let channel = Arc::new(Channel {
             line: Line::new(&self.addresses, Limits::PROTOCOL)?,
             identity: self.identity,
             identity_key: self.identity_key,

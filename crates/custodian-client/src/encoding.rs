@@ -34,6 +34,17 @@ pub fn digest(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
+/// The text of a digest.
+pub fn digest_text(digest: &[u8; 32]) -> String {
+    let hex = digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
+        for nibble in [byte >> 4, byte & 15] {
+            hex.push(char::from_digit(u32::from(nibble), 16).unwrap_or_default());
+        }
+        hex
+    });
+    format!("sha256:{hex}")
+}
+
 /// 32 bytes of `ed25519:…` or `x25519:…`.
 pub fn key(text: &str, kind: &str) -> Option<[u8; 32]> {
     from_b64u(text.strip_prefix(kind)?.strip_prefix(':')?)?.try_into().ok()
@@ -130,6 +141,7 @@ mod tests {
     fn digests_and_keys_have_one_spelling() {
         let text = format!("sha256:{}", "0a".repeat(32));
         assert_eq!(digest(&text), Some([10; 32]));
+        assert_eq!(digest_text(&[10; 32]), text);
         assert_eq!(digest(&text.to_uppercase()), None);
         assert_eq!(digest(&text[..70]), None);
         assert_eq!(key(&format!("ed25519:{}", b64u(&[1; 32])), "ed25519"), Some([1; 32]));

@@ -13,7 +13,7 @@ pub enum Error {
         step: &'static str,
     },
     /// A genuine refusal.
-    #[error("the custodian refused: {code}{}{}; {}", place(.step.as_deref()), came(.got.as_deref()), ask(.id.as_deref()))]
+    #[error("the custodian refused: {code}{}{}{}; {}", place(.step.as_deref()), came(.got.as_deref()), later(*.wait), ask(.id.as_deref()))]
     Refused {
         /// Stable code of the problem document.
         code: String,
@@ -23,6 +23,8 @@ pub enum Error {
         step: Option<String>,
         /// What came instead of what the policy expects.
         got: Option<String>,
+        /// Seconds after which the same may be granted.
+        wait: Option<u64>,
     },
     /// A genuine answer that is not of the documented form.
     #[error("the custodian's answer is not understood: {0}; are shield and custodian of the same release?")]
@@ -44,6 +46,15 @@ impl Error {
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused { .. })
     }
+
+    /// Seconds after which what was refused may be granted, where the custodian said so.
+    #[must_use]
+    pub fn wait(&self) -> Option<u64> {
+        match self {
+            Self::Refused { wait, .. } => *wait,
+            _ => None,
+        }
+    }
 }
 
 fn place(step: Option<&str>) -> String {
@@ -52,6 +63,10 @@ fn place(step: Option<&str>) -> String {
 
 fn came(got: Option<&str>) -> String {
     got.map(|got| format!(" (got {got})")).unwrap_or_default()
+}
+
+fn later(wait: Option<u64>) -> String {
+    wait.map(|wait| format!(" (for {wait} seconds)")).unwrap_or_default()
 }
 
 fn ask(id: Option<&str>) -> String {

@@ -1,9 +1,10 @@
-use std::rc::Rc;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::Error;
+use crate::anchor::VolumeAnchor;
 use crate::answer::Channel;
 use crate::encoding::from_b64u;
 
@@ -13,7 +14,7 @@ const LONGEST: u64 = 24 * 60 * 60;
 /// How long a release may be used. Renewing asks the custodian to decide anew.
 #[derive(Debug)]
 pub struct Lease {
-    channel: Rc<Channel>,
+    channel: Arc<Channel>,
     id: String,
     seconds: u64,
     sequence: u64,
@@ -27,7 +28,7 @@ struct RenewalAnswer {
 }
 
 impl Lease {
-    pub(crate) fn new(channel: Rc<Channel>, id: String, seconds: u64) -> Result<Self, Error> {
+    pub(crate) fn new(channel: Arc<Channel>, id: String, seconds: u64) -> Result<Self, Error> {
         // The id becomes part of a path.
         if from_b64u(&id).is_none_or(|bytes| bytes.len() != 16) {
             return Err(Error::Malformed("lease"));
@@ -44,6 +45,14 @@ impl Lease {
     #[must_use]
     pub fn seconds(&self) -> u64 {
         self.seconds
+    }
+
+    /// The way to the anchor of a volume that the policy gives to this workload, for as long as this lease lives.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for what cannot be a volume's name.
+    pub fn anchor(&self, volume: &str) -> Result<VolumeAnchor, Error> {
+        VolumeAnchor::new(Arc::clone(&self.channel), &self.id, volume)
     }
 
     /// Asks for more time. After a lost reply the same number is sent again, and the custodian repeats its answer:

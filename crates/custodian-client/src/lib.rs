@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod anchor;
 mod answer;
 mod attest;
 mod configuration;
@@ -21,6 +22,7 @@ mod signature;
 #[cfg(test)]
 mod vectors;
 
+pub use anchor::{AnchorRecord, AnchorState, Anchored, Moved, VolumeAnchor};
 pub use attest::{Custodian, Release};
 pub use configuration::{Configuration, PolicyFile, User};
 pub use configured_volume::{ConfiguredVolume, Freshness, Mode, RootKind};
@@ -86,6 +88,15 @@ pub mod parsers {
             signature: signature.to_owned(),
         };
         crate::signature::verify(&headers, 200, body, signature, key)
+    }
+
+    /// What is told of a volume's anchor.
+    ///
+    /// # Errors
+    /// When it is no such answer.
+    pub fn volume(bytes: &[u8]) -> Result<(), Error> {
+        let form = serde_json::from_slice::<crate::anchor::AnswerForm>(bytes);
+        form.map_err(|_| Error::Malformed("answer"))?.read().map(drop)
     }
 
     /// A problem document.

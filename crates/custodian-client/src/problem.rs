@@ -20,6 +20,7 @@ struct Problem {
     _newest: Option<String>,
     #[serde(rename = "detail")]
     _detail: Option<String>,
+    wait: Option<u64>,
 }
 
 /// The refusal that a genuine answer with this status means. Server errors are no refusals: they may pass.
@@ -30,6 +31,7 @@ pub fn refusal(status: u16, body: &[u8]) -> Error {
             id: Some(one_line(problem.id)),
             step: problem.step.map(one_line),
             got: problem.got.map(one_line),
+            wait: problem.wait,
         },
         Ok(problem) => Error::Unreachable(format!("it is busy or failing ({status}, {})", one_line(problem.code))),
         Err(_) => Error::Malformed("problem document"),

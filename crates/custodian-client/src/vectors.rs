@@ -185,6 +185,19 @@ fn genesis_records_are_read_alike() {
 }
 
 #[test]
+fn answers_about_volumes_are_read_alike() {
+    let file = file!("volume-answers");
+    for case in cases(&file, "good") {
+        let read = crate::parsers::volume(text(case, "answer").as_bytes());
+        assert!(read.is_ok(), "{}: {read:?}", case["name"]);
+    }
+    for case in cases(&file, "hostile") {
+        let read = crate::parsers::volume(text(case, "answer").as_bytes());
+        assert!(matches!(read, Err(Error::Malformed(_))), "{}: {read:?}", case["name"]);
+    }
+}
+
+#[test]
 fn configurations_are_read_alike() {
     let file = file!("configurations");
     for case in cases(&file, "good") {
@@ -205,7 +218,10 @@ fn configurations_are_read_alike() {
 fn problem_documents_are_read_alike() {
     let file = file!("problems");
     for case in cases(&file, "good") {
-        let Error::Refused { code, id, step, got } = refusal(403, text(case, "problem").as_bytes()) else {
+        let Error::Refused {
+            code, id, step, got, ..
+        } = refusal(403, text(case, "problem").as_bytes())
+        else {
             unreachable!("{case}");
         };
         let told = [Value::from(code), Value::from(id), Value::from(step), Value::from(got)];

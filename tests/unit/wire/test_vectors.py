@@ -18,11 +18,13 @@ from casemate.wire.patterns import Pattern, PatternError
 from casemate.wire.problem import Problem
 from casemate.wire.release import Configuration
 from casemate.wire.sealing import open_sealed
+from casemate.wire.volumes import VolumeAnswer
 
 from .conftest import named, vectors
 
 REPORT, INFO, SEALED = vectors("report-data"), vectors("release-info"), vectors("sealed-configuration")
 GENESIS, CONFIGURATIONS, PROBLEMS = vectors("custodian-genesis"), vectors("configurations"), vectors("problems")
+VOLUMES = vectors("volume-answers")
 MANIFESTS, PATTERNS, JSON, ENCODINGS = (
     vectors("manifests"),
     vectors("patterns"),
@@ -198,3 +200,16 @@ def test_signing_keys_of_the_vectors_are_those_that_they_say() -> None:
     for case in vectors("request-signatures")["good"]:
         public = Ed25519PrivateKey.from_private_bytes(b64u_decode(case["seed"])).public_key()
         assert public.public_bytes_raw() == key_bytes(case["key"])
+
+
+@pytest.mark.parametrize("case", VOLUMES["good"], ids=named)
+def test_answers_about_volumes_are_read(case: dict[str, Any]) -> None:
+    value = canonical.decode(case["answer"].encode())
+    answer = canonical.parse_model(VolumeAnswer, value, what="answer")
+    assert answer.to_object() == value
+
+
+@pytest.mark.parametrize("case", VOLUMES["hostile"], ids=named)
+def test_other_answers_about_volumes_are_refused(case: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        canonical.parse_model(VolumeAnswer, canonical.decode(case["answer"].encode()), what="answer")
