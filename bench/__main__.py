@@ -10,7 +10,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import attestations, start
+from bench import attestations, start, volume_roots
 from bench.installation import installed
 from bench.result import Result
 
@@ -19,7 +19,11 @@ RESULTS = Path(__file__).parent / "results"
 
 def main() -> int:
     with installed() as installation:
-        results = [*start.measure(installation), *attestations.measure(installation)]
+        results = [
+            *start.measure(installation),
+            *attestations.measure(installation),
+            *volume_roots.measure(installation),
+        ]
     table = _table(results)
     print(table)
     RESULTS.mkdir(exist_ok=True)

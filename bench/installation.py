@@ -13,7 +13,7 @@ from casemate.manifest.build import Built
 from casemate.testing.stage import Stage, free_port, wait_for
 from casemate.wire import canonical
 
-__all__ = ["Installation", "installed"]
+__all__ = ["Installation", "built", "installed"]
 
 WORKERS: Final = 2
 _POLICY: Final = """\
@@ -93,5 +93,10 @@ def _install(stage: Stage) -> Installation:
         runtime=runtime,
         genesis=canonical.encode(pin["genesis"]),
         identity=canonical.digest(pin["genesis"]),
-        built=library.load(stage.home / "manifests", manifest),
+        built=built(stage, manifest),
     )
+
+
+def built(stage: Stage, manifest: str) -> Built:
+    """A manifest that was built there, by its digest."""
+    return library.load(stage.home / "manifests", manifest)
