@@ -75,6 +75,8 @@ pub struct Bundle {
     pub sources: BTreeMap<String, String>,
     /// Host folder of each mount.
     pub mounts: BTreeMap<String, String>,
+    /// Host folder of each sealed volume.
+    pub volumes: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -90,6 +92,8 @@ struct Form {
     sources: BTreeMap<String, String>,
     #[serde(deserialize_with = "unique_map")]
     mounts: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "unique_map")]
+    volumes: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -139,7 +143,8 @@ impl Bundle {
             return Err(unfit("custodian", "", "is missing: a workload needs one"));
         }
         check_sources(&manifest, &form.sources)?;
-        check_mounts(&manifest, &form.mounts)?;
+        check_folders("mounts", manifest.mounts.iter().map(|mount| &mount.path), &form.mounts)?;
+        check_folders("volumes", manifest.volumes.iter(), &form.volumes)?;
         let holes = host_holes(&manifest, form.holes)?;
         Ok(Self {
             manifest_bytes,
@@ -148,6 +153,7 @@ impl Bundle {
             holes,
             sources: form.sources,
             mounts: form.mounts,
+            volumes: form.volumes,
         })
     }
 }
@@ -199,15 +205,20 @@ fn check_sources(manifest: &Manifest, sources: &BTreeMap<String, String>) -> Res
     Ok(())
 }
 
-fn check_mounts(manifest: &Manifest, mounts: &BTreeMap<String, String>) -> Result<(), BundleError> {
-    if let Some(mount) = manifest.mounts.iter().find(|mount| !mounts.contains_key(&mount.path)) {
-        return Err(unfit("mounts", &mount.path, "is in the manifest and got no folder"));
+/// Each place of the manifest gets a folder of the host, and nothing else does.
+fn check_folders<'a>(
+    field: &'static str,
+    places: impl Iterator<Item = &'a String> + Clone,
+    folders: &BTreeMap<String, String>,
+) -> Result<(), BundleError> {
+    if let Some(path) = places.clone().find(|path| !folders.contains_key(*path)) {
+        return Err(unfit(field, path, "is in the manifest and got no folder"));
     }
-    for (path, folder) in mounts {
-        if !manifest.mounts.iter().any(|mount| mount.path == *path) {
-            return Err(unfit("mounts", path, "is not in the manifest"));
+    for (path, folder) in folders {
+        if !places.clone().any(|place| place == path) {
+            return Err(unfit(field, path, "is not in the manifest"));
         }
-        check_host_path("mounts", folder)?;
+        check_host_path(field, folder)?;
     }
     Ok(())
 }
@@ -286,13 +297,15 @@ mod tests {
             "casemate_manifest": 1, "role": "workload", "custodian": digest(b"genesis"),
             "policy": {"name": "a/b", "genesis": digest(b""), "service": "s"},
             "root": [{"path": "/x", "type": "file", "digest": digest(b""), "size": 0, "mode": "0755"}],
-            "writable": [], "mounts": [{"path": "/data", "access": "read"}], "files": [], "entrypoint": ["/x"],
+            "writable": [], "mounts": [{"path": "/data", "access": "read"}], "volumes": [{"path": "/sealed"}],
+            "files": [], "entrypoint": ["/x"],
             "arguments": ["{{ hole.port }}{{ hole.key }}"], "environment": {},
             "holes": {"port": {"pattern": "[0-9]+", "from": "host"}, "key": {"pattern": ".*", "from": "policy"}},
             "working_directory": "/"});
         json!({"casemate_launch": 1, "manifest": URL_SAFE_NO_PAD.encode(manifest.to_string()),
                "custodian": {"genesis": URL_SAFE_NO_PAD.encode("genesis"), "addresses": ["http://[::1]:7700"]},
-               "holes": {"port": "80"}, "sources": {"/x": "/host/x"}, "mounts": {"/data": "/host/data"}})
+               "holes": {"port": "80"}, "sources": {"/x": "/host/x"}, "mounts": {"/data": "/host/data"},
+               "volumes": {"/sealed": "/host/sealed"}})
     }
 
     #[track_caller]
@@ -341,6 +354,13 @@ mod tests {
         assert_refused("/sources", json!({"/x": "relative"}), "absolute path");
         assert_refused("/mounts", json!({}), "got no folder");
         assert_refused("/mounts", json!({"/data": "/d", "/more": "/m"}), "not in the manifest");
+        assert_refused("/volumes", json!({}), "got no folder");
+        assert_refused(
+            "/volumes",
+            json!({"/sealed": "/s", "/more": "/m"}),
+            "not in the manifest",
+        );
+        assert_refused("/volumes", json!({"/sealed": "sealed"}), "absolute path");
     }
 
     #[test]

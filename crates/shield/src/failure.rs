@@ -24,6 +24,8 @@ pub enum Exit {
     LeaseEnded = 71,
     /// The custodian revoked the lease.
     LeaseRevoked = 72,
+    /// A sealed volume cannot be used: tampered with, rolled back, held by another writer, or not to be mounted here.
+    Volume = 73,
     /// The program exists and cannot be executed.
     NotExecutable = 126,
     /// The program, its interpreter or its loader is not in the private root.
@@ -31,7 +33,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Bundle,
         Self::Measurement,
         Self::Platform,
@@ -41,6 +43,7 @@ impl Exit {
         Self::Confinement,
         Self::LeaseEnded,
         Self::LeaseRevoked,
+        Self::Volume,
         Self::NotExecutable,
         Self::NotFound,
     ];
@@ -64,6 +67,7 @@ impl Exit {
             Self::Confinement => "start as root, or on a kernel (6.3 or newer) that gives users their own namespaces",
             Self::LeaseEnded => "make the custodian reachable and start again",
             Self::LeaseRevoked => "the policy no longer admits this workload: ask whoever may update it",
+            Self::Volume => "look at the volume with `casemate volume`, and restore its newest copy",
             Self::NotExecutable => "check the entry point's mode and format, and build the manifest anew",
             Self::NotFound => "add the entry point's interpreter or loader to the manifest's root",
         }

@@ -16,6 +16,7 @@ use rustix::thread::CapabilitySet;
 
 use crate::bundle::Bundle;
 use crate::clock;
+use crate::devices;
 use crate::failure::{Exit, Failure};
 use crate::handover::{Report, Start};
 use crate::hardening::{keep_only, stay_out_of_swap};
@@ -62,11 +63,14 @@ fn start(
     rustix::process::umask(Mode::empty());
     namespaces::separate(privilege)?;
     rustix::system::sethostname(HOST_NAME).map_err(refused("sethostname"))?;
-    let root = PrivateRoot::enter(&bundle.manifest, &bundle.sources, &bundle.mounts)?;
+    let mut root = PrivateRoot::enter(&bundle.manifest, &bundle.sources, &bundle.mounts)?;
     let filters = Filters::compile()?;
     Report::Built(clock::monotonic())
         .send(channel)
         .map_err(refused("the supervisor is gone"))?;
+    if !bundle.manifest.volumes.is_empty() {
+        devices::send(channel, &root.take_devices()).map_err(refused("the supervisor is gone"))?;
+    }
     let Some(mut start) = Start::receive(channel).map_err(refused("the supervisor is gone"))? else {
         return Ok(None);
     };

@@ -19,9 +19,9 @@ use rustix::time::{
 
 use crate::bundle::Bundle;
 use crate::failure::{Exit, Failure};
-use crate::handover::Start;
 use crate::hardening::keep_only;
 use crate::measured::Measured;
+use crate::release::Granted;
 use crate::term::Term;
 use crate::{clock, release};
 
@@ -38,7 +38,7 @@ pub struct Watch {
 ///
 /// # Errors
 /// Those of [`release::obtain`]; [`Exit::Confinement`] when the kernel gives no timer or thread.
-pub fn attest_and_renew<P>(mut platform: Measured<P>, bundle: Arc<Bundle>) -> Result<(Start, Watch), Failure>
+pub fn attest_and_renew<P>(mut platform: Measured<P>, bundle: Arc<Bundle>) -> Result<(Granted, Watch), Failure>
 where
     P: Platform + Send + 'static,
 {
@@ -57,13 +57,13 @@ where
         let obtained = quiet().and_then(|()| release::obtain(&mut platform, &bundle));
         // Nobody asks it again: a workload's domain is attested once.
         drop(platform);
-        let begun = obtained.and_then(|(start, lease)| {
+        let begun = obtained.and_then(|(granted, lease)| {
             let renewer = Renewer::new(asked, lease, timer, end, teller)?;
-            Ok((start, renewer))
+            Ok((granted, renewer))
         });
         // The other side waits for exactly this.
         let _ = match begun {
-            Ok((start, renewer)) => sender.send(Ok(start)).map(|()| renewer.run()),
+            Ok((granted, renewer)) => sender.send(Ok(granted)).map(|()| renewer.run()),
             Err(failure) => sender.send(Err(failure)),
         };
     };
@@ -71,8 +71,8 @@ where
         .name("lease".to_owned())
         .spawn(work)
         .map_err(refused("a thread for the lease"))?;
-    let start = receiver.recv().map_err(refused("the thread that attests ended"))??;
-    Ok((start, watch))
+    let granted = receiver.recv().map_err(refused("the thread that attests ended"))??;
+    Ok((granted, watch))
 }
 
 /// Signals are for the main thread, privileges for nobody here.

@@ -16,6 +16,7 @@ pub mod run;
 
 mod client_exit;
 mod clock;
+mod devices;
 mod digests;
 mod handover;
 mod hardening;
@@ -31,6 +32,7 @@ mod starting;
 mod strict_json;
 mod supervise;
 mod term;
+mod volumes;
 mod workload;
 
 /// Parsers of what comes from outside and is not public otherwise, for fuzzing: any bytes give a value or an error.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::CString;
 
-use casemate_custodian_client::{Configuration, Custodian, Lease};
+use casemate_custodian_client::{Configuration, ConfiguredVolume, Custodian, Lease};
 use casemate_evidence::{Platform, Purpose, report_data};
 use zeroize::Zeroizing;
 
@@ -14,6 +14,7 @@ use crate::holes::{Values, render};
 use crate::manifest::{Filler, Manifest, User};
 use crate::measured::Measured;
 use crate::root::PlacedFile;
+use crate::volumes::Granted as GrantedVolume;
 
 /// Content of the variable that tells a custodian where its platform channel is.
 const CHANNEL_VARIABLE: &str = "CASEMATE_PLATFORM_FD=3";
@@ -22,7 +23,7 @@ const CHANNEL_VARIABLE: &str = "CASEMATE_PLATFORM_FD=3";
 ///
 /// # Errors
 /// [`Exit::Measurement`], [`Exit::Platform`], [`Exit::Refused`], [`Exit::Unreachable`] or [`Exit::NotGenuine`].
-pub fn obtain<P: Platform>(platform: &mut Measured<P>, bundle: &Bundle) -> Result<(Start, Lease), Failure> {
+pub fn obtain<P: Platform>(platform: &mut Measured<P>, bundle: &Bundle) -> Result<(Granted, Lease), Failure> {
     let manifest = &bundle.manifest;
     let (Some(contact), Some(identity), Some((_, genesis))) = (&bundle.custodian, manifest.custodian, &manifest.policy)
     else {
@@ -32,8 +33,43 @@ pub fn obtain<P: Platform>(platform: &mut Measured<P>, bundle: &Bundle) -> Resul
     let released = custodian.attest(platform, &bundle.manifest_bytes, &manifest.digest, genesis);
     // The report of another domain is the graver finding, whatever the client made of it.
     platform.verdict()?;
-    let release = released.map_err(of_client)?;
-    Ok((configure(bundle, release.configuration)?, release.lease))
+    let mut release = released.map_err(of_client)?;
+    let volumes = volumes(
+        manifest,
+        std::mem::take(&mut release.configuration.volumes),
+        &release.lease,
+    )?;
+    let start = configure(bundle, release.configuration)?;
+    Ok((Granted { start, volumes }, release.lease))
+}
+
+/// What a custodian gave to a workload.
+pub struct Granted {
+    /// What it is started with.
+    pub start: Start,
+    /// What is mounted for it.
+    pub volumes: Vec<GrantedVolume>,
+}
+
+/// Volumes go exactly where the manifest has places for them.
+fn volumes(
+    manifest: &Manifest,
+    configured: Vec<ConfiguredVolume>,
+    lease: &Lease,
+) -> Result<Vec<GrantedVolume>, Failure> {
+    let mut places: Vec<&str> = configured.iter().map(|volume| volume.path.as_str()).collect();
+    places.sort_unstable();
+    if !places.iter().eq(manifest.volumes.iter()) {
+        return Err(Failure::new(
+            Exit::NotGenuine,
+            released(&"volumes for other places than the manifest's"),
+        ));
+    }
+    let grant = |volume: ConfiguredVolume| {
+        let anchor = lease.anchor(&volume.name).map_err(of_client)?;
+        Ok(GrantedVolume { volume, anchor })
+    };
+    configured.into_iter().map(grant).collect()
 }
 
 /// What a custodian is started with, after the platform said that this is its domain.

@@ -18,14 +18,16 @@ use rustix::thread::CapabilitySet;
 use crate::bundle::Bundle;
 use crate::clock;
 use crate::failure::{Exit, Failure};
-use crate::handover::Start;
 use crate::hardening::{hide, keep_only, stay_out_of_swap};
 use crate::lease::{Watch, attest_and_renew};
 use crate::manifest::Role;
 use crate::measured::Measured;
+use crate::namespaces::Privilege;
 use crate::platform_channel::{Domain, serve};
+use crate::release::Granted;
 use crate::starting::Starting;
 use crate::supervise::{End, until_end};
+use crate::volumes::Served;
 use crate::{init, namespaces, release, tell};
 
 /// Number of the descriptor that leads to the platform (spec/evidence.md).
@@ -62,8 +64,11 @@ pub fn run(options: &Options) -> Result<i32, Failure> {
     let init = forked.init;
     let started = start_workload(forked, &bundle, options, began);
     // The channel stays open as long as there is a supervisor: PID 1 looks at it.
-    let (behind, _channel) = started.inspect_err(|_| end(init))?;
-    supervise(init, behind)
+    let (behind, served, _channel) = started.inspect_err(|_| end(init))?;
+    // Where the lease is over, nothing more is written: what was acknowledged is safe.
+    let status = supervise(init, behind)?;
+    served.end()?;
+    Ok(status)
 }
 
 /// Attests, and starts the workload with what that gives.
@@ -72,11 +77,12 @@ fn start_workload(
     bundle: &Arc<Bundle>,
     options: &Options,
     began: u64,
-) -> Result<(Behind, UnixStream), Failure> {
+) -> Result<(Behind, Served, UnixStream), Failure> {
     let Forked {
         mut channel,
         platform,
         own_end,
+        privilege,
         ..
     } = forked;
     if !stay_out_of_swap() {
@@ -84,12 +90,15 @@ fn start_workload(
     }
     let platform = Measured::new(SimulatedPlatform::from_fd(platform), bundle.manifest.digest);
     let attesting = clock::monotonic();
-    let (mut start, behind) = obtain(platform, bundle, own_end)?;
+    let (Granted { mut start, volumes }, behind) = obtain(platform, bundle, own_end)?;
     let attested = clock::monotonic();
     let mut pid_1 = Starting::new(&mut channel, behind.lease());
     let built = pid_1.built()?;
+    let devices = pid_1.devices(bundle.manifest.volumes.len())?;
     // From here on there may be a workload that wants to hear of signals.
     block_signals().map_err(confinement("signals cannot be blocked"))?;
+    let owner = (privilege == Privilege::Full).then_some((start.uid, start.gid));
+    let served = Served::start(volumes, devices, bundle, owner)?;
     let sent = pid_1.send(&start);
     start.wipe();
     drop(start);
@@ -99,7 +108,7 @@ fn start_workload(
     if options.timings {
         print_timings(began, attesting, attested, &Executed { built, executed });
     }
-    Ok((behind, channel))
+    Ok((behind, served, channel))
 }
 
 /// Ends PID 1, which may be unable to end by itself: stopped, or held up by a file of the host; and with it everything
@@ -144,6 +153,7 @@ struct Forked {
     channel: UnixStream,
     platform: OwnedFd,
     own_end: Option<UnixStream>,
+    privilege: Privilege,
 }
 
 /// Forks PID 1 of the workload's namespace, which gets neither the platform nor our end of a custodian's channel.
@@ -168,6 +178,7 @@ fn fork_init(
                 channel,
                 platform,
                 own_end,
+                privilege,
             })
         }
     }
@@ -185,16 +196,19 @@ fn obtain(
     mut platform: Domains,
     bundle: &Arc<Bundle>,
     own_end: Option<UnixStream>,
-) -> Result<(Start, Behind), Failure> {
+) -> Result<(Granted, Behind), Failure> {
     let Some(own_end) = own_end else {
-        return attest_and_renew(platform, Arc::clone(bundle)).map(|(start, watch)| (start, Behind::Lease(watch)));
+        return attest_and_renew(platform, Arc::clone(bundle)).map(|(granted, watch)| (granted, Behind::Lease(watch)));
     };
-    let start = release::for_custodian(&mut platform, bundle)?;
+    let granted = Granted {
+        start: release::for_custodian(&mut platform, bundle)?,
+        volumes: Vec::new(),
+    };
     let domain = Domain {
         manifest_digest: bundle.manifest.digest,
         manifest_bytes: bundle.manifest_bytes.clone(),
     };
-    Ok((start, Behind::Channel(own_end, platform, domain)))
+    Ok((granted, Behind::Channel(own_end, platform, domain)))
 }
 
 struct Executed {

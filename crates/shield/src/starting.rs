@@ -1,9 +1,11 @@
 //! The supervisor's side of the time between fork and the workload's first instruction.
 
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
+use crate::devices;
 use crate::failure::{Exit, Failure};
 use crate::handover::{Report, Start};
 use crate::lease::Watch;
@@ -39,6 +41,17 @@ impl<'a> Starting<'a> {
             Report::Built(time) => Ok(time),
             Report::Failed(failure) => Err(failure),
             Report::Executed(_) => Err(out_of_turn()),
+        }
+    }
+
+    /// Receives the devices of that many sealed volumes, which follow the report that the root stands.
+    ///
+    /// # Errors
+    /// [`Exit::Confinement`] when PID 1 is gone.
+    pub fn devices(&mut self, count: usize) -> Result<Vec<OwnedFd>, Failure> {
+        match count {
+            0 => Ok(Vec::new()),
+            count => devices::receive(self.channel, count).map_err(handover_failed),
         }
     }
 

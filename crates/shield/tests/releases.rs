@@ -168,6 +168,26 @@ fn a_refusal_that_is_not_signed_ends_with_69() {
 }
 
 #[test]
+fn volumes_go_only_where_the_manifest_has_places() {
+    let mut configuration = good();
+    configuration["volumes"] = json!([{"path": "/data", "volume": "records", "mode": "write", "freshness": "strict",
+                                       "root": "tag", "key": b64u(&[7; 32])}]);
+    launch(configuration)
+        .run()
+        .ended_with(69, "volumes for other places than the manifest's");
+}
+
+#[test]
+fn a_place_without_a_volume_ends_with_69() {
+    let mut launch = launch(good());
+    launch.manifest["volumes"] = json!([{"path": "/data"}]);
+    launch.volumes = json!({"/data": "/tmp"});
+    launch
+        .run()
+        .ended_with(69, "volumes for other places than the manifest's");
+}
+
+#[test]
 fn another_custodian_ends_with_69() {
     let (custodian, other) = (Custodian::new(), Custodian::new());
     let server = Server::answering(move |request| other.genuine(request, POLICY, &good()));

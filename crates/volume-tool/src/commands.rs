@@ -10,7 +10,7 @@ use rustix::fs::statvfs;
 use serde_json::{Value, json};
 
 use crate::mounting;
-use crate::report::{Failure, Report};
+use crate::report::Failure;
 use crate::request::{Place, Request};
 
 const MIB: u64 = 1 << 20;
@@ -23,7 +23,7 @@ const SPARE: u64 = 256 * MIB;
 const SMALLEST: u64 = 64 * MIB;
 
 /// Does one request.
-pub fn run(request: Request, report: &mut Report) -> Result<Value, Failure> {
+pub fn run(request: Request) -> Result<Value, Failure> {
     match request {
         Request::Create {
             volume,
@@ -46,7 +46,7 @@ pub fn run(request: Request, report: &mut Report) -> Result<Value, Failure> {
                 shared,
                 state,
             };
-            mounting::mount(volume, &wanted, report)
+            mounting::mount(volume, &wanted)
         }
         Request::Unmount { mountpoint, state } => mounting::unmount(&mountpoint, &state),
         Request::Info { volume, freshness } => info(volume, freshness.into()),

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use casemate_sys::WipingAllocator;
 use zeroize::Zeroizing;
 
-use report::{Failure, Report};
+use report::{Failure, ended, say};
 use request::Request;
 
 /// The JSON parser knows nothing of secrets and leaves copies in what it frees.
@@ -32,9 +32,8 @@ fn main() -> ExitCode {
         println!("casemate-volume {}", env!("CARGO_PKG_VERSION"));
         return ExitCode::SUCCESS;
     }
-    let mut report = Report::default();
-    let outcome = read().and_then(|request| commands::run(request, &mut report));
-    report.end(&outcome);
+    let outcome = read().and_then(commands::run);
+    say(&ended(&outcome));
     match outcome {
         Ok(_) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,

@@ -22,7 +22,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::commands::environment;
-use crate::report::{Failure, Report, code, ended};
+use crate::report::{Failure, code, ended, say};
 use crate::request::Place;
 
 /// How to mount.
@@ -36,7 +36,7 @@ pub struct Wanted {
 }
 
 /// Mounts, says so, and serves until somebody unmounts.
-pub fn mount(place: Place, wanted: &Wanted, report: &mut Report) -> Result<Value, Failure> {
+pub fn mount(place: Place, wanted: &Wanted) -> Result<Value, Failure> {
     let mut state = take(&wanted.state)?;
     let engine = Arc::new(open(place, wanted)?);
     block_signals().map_err(|error| Failure::host("block signals", &error))?;
@@ -48,7 +48,7 @@ pub fn mount(place: Place, wanted: &Wanted, report: &mut Report) -> Result<Value
     let mounted = Mounted::new(Arc::clone(&engine), &wanted.mountpoint, &options);
     let mounted = mounted.map_err(|error| Failure::host("mount", &error))?;
     unmount_on_signals(wanted.mountpoint.clone())?;
-    report.say(&json!({"mounted": wanted.mountpoint, "pid": std::process::id()}));
+    say(&json!({"mounted": wanted.mountpoint, "pid": std::process::id()}));
     let served = mounted.serve();
     let outcome = served.map(|()| json!({"unmounted": wanted.mountpoint}));
     let outcome = outcome.map_err(Failure::from);

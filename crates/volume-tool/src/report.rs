@@ -62,22 +62,11 @@ pub fn code(error: &Error) -> &'static str {
     }
 }
 
-/// Where lines go: standard output, as long as somebody reads it.
-#[derive(Debug, Default)]
-pub struct Report;
-
-impl Report {
-    /// Says something on the way.
-    pub fn say(&mut self, line: &Value) {
-        let mut out = std::io::stdout().lock();
-        // Whoever started a mount has gone by the time it ends.
-        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
-    }
-
-    /// Says how it ended.
-    pub fn end(&mut self, outcome: &Result<Value, Failure>) {
-        self.say(&ended(outcome));
-    }
+/// Says something on standard output, as long as somebody reads it.
+pub fn say(line: &Value) {
+    let mut out = std::io::stdout().lock();
+    // Whoever started a mount has gone by the time it ends.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
 /// The last line.

@@ -11,7 +11,7 @@ from casemate.cli._home import agent_socket, shield
 from casemate.cli._output import JsonFailure
 from casemate.cli._supervising import wait
 from casemate.cli.manifest._find import find
-from casemate.cli.manifest._options import environment, folders, values
+from casemate.cli.manifest._options import environment, folders, new_folders, values
 from casemate.client.addresses import parse_address
 from casemate.errors import UnreachableError, UsageError
 from casemate.manifest.bundle import host_holes, launch_bundle
@@ -24,6 +24,9 @@ def run(
     arguments: Annotated[list[str] | None, typer.Argument(help="After `--`: must fit the manifest.")] = None,
     hole: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for a hole that the host fills.")] = None,
     mount: Annotated[list[str] | None, typer.Option(help="/path/inside=/folder/of/this/host.")] = None,
+    volume: Annotated[
+        list[str] | None, typer.Option(help="/path/inside=/folder: where the sealed volume's files are; made if new.")
+    ] = None,
     env: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE; what the manifest does not fix is dropped.")
     ] = None,
@@ -46,6 +49,7 @@ def run(
         addresses=_addresses(address or pin.url),
         holes=host_holes(built.parsed.manifest, arguments or [], values(hole or [])),
         mounts=folders(mount or []),
+        volumes=new_folders(volume or []),
     )
     started = launch(
         agent_socket(),

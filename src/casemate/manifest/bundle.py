@@ -22,7 +22,9 @@ def launch_bundle(
     addresses: Sequence[str] = (),
     holes: Mapping[str, str] | None = None,
     mounts: Mapping[str, str] | None = None,
+    volumes: Mapping[str, str] | None = None,
 ) -> bytes:
+    """`mounts` and `volumes` are folders of this host by their places in the root."""
     bundle: dict[str, object] = {
         "casemate_launch": 1,
         "manifest": b64u_encode(built.parsed.data),
@@ -30,6 +32,8 @@ def launch_bundle(
         "sources": built.sources,
         "mounts": dict(mounts or {}),
     }
+    if volumes:
+        bundle["volumes"] = dict(volumes)
     if genesis is not None:
         bundle["custodian"] = {"genesis": b64u_encode(genesis), "addresses": list(addresses)}
     return json.dumps(bundle).encode()

@@ -8,6 +8,7 @@ mod devices;
 mod host_mounts;
 mod memory;
 mod process_files;
+mod sealed;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -41,6 +42,8 @@ pub type Owner = Option<(u32, u32)>;
 #[derive(Debug)]
 pub struct PrivateRoot {
     tree: Tree,
+    /// The ends of its sealed volumes, in the manifest's order.
+    devices: Vec<OwnedFd>,
 }
 
 impl PrivateRoot {
@@ -60,6 +63,7 @@ impl PrivateRoot {
         let folders = host_mounts::collect(manifest, mounts)?;
         let devices = devices::collect()?;
         let processes = process_files::new()?;
+        let volumes = sealed::collect(manifest)?;
         for path in make_places(manifest) {
             tree.directory(path)?;
         }
@@ -70,7 +74,17 @@ impl PrivateRoot {
         for (path, folder) in folders {
             attach(&folder, path)?;
         }
-        Ok(Self { tree })
+        let mut places = Vec::with_capacity(volumes.len());
+        for volume in volumes {
+            attach(&volume.mount, volume.path)?;
+            places.push(volume.device);
+        }
+        Ok(Self { tree, devices: places })
+    }
+
+    /// What serves the sealed volumes, for the supervisor.
+    pub fn take_devices(&mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.devices)
     }
 
     /// Places the policy's files and the writables, both owned by `owner`, then makes the root read-only.
@@ -107,7 +121,9 @@ impl PrivateRoot {
 fn make_places(manifest: &Manifest) -> impl Iterator<Item = &str> {
     let writable = manifest.writable.iter().map(|w| w.path.as_str());
     let mounts = manifest.mounts.iter().map(|m| m.path.as_str());
-    ["/proc", "/dev"].into_iter().chain(writable).chain(mounts)
+    let volumes = manifest.volumes.iter().map(String::as_str);
+    let own = ["/proc", "/dev"].into_iter();
+    own.chain(writable).chain(mounts).chain(volumes)
 }
 
 /// Mounts the tree somewhere, changes into it and lets go of everything else.

@@ -30,6 +30,7 @@ pub struct Launch {
     pub holes: Value,
     pub sources: Value,
     pub mounts: Value,
+    pub volumes: Value,
     /// The bundle's `custodian`.
     pub contact: Option<Value>,
     /// HOST_DATA of the platform's reports; `None`: the digest of the manifest, as it should be.
@@ -61,6 +62,7 @@ impl Launch {
             holes: json!({}),
             sources: json!({}),
             mounts: json!({}),
+            volumes: json!({}),
             contact: None,
             host_data: None,
             environment: Vec::new(),
@@ -112,7 +114,7 @@ impl Launch {
     pub fn spawn(&self) -> Running {
         let manifest = self.manifest.to_string();
         let mut bundle = json!({"casemate_launch": 1, "manifest": b64u(&manifest), "holes": self.holes,
-                                "sources": self.sources, "mounts": self.mounts});
+                                "sources": self.sources, "mounts": self.mounts, "volumes": self.volumes});
         if let Some(contact) = &self.contact {
             bundle["custodian"] = contact.clone();
         }

@@ -13,7 +13,18 @@ from casemate.wire.fields import Model
 from casemate.wire.manifest import Hole, Mount, VolumePlace, Writable
 from casemate.wire.release import User
 
-__all__ = ["environment", "folders", "holes", "mounts", "reference", "user", "values", "volumes", "writables"]
+__all__ = [
+    "environment",
+    "folders",
+    "holes",
+    "mounts",
+    "new_folders",
+    "reference",
+    "user",
+    "values",
+    "volumes",
+    "writables",
+]
 
 _UNITS: Final = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 _DEFAULT_TMPFS: Final = "64M"
@@ -59,6 +70,17 @@ def folders(texts: list[str]) -> dict[str, str]:
         if not Path(folder).is_dir():
             raise UsageError(f"{folder} is not a folder", expected=expected)
     return found
+
+
+def new_folders(texts: list[str]) -> dict[str, str]:
+    """As `folders`; those that are not there are made, for their owner alone."""
+    found = _pairs(texts, "a volume", "/path/inside=/folder/of/this/host")
+    for folder in found.values():
+        try:
+            Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"the volume's folder {folder}: {error.strerror}") from error
+    return {inside: str(Path(folder).absolute()) for inside, folder in found.items()}
 
 
 def writables(texts: list[str]) -> list[Writable]:

@@ -1,0 +1,80 @@
+//! Places of sealed volumes: FUSE mounts that the supervisor will serve, and that this side knows nothing more of.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use casemate_sys::AttachedFlags;
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, major, minor, openat};
+use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
+use rustix::mount::{fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen};
+
+use super::restrict;
+use crate::failure::{Exit, Failure};
+use crate::manifest::Manifest;
+
+const DEVICE: &str = "/dev/fuse";
+/// Major and minor number (Linux Documentation/admin-guide/devices.txt).
+const NUMBERS: (u32, u32) = (10, 229);
+
+/// One place: what is mounted there, and the other end of it.
+#[derive(Debug)]
+pub struct Place<'a> {
+    /// Where in the private root.
+    pub path: &'a str,
+    /// The mount, attached nowhere yet. Whoever looks into it waits until the device is served.
+    pub mount: OwnedFd,
+    /// Where the kernel's requests come from.
+    pub device: OwnedFd,
+}
+
+/// Makes the mounts that the manifest has places for.
+pub fn collect(manifest: &Manifest) -> Result<Vec<Place<'_>>, Failure> {
+    manifest.volumes.iter().map(|path| place(path)).collect()
+}
+
+fn place(path: &str) -> Result<Place<'_>, Failure> {
+    let device = open()?;
+    let mount = mount(&device).map_err(refused("the kernel mounts no FUSE file system"))?;
+    let flags = AttachedFlags {
+        no_set_id: true,
+        no_devices: true,
+        ..AttachedFlags::default()
+    };
+    restrict(&mount, flags)?;
+    Ok(Place { path, mount, device })
+}
+
+fn open() -> Result<OwnedFd, Failure> {
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let device = openat(CWD, DEVICE, flags, Mode::empty()).map_err(refused("/dev/fuse cannot be opened"))?;
+    let status = fstat(&device).map_err(refused(DEVICE))?;
+    let is_device = FileType::from_raw_mode(status.st_mode) == FileType::CharacterDevice;
+    if is_device && (major(status.st_rdev), minor(status.st_rdev)) == NUMBERS {
+        return Ok(device);
+    }
+    Err(Failure::new(Exit::Volume, "the host's /dev/fuse is not that device"))
+}
+
+/// The kernel checks permissions; every user of the workload's namespace may come in.
+fn mount(device: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let context = fsopen("fuse", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let context = context.as_fd();
+    fsconfig_set_string(context, "source", "casemate")?;
+    fsconfig_set_string(context, "fd", device.as_raw_fd().to_string())?;
+    for (name, value) in [("rootmode", "40000"), ("user_id", "0"), ("group_id", "0")] {
+        fsconfig_set_string(context, name, value)?;
+    }
+    for flag in ["default_permissions", "allow_other"] {
+        fsconfig_set_flag(context, flag)?;
+    }
+    fsconfig_create(context)?;
+    fsmount(
+        context,
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        MountAttrFlags::MOUNT_ATTR_NOATIME,
+    )
+}
+
+fn refused<E: std::fmt::Display>(tried: &str) -> impl FnOnce(E) -> Failure {
+    Failure::because(Exit::Volume, tried)
+}

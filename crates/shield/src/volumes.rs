@@ -1,0 +1,152 @@
+//! The workload's sealed volumes: opened and served by the supervisor, which alone has their keys.
+
+mod anchor;
+mod opening;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use casemate_custodian_client::{ConfiguredVolume, Freshness, Mode, VolumeAnchor};
+use casemate_volume::{Anchor, Error};
+use casemate_volume_fuse::{Engine, Mounted, Options, Upkeep};
+use rustix::thread::CapabilitySet;
+
+use anchor::CustodianAnchor;
+
+use crate::bundle::Bundle;
+use crate::failure::{Exit, Failure};
+use crate::hardening::keep_only;
+use crate::tell;
+
+/// How long the kernel may take to write back what a workload left when it ended.
+const LAST_WRITES: Duration = Duration::from_secs(60);
+
+/// A volume of the configuration, and where the custodian keeps its newest state.
+#[derive(Debug)]
+pub struct Granted {
+    /// What the policy says.
+    pub volume: ConfiguredVolume,
+    /// Where it is.
+    pub anchor: VolumeAnchor,
+}
+
+impl Granted {
+    fn anchor(&self) -> Box<dyn Anchor> {
+        Box::new(CustodianAnchor(self.anchor.clone()))
+    }
+}
+
+/// Whom a new volume belongs to; `None` where the namespace knows one user only.
+pub type Owner = Option<(u32, u32)>;
+
+/// Volumes that are served on threads of their own.
+#[derive(Default)]
+pub struct Served(Vec<Serving>);
+
+struct Serving {
+    path: String,
+    engine: Arc<Engine>,
+    anchor: VolumeAnchor,
+    ended: Receiver<Result<(), Error>>,
+}
+
+impl Served {
+    /// Opens each volume and serves it; `devices` are in the order of the manifest's places.
+    ///
+    /// # Errors
+    /// [`Exit::Volume`]: of a volume that is refused nothing is ever shown.
+    pub fn start(
+        mut granted: Vec<Granted>,
+        devices: Vec<OwnedFd>,
+        bundle: &Bundle,
+        owner: Owner,
+    ) -> Result<Self, Failure> {
+        let mut served = Self::default();
+        for (path, device) in bundle.manifest.volumes.iter().zip(devices) {
+            let found = granted.iter().position(|granted| granted.volume.path == *path);
+            let granted = granted.swap_remove(found.ok_or_else(|| missing(path))?);
+            let folder = bundle.volumes.get(path).ok_or_else(|| missing(path))?;
+            let serving = serve(granted, device, folder, owner);
+            served.0.push(serving.map_err(|error| refused(path, &error))?);
+        }
+        Ok(served)
+    }
+
+    /// Waits until the kernel gave back what the workload wrote, and everything is durable and anchored.
+    ///
+    /// # Errors
+    /// [`Exit::Volume`] with the first that could not be: what no fsync acknowledged may be lost.
+    pub fn end(self) -> Result<(), Failure> {
+        let mut outcome = Ok(());
+        for serving in self.0 {
+            let ended = match serving.ended.recv_timeout(LAST_WRITES) {
+                Ok(ended) => ended,
+                Err(_) => serving.engine.end(),
+            };
+            // Others need not wait for the lease's end. Where this fails, they do.
+            let _ = serving.anchor.release();
+            if let Err(error) = ended {
+                tell(&refused(&serving.path, &error));
+                outcome = outcome.and(Err(refused(&serving.path, &error)));
+            }
+        }
+        outcome
+    }
+}
+
+fn serve(granted: Granted, device: OwnedFd, folder: &str, owner: Owner) -> Result<Serving, Error> {
+    let failed = |error: std::io::Error| Error::Host(format!("serve: {error}"));
+    let read_only = granted.volume.mode == Mode::Read;
+    let path = granted.volume.path.clone();
+    let options = Options {
+        shared: true,
+        upkeep: upkeep(granted.volume.freshness),
+        ..Options::default()
+    };
+    let volume = opening::open(&granted, folder, owner)?;
+    let shown = path.clone();
+    let listener = Box::new(move |error: &Error| tell(&format_args!("volume {shown}: {error}")));
+    let engine = Arc::new(Engine::new(volume, read_only, listener));
+    let mounted = Mounted::on_device(Arc::clone(&engine), device, &options).map_err(failed)?;
+    let (sender, ended) = sync_channel(1);
+    let work = move || {
+        // Files of the host are opened with what this process's user may, and no more.
+        let served = match keep_only(CapabilitySet::IPC_LOCK) {
+            Ok(()) => mounted.serve(),
+            Err(failure) => Err(Error::Host(failure.cause)),
+        };
+        // Whoever waits may have given up.
+        let _ = sender.send(served);
+    };
+    thread::Builder::new()
+        .name("volume".to_owned())
+        .spawn(work)
+        .map_err(failed)?;
+    Ok(Serving {
+        path,
+        engine,
+        anchor: granted.anchor,
+        ended,
+    })
+}
+
+fn upkeep(freshness: Freshness) -> Upkeep {
+    match freshness {
+        Freshness::Interval(anchor) => Upkeep {
+            anchor,
+            ..Upkeep::default()
+        },
+        Freshness::Strict | Freshness::None => Upkeep::default(),
+    }
+}
+
+fn missing(path: &str) -> Failure {
+    Failure::new(Exit::NotGenuine, format!("the release has no volume for {path}"))
+}
+
+fn refused(path: &str, error: &Error) -> Failure {
+    Failure::new(Exit::Volume, format!("the volume at {path}: {error}"))
+}

@@ -1,0 +1,115 @@
+//! Opening a volume as its policy says; making it, where its anchor says that there never was one.
+
+use std::path::Path;
+
+use casemate_custodian_client::{Freshness as Configured, Mode, RootKind};
+use casemate_volume::anchor::{Memory, State};
+use casemate_volume::host::Folder;
+use casemate_volume::{
+    Anchor, Changes, Environment, Error, Form, Freshness, ROOT, Roots, SystemClock, SystemRandom, Volume, VolumeKey,
+};
+use rustix::fs::statvfs;
+
+use super::{Granted, Owner};
+
+const BLOCK: u64 = 4096;
+const MIB: u64 = 1 << 20;
+/// What a new volume leaves of the host's space, and the least that it may take.
+const SPARE: u64 = 256 * MIB;
+const SMALLEST: u64 = 64 * MIB;
+/// Most bytes that a new volume may take: 64 TiB.
+const LARGEST: u64 = 1 << 46;
+/// Bytes of a new volume's log.
+const LOG: u64 = 64 * MIB;
+
+/// The volume in `folder`.
+pub fn open(granted: &Granted, folder: &str, owner: Owner) -> Result<Volume, Error> {
+    let folder = Path::new(folder);
+    let volume = match granted.volume.mode {
+        Mode::Read => Volume::mount_for_reading(
+            environment(Folder::read(folder)?, granted.anchor()),
+            key(granted),
+            freshness(granted),
+        )?,
+        Mode::Write => write(granted, folder, owner)?,
+    };
+    if volume.roots() == roots(granted) {
+        Ok(volume)
+    } else {
+        Err(Error::Invalid)
+    }
+}
+
+fn write(granted: &Granted, folder: &Path, owner: Owner) -> Result<Volume, Error> {
+    let new = is_new(granted, folder)?;
+    if new {
+        let host = Folder::write(folder)?;
+        let form = form(granted, folder)?;
+        Volume::create(environment(host, anchor(granted)), key(granted), &form)?;
+    }
+    let host = Folder::write(folder)?;
+    let mut volume = Volume::mount(environment(host, anchor(granted)), key(granted), freshness(granted))?;
+    if let Some((uid, gid)) = owner.filter(|_| new) {
+        let changes = Changes {
+            uid: Some(uid),
+            gid: Some(gid),
+            ..Changes::default()
+        };
+        volume.set_attributes(ROOT, &changes)?;
+    }
+    Ok(volume)
+}
+
+/// Whether there never was a volume: the anchor's word, and without an anchor the folder's.
+fn is_new(granted: &Granted, folder: &Path) -> Result<bool, Error> {
+    match granted.volume.freshness {
+        Configured::None => Ok(!folder.join("superblock").exists()),
+        Configured::Strict | Configured::Interval(_) => Ok(granted.anchor().read()?.state == State::Uninitialised),
+    }
+}
+
+fn anchor(granted: &Granted) -> Box<dyn Anchor> {
+    match granted.volume.freshness {
+        Configured::None => Box::new(Memory::default()),
+        Configured::Strict | Configured::Interval(_) => granted.anchor(),
+    }
+}
+
+fn environment(host: Folder, anchor: Box<dyn Anchor>) -> Environment {
+    Environment {
+        host: Box::new(host),
+        anchor,
+        random: Box::new(SystemRandom),
+        clock: Box::new(SystemClock),
+    }
+}
+
+fn form(granted: &Granted, folder: &Path) -> Result<Form, Error> {
+    let host = statvfs(folder).map_err(|error| Error::Host(format!("look at the host's space: {error}")))?;
+    let free = host.f_bavail.saturating_mul(host.f_frsize);
+    let capacity = free.saturating_sub(SPARE).clamp(SMALLEST, LARGEST) / BLOCK * BLOCK;
+    Ok(Form {
+        roots: roots(granted),
+        capacity,
+        log: LOG.min(capacity / 8) / BLOCK * BLOCK,
+    })
+}
+
+fn key(granted: &Granted) -> VolumeKey {
+    VolumeKey::new(*granted.volume.key)
+}
+
+fn roots(granted: &Granted) -> Roots {
+    match granted.volume.root {
+        RootKind::Tag => Roots::Tag,
+        RootKind::Hash => Roots::Hash,
+    }
+}
+
+fn freshness(granted: &Granted) -> Freshness {
+    match granted.volume.freshness {
+        Configured::Strict => Freshness::Strict,
+        Configured::Interval(_) => Freshness::Interval,
+        Configured::None => Freshness::None,
+    }
+}
