@@ -171,7 +171,7 @@ fn a_refusal_that_is_not_signed_ends_with_69() {
 fn volumes_go_only_where_the_manifest_has_places() {
     let mut configuration = good();
     configuration["volumes"] = json!([{"path": "/data", "volume": "records", "mode": "write", "freshness": "strict",
-                                       "root": "tag", "key": b64u(&[7; 32])}]);
+                                       "root": "tag", "key": b64u([7; 32])}]);
     launch(configuration)
         .run()
         .ended_with(69, "volumes for other places than the manifest's");
