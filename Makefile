@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 20
 .PHONY: help setup demo test test-long check bench bench-volumes format generate removals fuzz clean
 
 help:
-	@echo "make demo    the first confidential run, and fourteen attacks on it"
+	@echo "make demo    the first confidential run, a sealed volume, and the attacks on them"
 	@echo "make test    all tests of both languages"
 	@echo "make check   format, lint, types, import contracts, generated files, clippy"
 	@echo "make bench   measure the promises of SPECIFICATION.md"

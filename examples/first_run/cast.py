@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from casemate.testing.stage import Result, Stage, StageError, free_port, wait_for
+from examples.first_run import ledger
+from examples.first_run.ledger import Ledger
 from examples.first_run.screen import Screen
 
 __all__ = ["Cast", "prepare"]
@@ -45,6 +47,23 @@ services:
     workload: {{manifest: {probe}}}
     runtime: {{measurement: {runtime}}}
     platforms: [simulated]
+  ledger:
+    workload: {{manifest: {ledger}}}
+    runtime: {{measurement: {runtime}}}
+    platforms: [simulated]
+    lease: 5s
+    files:
+      /run/redis/ledger.conf: {{mode: "0400", content: "{ledger_conf}"}}
+    volumes:
+      /data: {{volume: ledger, mode: write}}
+  audit:
+    workload: {{manifest: {audit}}}
+    runtime: {{measurement: {runtime}}}
+    platforms: [simulated]
+    volumes:
+      /data: {{volume: ledger, mode: read}}
+volumes:
+  ledger: {{freshness: strict, root: hash, accept_anchor: [insecure_file]}}
 secrets:
   password: {{kind: random, bytes: 24, encoding: base64url}}
   ca: {{kind: x509-ca, common_name: records CA}}
@@ -74,6 +93,10 @@ class Cast:
     agent: subprocess.Popen[bytes] | None = None
     custodian: subprocess.Popen[bytes] | None = None
     redis: subprocess.Popen[bytes] | None = None
+    ledger: Ledger = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.stage)
 
     @property
     def data(self) -> Path:
@@ -171,6 +194,11 @@ def _manifests(cast: Cast, screen: Screen) -> None:
                             "--hole=REDISCLI_AUTH=[A-Za-z0-9_-]+", "--env=REDISCLI_AUTH={{ hole.REDISCLI_AUTH }}",
                             "--", "/usr/bin/redis-cli", "-h", "127.0.0.1", "-p", str(cast.redis_port),
                             "--tls", "--cacert", "/run/redis/ca.pem")["manifest"],
+        "ledger": stage.ask(*build, "--policy=acme/records#ledger", "--volume=/data", "--file=/run/redis/ledger.conf",
+                            "--hole=host:port=[0-9]+", "--", "/usr/bin/redis-server", "/run/redis/ledger.conf",
+                            "--port", "{{ hole.port }}")["manifest"],
+        "audit": stage.ask(*build, "--policy=acme/records#audit", "--volume=/data", "--", "/usr/bin/busybox", "sh",
+                           "-c", ledger.AUDIT)["manifest"],
         "probe": stage.ask(*build, "--policy=acme/records#probe", "--", probe,
                            str(stage.home / "platform" / "agent.sock"))["manifest"],
     }  # fmt: skip
@@ -194,6 +222,7 @@ def policy_text(cast: Cast, name: str = "acme/records", **changes: str) -> str:
         "auditor": cast.keys["auditor"],
         "runtime": cast.runtime,
         "conf": CONF.replace("{port}", str(cast.redis_port)),
+        "ledger_conf": ledger.CONF,
         **cast.manifests,
         **changes,
     }

@@ -10,11 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use casemate_custodian_client::{ConfiguredVolume, Freshness, Mode, VolumeAnchor};
-use casemate_volume::{Anchor, Error};
+use casemate_volume::Error;
 use casemate_volume_fuse::{Engine, Mounted, Options, Upkeep};
 use rustix::thread::CapabilitySet;
-
-use anchor::CustodianAnchor;
 
 use crate::bundle::Bundle;
 use crate::failure::{Exit, Failure};
@@ -31,12 +29,6 @@ pub struct Granted {
     pub volume: ConfiguredVolume,
     /// Where it is.
     pub anchor: VolumeAnchor,
-}
-
-impl Granted {
-    fn anchor(&self) -> Box<dyn Anchor> {
-        Box::new(CustodianAnchor(self.anchor.clone()))
-    }
 }
 
 /// Whom a new volume belongs to; `None` where the namespace knows one user only.

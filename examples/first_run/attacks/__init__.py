@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from examples.first_run.attacks import custody, governance, launching, reading, relaying, tampering
+from examples.first_run.attacks import custody, governance, launching, reading, relaying, tampering, volumes
 from examples.first_run.cast import Cast
 from examples.first_run.screen import Outcome
 
@@ -28,5 +28,13 @@ ATTACKS: Final[tuple[tuple[str, str, Callable[[Cast], Outcome]], ...]] = (
     ("j", "somebody else's custodian", relaying.other_custodian),
     ("k", "a custodian with one changed .py file", custody.changed_module),
     ("l", "the custodian's database replaced by yesterday's", custody.rolled_back),
+    ("o1", "reading the folder of a sealed volume", volumes.hidden),
+    ("o2", "the custodian away for a moment", volumes.away),
+    ("o3", "two writers at once", volumes.two_writers),
+    ("o4", "a writer that wakes up after its lease ended", volumes.resumed),
+    ("o5", "kill -9 in the middle of writes", volumes.killed),
+    ("o6", "changed data", volumes.changed),
+    ("o7", "the whole folder of a moment ago", volumes.older),
+    ("o8", "an empty folder", volumes.emptied),
     ("m", "grepping disks, memory files, processes and logs for the secrets", reading.grep),
 )

@@ -1,37 +1,56 @@
 //! The custodian as the engine's anchor: the same record, in the words of two crates that do not know each other.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use casemate_custodian_client::{AnchorRecord, AnchorState, Moved, VolumeAnchor};
 use casemate_volume::anchor::{Record, Refusal, State};
 use casemate_volume::{Anchor, Error};
 
-use crate::tell;
-
-/// How long a start waits for a volume that a writer before it still holds: the short lease of one that was killed.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How often it asks.
-const PAUSE: Duration = Duration::from_secs(1);
-
 /// An anchor at the custodian, as long as the lease lives.
-#[derive(Debug)]
-pub struct CustodianAnchor(pub VolumeAnchor);
+#[derive(Clone, Debug)]
+pub struct CustodianAnchor {
+    anchor: VolumeAnchor,
+    held: Arc<Mutex<Option<Held>>>,
+}
+
+/// The custodian's word that another writer holds the volume.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// For so long.
+    pub wait: Duration,
+    /// In words.
+    pub why: String,
+}
+
+impl CustodianAnchor {
+    /// Reached by a lease.
+    pub fn new(anchor: VolumeAnchor) -> Self {
+        Self {
+            anchor,
+            held: Arc::default(),
+        }
+    }
+
+    /// What the last move was told of another writer.
+    pub fn held(&self) -> Option<Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 impl Anchor for CustodianAnchor {
     fn read(&mut self) -> Result<Record, Error> {
-        self.0.read().map(|anchored| told(&anchored.record)).map_err(failed)
+        self.anchor
+            .read()
+            .map(|anchored| told(&anchored.record))
+            .map_err(failed)
     }
 
     fn compare_and_set(&mut self, expected: &Record, new: &Record) -> Result<Result<(), Refusal>, Error> {
-        let began = Instant::now();
-        let outcome = loop {
-            match self.0.compare_and_set(&asked(expected), &asked(new)) {
-                Err(error) if is_worth_waiting(&error, began) => thread::sleep(PAUSE),
-                other => break other.map_err(failed)?,
-            }
-        };
-        match outcome {
+        let outcome = self.anchor.compare_and_set(&asked(expected), &asked(new));
+        let held = outcome.as_ref().err().and_then(held);
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
+        match outcome.map_err(failed)? {
             Moved::Set(_) => Ok(Ok(())),
             Moved::Conflict(anchored) => Ok(Err(Refusal::Conflict(told(&anchored.record)))),
         }
@@ -47,16 +66,11 @@ impl Anchor for CustodianAnchor {
     }
 }
 
-/// Whether another writer's hold may end before patience does.
-fn is_worth_waiting(error: &casemate_custodian_client::Error, began: Instant) -> bool {
-    let Some(wait) = error.wait().map(Duration::from_secs) else {
-        return false;
-    };
-    let waited = began.elapsed();
-    if waited < PAUSE {
-        tell(&format_args!("a volume is held by the writer before: {error}"));
-    }
-    waited + wait <= PATIENCE
+fn held(error: &casemate_custodian_client::Error) -> Option<Held> {
+    Some(Held {
+        wait: Duration::from_secs(error.wait()?),
+        why: error.to_string(),
+    })
 }
 
 fn failed(error: casemate_custodian_client::Error) -> Error {

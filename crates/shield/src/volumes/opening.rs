@@ -1,6 +1,8 @@
 //! Opening a volume as its policy says; making it, where its anchor says that there never was one.
 
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use casemate_custodian_client::{Freshness as Configured, Mode, RootKind};
 use casemate_volume::anchor::{Memory, State};
@@ -10,7 +12,14 @@ use casemate_volume::{
 };
 use rustix::fs::statvfs;
 
+use super::anchor::CustodianAnchor;
 use super::{Granted, Owner};
+use crate::tell;
+
+/// How long a start waits for the writer before.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it asks.
+const PAUSE: Duration = Duration::from_secs(1);
 
 const BLOCK: u64 = 4096;
 const MIB: u64 = 1 << 20;
@@ -27,11 +36,11 @@ pub fn open(granted: &Granted, folder: &str, owner: Owner) -> Result<Volume, Err
     let folder = Path::new(folder);
     let volume = match granted.volume.mode {
         Mode::Read => Volume::mount_for_reading(
-            environment(Folder::read(folder)?, granted.anchor()),
+            environment(Folder::read(folder)?, anchor(granted)),
             key(granted),
             freshness(granted),
         )?,
-        Mode::Write => write(granted, folder, owner)?,
+        Mode::Write => patiently(granted, folder, owner)?,
     };
     if volume.roots() == roots(granted) {
         Ok(volume)
@@ -40,15 +49,38 @@ pub fn open(granted: &Granted, folder: &str, owner: Owner) -> Result<Volume, Err
     }
 }
 
-fn write(granted: &Granted, folder: &Path, owner: Owner) -> Result<Volume, Error> {
+/// Opens for writing; waits for a writer before whose hold ends soon, as that of one that was killed.
+fn patiently(granted: &Granted, folder: &Path, owner: Owner) -> Result<Volume, Error> {
+    let began = Instant::now();
+    let mut told = false;
+    loop {
+        let anchor = CustodianAnchor::new(granted.anchor.clone());
+        match (write(granted, &anchor, folder, owner), anchor.held()) {
+            // What it wrote meanwhile must be read anew, so everything begins again.
+            (Err(Error::Anchor(_)), Some(held)) if began.elapsed() + held.wait <= PATIENCE => {
+                if !told {
+                    tell(&format_args!("the writer before holds a volume, waiting: {}", held.why));
+                }
+                told = true;
+            }
+            (Err(Error::Anchor(_)), Some(held)) => return Err(Error::Anchor(held.why)),
+            (Err(Error::Fenced(_)), _) if told && began.elapsed() <= PATIENCE => {}
+            (other, _) => return other,
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+fn write(granted: &Granted, anchor: &CustodianAnchor, folder: &Path, owner: Owner) -> Result<Volume, Error> {
     let new = is_new(granted, folder)?;
     if new {
         let host = Folder::write(folder)?;
         let form = form(granted, folder)?;
-        Volume::create(environment(host, anchor(granted)), key(granted), &form)?;
+        Volume::create(environment(host, reached(granted, anchor)), key(granted), &form)?;
     }
     let host = Folder::write(folder)?;
-    let mut volume = Volume::mount(environment(host, anchor(granted)), key(granted), freshness(granted))?;
+    let environment = environment(host, reached(granted, anchor));
+    let mut volume = Volume::mount(environment, key(granted), freshness(granted))?;
     if let Some((uid, gid)) = owner.filter(|_| new) {
         let changes = Changes {
             uid: Some(uid),
@@ -64,14 +96,19 @@ fn write(granted: &Granted, folder: &Path, owner: Owner) -> Result<Volume, Error
 fn is_new(granted: &Granted, folder: &Path) -> Result<bool, Error> {
     match granted.volume.freshness {
         Configured::None => Ok(!folder.join("superblock").exists()),
-        Configured::Strict | Configured::Interval(_) => Ok(granted.anchor().read()?.state == State::Uninitialised),
+        Configured::Strict | Configured::Interval(_) => Ok(anchor(granted).read()?.state == State::Uninitialised),
     }
 }
 
 fn anchor(granted: &Granted) -> Box<dyn Anchor> {
+    reached(granted, &CustodianAnchor::new(granted.anchor.clone()))
+}
+
+/// What the engine asks: the custodian, or nobody where the policy wants integrity only.
+fn reached(granted: &Granted, anchor: &CustodianAnchor) -> Box<dyn Anchor> {
     match granted.volume.freshness {
         Configured::None => Box::new(Memory::default()),
-        Configured::Strict | Configured::Interval(_) => granted.anchor(),
+        Configured::Strict | Configured::Interval(_) => Box::new(anchor.clone()),
     }
 }
 
