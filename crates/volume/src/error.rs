@@ -92,6 +92,9 @@ pub enum Error {
     /// Arguments that mean nothing.
     #[error("invalid argument")]
     Invalid,
+    /// What nobody may do: a second name for a directory.
+    #[error("operation not permitted")]
+    NotPermitted,
     /// Over 16 TiB.
     #[error("the file would be too large")]
     TooLarge,
@@ -124,6 +127,7 @@ impl Error {
             Self::NotEmpty => Errno::NOTEMPTY,
             Self::NameTooLong => Errno::NAMETOOLONG,
             Self::Invalid => Errno::INVAL,
+            Self::NotPermitted => Errno::PERM,
             Self::TooLarge => Errno::FBIG,
             Self::TooManyLinks => Errno::MLINK,
             Self::NothingThere => Errno::NXIO,

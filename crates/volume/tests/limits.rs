@@ -7,7 +7,7 @@
 
 mod support;
 
-use casemate_volume::{Error, Form, Freshness, New, ROOT, Volume};
+use casemate_volume::{Error, Form, Freshness, New, ROOT, Rename, Volume};
 use support::{Machine, SMALL};
 
 const NEW: New = New {
@@ -142,6 +142,38 @@ fn a_file_has_65_000_names() {
         Error::TooManyLinks
     ));
     assert_eq!(volume.readdir(ROOT, 0, usize::MAX).unwrap().len(), 65_000);
+}
+
+#[test]
+fn a_directory_has_64_998_below_it_however_they_got_there() {
+    let mut machine = Machine::new();
+    machine
+        .create(&Form {
+            capacity: 64 << 20,
+            ..SMALL
+        })
+        .unwrap();
+    let mut volume = machine.mount(Freshness::Interval).unwrap();
+    let full = volume.mkdir(ROOT, b"full", NEW).unwrap().inode;
+    for name in 2..65_000 {
+        volume.mkdir(full, name.to_string().as_bytes(), NEW).unwrap();
+    }
+    volume.create_file(full, b"file", NEW).unwrap();
+    volume.mkdir(ROOT, b"more", NEW).unwrap();
+    assert!(matches!(
+        volume.mkdir(full, b"more", NEW).unwrap_err(),
+        Error::TooManyLinks
+    ));
+    let mut rename = |from: (u64, &[u8]), to: (u64, &[u8]), how| volume.rename(from, to, how);
+    for (to, how) in [(b"more".as_slice(), Rename::Replace), (b"file", Rename::Exchange)] {
+        let refused = rename((ROOT, b"more"), (full, to), how).unwrap_err();
+        assert!(matches!(refused, Error::TooManyLinks), "{refused}");
+    }
+    let refused = rename((full, b"file"), (ROOT, b"more"), Rename::Exchange).unwrap_err();
+    assert!(matches!(refused, Error::TooManyLinks), "{refused}");
+    rename((full, b"2"), (full, b"more"), Rename::Replace).unwrap();
+    rename((ROOT, b"more"), (full, b"more"), Rename::Replace).unwrap();
+    assert_eq!(volume.attributes(full).unwrap().links, 65_000);
 }
 
 #[test]

@@ -17,7 +17,7 @@ impl Volume {
     /// Gives an inode another name.
     ///
     /// # Errors
-    /// [`Error::IsDirectory`], [`Error::Exists`], [`Error::TooManyLinks`].
+    /// [`Error::NotPermitted`] for a directory, [`Error::Exists`], [`Error::TooManyLinks`].
     pub fn link(&mut self, inode: u64, directory: u64, name: &[u8]) -> Result<Attributes, Error> {
         check_new_name(name)?;
         self.operate(Need::OPERATION, |this| this.link_now(inode, directory, name))
@@ -27,13 +27,12 @@ impl Volume {
         let mut value = self.stored_inode(inode)?;
         let parent = self.directory(directory)?;
         match value.links {
-            _ if value.is_directory() => return Err(Error::IsDirectory),
+            _ if value.is_directory() => return Err(Error::NotPermitted),
             _ if self.target(directory, name)?.is_some() => return Err(Error::Exists),
             LINKS.. => return Err(Error::TooManyLinks),
             0 => return Err(Error::NotFound),
             _ => value.links += 1,
         }
-        value.changed = self.clock.now();
         self.add_name(
             directory,
             name,
@@ -42,7 +41,7 @@ impl Volume {
                 kind: value.mode & mode::TYPE,
             },
         )?;
-        self.set_inode(inode, &value)?;
+        self.set_changed(inode, value)?;
         self.touch_directory(directory, parent)?;
         self.attributes(inode)
     }
@@ -117,11 +116,10 @@ impl Volume {
         } else {
             value.links.saturating_sub(1)
         };
-        value.changed = self.clock.now();
         if value.links == 0 {
             self.set(Key::new(Kind::Orphan, 0, inode), Vec::new())?;
         }
-        self.set_inode(inode, &value)
+        self.set_changed(inode, value)
     }
 
     /// Whether `inode` is `directory` or above it.

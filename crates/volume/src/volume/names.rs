@@ -146,7 +146,7 @@ impl Volume {
         Ok(Attributes::of(number, &inode))
     }
 
-    fn with_child(&self, mut parent: Inode, is_directory: bool) -> Result<Inode, Error> {
+    pub(super) fn with_child(&self, mut parent: Inode, is_directory: bool) -> Result<Inode, Error> {
         if is_directory && parent.links >= LINKS {
             return Err(Error::TooManyLinks);
         }
@@ -159,6 +159,16 @@ impl Volume {
         value.changed = self.clock.now();
         value.modified = value.changed;
         self.set_inode(directory, &value)
+    }
+
+    /// Stores an inode of which something changed. Where writes wait for the log, so does the time: theirs is older.
+    pub(super) fn set_changed(&mut self, inode: u64, mut value: Inode) -> Result<(), Error> {
+        value.changed = self.clock.now();
+        let waiting = self.files.get_mut(&inode).and_then(|pages| pages.touched.as_mut());
+        if let Some(touched) = waiting {
+            touched.changed = value.changed;
+        }
+        self.set_inode(inode, &value)
     }
 
     /// An inode as the tree has it.

@@ -62,6 +62,8 @@ impl Volume {
     fn replace(&mut self, from: Spot<'_>, source: Target, to: Spot<'_>, old: Option<Target>) -> Result<(), Error> {
         if let Some(old) = old {
             self.check_replaceable(source, old)?;
+        } else if from.0 != to.0 {
+            self.check_links(source, to.0)?;
         }
         self.order_data(source)?;
         if let Some(old) = old {
@@ -87,6 +89,11 @@ impl Volume {
 
     fn exchange(&mut self, from: Spot<'_>, source: Target, to: Spot<'_>, other: Target) -> Result<(), Error> {
         self.check_loop(other, from.0)?;
+        match (source.kind == mode::DIRECTORY, other.kind == mode::DIRECTORY) {
+            (true, false) if from.0 != to.0 => self.check_links(source, to.0)?,
+            (false, true) if from.0 != to.0 => self.check_links(other, from.0)?,
+            _ => {}
+        }
         self.order_data(source)?;
         self.order_data(other)?;
         self.add_name(from.0, from.1, other)?;
@@ -96,6 +103,12 @@ impl Volume {
         self.settle(to.0, change)?;
         self.moved(source, to.0)?;
         self.moved(other, from.0)
+    }
+
+    /// A directory that gets one more below it has a link for its "..".
+    fn check_links(&mut self, moved: Target, into: u64) -> Result<(), Error> {
+        let parent = self.directory(into)?;
+        self.with_child(parent, moved.kind == mode::DIRECTORY).map(drop)
     }
 
     /// Logs a file's data before its name.
@@ -113,10 +126,9 @@ impl Volume {
     /// What has a new name: its time, and of a directory its "..".
     fn moved(&mut self, target: Target, parent: u64) -> Result<(), Error> {
         let mut value = self.stored_inode(target.inode)?;
-        value.changed = self.clock.now();
         if value.is_directory() && target.inode != ROOT {
             value.parent = parent;
         }
-        self.set_inode(target.inode, &value)
+        self.set_changed(target.inode, value)
     }
 }

@@ -52,7 +52,7 @@ impl Volume {
                 value: value.to_vec(),
             },
         )?;
-        self.mark_changed(inode, stored)
+        self.set_changed(inode, stored)
     }
 
     /// Removes an extended attribute.
@@ -68,7 +68,7 @@ impl Volume {
         if !self.unset_named(Kind::Attribute, inode, name)? {
             return Err(Error::NoAttribute);
         }
-        self.mark_changed(inode, stored)
+        self.set_changed(inode, stored)
     }
 
     /// Names of all extended attributes.
@@ -99,10 +99,5 @@ impl Volume {
             .tree
             .next(&mut self.store, Key::new(Kind::Attribute, inode, from))?;
         Ok(found.filter(|(key, _)| key.kind == Kind::Attribute && key.inode == inode))
-    }
-
-    fn mark_changed(&mut self, inode: u64, mut stored: crate::format::inode::Inode) -> Result<(), Error> {
-        stored.changed = self.clock.now();
-        self.set_inode(inode, &stored)
     }
 }

@@ -11,6 +11,7 @@ pub const SYMLINK: u32 = 0o120_000;
 
 /// Errors of the model, as numbers of Linux.
 pub mod errno {
+    pub const PERM: i32 = 1;
     pub const NOENT: i32 = 2;
     pub const EXIST: i32 = 17;
     pub const NOTDIR: i32 = 20;
@@ -190,7 +191,7 @@ impl Model {
         let node = self.resolve(from)?;
         let (parent, name) = self.parent(to)?;
         match () {
-            () if self.nodes[&node].is_directory() => return Err(errno::ISDIR),
+            () if self.nodes[&node].is_directory() => return Err(errno::PERM),
             () if self.nodes[&parent].entries.contains_key(name) => return Err(errno::EXIST),
             () => {}
         }
