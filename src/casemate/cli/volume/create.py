@@ -16,7 +16,7 @@ _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _BLOCK: Final = 4096
 
 
-class Roots(StrEnum):
+class _Roots(StrEnum):
     """What the volume's root binds."""
 
     tag = "tag"
@@ -28,8 +28,8 @@ def create(
     key_file: KeyFile,
     anchor: Anchor,
     roots: Annotated[
-        Roots, typer.Option("--root", help="hash: also binds those who have the key. tag: faster.")
-    ] = Roots.tag,
+        _Roots, typer.Option("--root", help="hash: also binds those who have the key. tag: faster.")
+    ] = _Roots.tag,
     size: Annotated[
         str | None, typer.Option("--size", help="Most bytes, as 20G; what the host has free, if not given.")
     ] = None,
