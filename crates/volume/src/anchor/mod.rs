@@ -77,4 +77,13 @@ pub trait Anchor: Send {
     /// Whether an update is durable when it returns. If not, the disk may be ahead after a loss of power, and what
     /// the recorded writer wrote behind the anchored root counts.
     fn is_durable(&self) -> bool;
+
+    /// The oldest generation that a registered reader still uses, as the last answer to `read` or `compare_and_set`
+    /// said. Who registers a reader gives it the record and pins that record's generation in one step; then no block
+    /// of it is used again by this writer. A writer that mounts later does not know what was freed before: readers of
+    /// generations before its mount mount anew. All that is freed meanwhile waits, too: a reader that stays makes a busy
+    /// volume full, so a registration should end by itself.
+    fn oldest_reader(&self) -> Option<u64> {
+        None
+    }
 }

@@ -53,6 +53,24 @@ impl Anchored {
         self.anchor.flush()
     }
 
+    /// Newest generation of which the freed space can be used again: no reader has an older one.
+    pub fn reclaimable(&self) -> u64 {
+        let generation = self.record.generation;
+        self.anchor
+            .oldest_reader()
+            .map_or(generation, |oldest| oldest.min(generation))
+    }
+
+    /// Closes the volume for ever.
+    pub fn retire(&mut self) -> Result<(), Error> {
+        self.resolve()?;
+        self.set(Record {
+            state: State::Retired,
+            ..self.record
+        })?;
+        self.anchor.flush()
+    }
+
     pub fn flush(&mut self) -> Result<(), Error> {
         self.anchor.flush()
     }

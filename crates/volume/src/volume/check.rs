@@ -68,6 +68,18 @@ impl Volume {
         Ok(blocks)
     }
 
+    /// Blocks that a reader refers to and that this writer could give out at this moment: none, while it is registered.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`].
+    pub fn endangers(&self, reader: &mut Self) -> Result<Vec<u64>, Error> {
+        let reachable = reader.reachable()?;
+        Ok(reachable
+            .into_iter()
+            .filter(|block| !self.space.is_busy(*block))
+            .collect())
+    }
+
     /// Blocks that the newest state refers to and that could be given out at this moment: there are none, ever.
     ///
     /// # Errors

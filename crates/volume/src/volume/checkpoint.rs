@@ -37,6 +37,19 @@ impl Volume {
         self.sync()
     }
 
+    /// Ends the mount and closes the volume for ever: from now on every mount is refused, whatever the host holds.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`] on a mount for reading, [`Error::Invalid`] with [`super::Freshness::None`], where no anchor
+    /// would know, [`Error::Fenced`], [`Error::Anchor`]: the outcome is unknown.
+    pub fn retire(mut self) -> Result<(), Error> {
+        match self.freshness {
+            _ if !self.writable => Err(Error::ReadOnly),
+            super::Freshness::None => Err(Error::Invalid),
+            super::Freshness::Strict | super::Freshness::Interval => self.anchored.retire(),
+        }
+    }
+
     fn is_unchanged(&self) -> bool {
         let logged = self.log.pending() == 0 && self.log.head == self.slot.body.log;
         logged && self.files.is_empty() && self.tree.dirty() == 0

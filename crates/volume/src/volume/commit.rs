@@ -53,7 +53,7 @@ impl Volume {
             Err(Error::Fenced(fence)) => self.latch(Err(Error::Fenced(fence))),
             Err(error) => Err(error),
             Ok(()) => {
-                self.space.release(self.slot.head.generation);
+                self.space.release(self.anchored.reclaimable());
                 self.log.tail = self.slot.body.log.position;
                 Ok(())
             }
