@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use casemate_custodian_client::{AnchorRecord, AnchorState, Moved, VolumeAnchor};
+use casemate_custodian_client::{AnchorRecord, AnchorState, Anchored, Moved, VolumeAnchor};
 use casemate_volume::anchor::{Record, Refusal, State};
 use casemate_volume::{Anchor, Error};
 
@@ -12,6 +12,7 @@ use casemate_volume::{Anchor, Error};
 pub struct CustodianAnchor {
     anchor: VolumeAnchor,
     held: Arc<Mutex<Option<Held>>>,
+    oldest_reader: Option<u64>,
 }
 
 /// The custodian's word that another writer holds the volume.
@@ -29,7 +30,13 @@ impl CustodianAnchor {
         Self {
             anchor,
             held: Arc::default(),
+            oldest_reader: None,
         }
+    }
+
+    fn hear(&mut self, anchored: &Anchored) -> Record {
+        self.oldest_reader = anchored.oldest_reader;
+        told(&anchored.record)
     }
 
     /// What the last move was told of another writer.
@@ -40,10 +47,8 @@ impl CustodianAnchor {
 
 impl Anchor for CustodianAnchor {
     fn read(&mut self) -> Result<Record, Error> {
-        self.anchor
-            .read()
-            .map(|anchored| told(&anchored.record))
-            .map_err(failed)
+        let anchored = self.anchor.read().map_err(failed)?;
+        Ok(self.hear(&anchored))
     }
 
     fn compare_and_set(&mut self, expected: &Record, new: &Record) -> Result<Result<(), Refusal>, Error> {
@@ -51,8 +56,11 @@ impl Anchor for CustodianAnchor {
         let held = outcome.as_ref().err().and_then(held);
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
         match outcome.map_err(failed)? {
-            Moved::Set(_) => Ok(Ok(())),
-            Moved::Conflict(anchored) => Ok(Err(Refusal::Conflict(told(&anchored.record)))),
+            Moved::Set(anchored) => {
+                self.hear(&anchored);
+                Ok(Ok(()))
+            }
+            Moved::Conflict(anchored) => Ok(Err(Refusal::Conflict(self.hear(&anchored)))),
         }
     }
 
@@ -63,6 +71,10 @@ impl Anchor for CustodianAnchor {
 
     fn is_durable(&self) -> bool {
         true
+    }
+
+    fn oldest_reader(&self) -> Option<u64> {
+        self.oldest_reader
     }
 }
 
