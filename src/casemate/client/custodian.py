@@ -43,6 +43,7 @@ from casemate.wire.release import (
     RenewalAnswer,
     RenewalRequest,
 )
+from casemate.wire.volumes import VolumeAnswer, VolumeRequest
 
 __all__ = ["CustodianClient", "discover"]
 
@@ -94,6 +95,10 @@ class CustodianClient:
     def renew(self, lease: str, sequence: int) -> RenewalAnswer:
         path = f"/v1/leases/{_segment(lease)}/renewals"
         return self._call(RenewalAnswer, "POST", path, RenewalRequest(sequence=sequence))
+
+    def anchor(self, lease: str, volume: str, request: VolumeRequest) -> VolumeAnswer:
+        """An error leaves open whether a record was moved."""
+        return self._call(VolumeAnswer, "POST", f"/v1/leases/{_segment(lease)}/volumes/{_segment(volume)}", request)
 
     def create_policy(self, creation: PolicyCreation) -> VersionAnswer:
         return self._call(VersionAnswer, "POST", "/v1/policies", creation)

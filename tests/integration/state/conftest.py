@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,12 +14,18 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from casemate.custodian import setup
+from casemate.custodian.anchor import FileAnchor
 from casemate.custodian.keeper import AuditEntry, Put, Transaction
+from casemate.custodian.keys.master import open_master
 from casemate.custodian.opening import Opened, open_state
+from casemate.simulator import pki
+from casemate.testing.shield_side import ShieldSide
 from casemate.wire import canonical, dsse
 from casemate.wire.binding import signing_key_text
-from casemate.wire.custodian import RESTORE_TYPE
-from casemate.wire.fields import format_time
+from casemate.wire.custodian import RESTORE_TYPE, CustodianGenesis
+from casemate.wire.fields import b64u_decode, format_time
+
+from .processes import MANIFEST, MEASUREMENT, Process
 
 SEALING = bytes(range(32))
 NAMES = ("alice", "bob", "carol")
@@ -110,6 +117,27 @@ def statement(identity: str, report: str, **change: object) -> dict[str, Any]:
     return {name: value for name, value in made.items() if value is not None}
 
 
+@dataclass
+class House:
+    platform: pki.SimulatedPlatform
+    installation: Installation
+
+    def run(self, command: str, *options: str, manifest: bytes = MANIFEST) -> Process:
+        return Process(self.platform, self.installation.folder, command, *options, manifest=manifest)
+
+    def serve(self, port: int = 0, workers: int = 1) -> Process:
+        return self.run("serve", f"--port={port}", f"--workers={workers}")
+
+    def sealing_key(self) -> bytes:
+        with ShieldSide(self.platform, measurement=MEASUREMENT, manifest=MANIFEST) as side:
+            return side.sealing_key()
+
+    def stopped_cleanly(self) -> bool:
+        master = open_master(self.installation.data, self.sealing_key())
+        with closing(FileAnchor(self.installation.anchor, master)) as anchor:
+            return anchor.stopped_cleanly
+
+
 @pytest.fixture
 def installation(tmp_path: Path) -> Installation:
     return Installation(tmp_path)
@@ -119,3 +147,26 @@ def installation(tmp_path: Path) -> Installation:
 def identity(installation: Installation) -> str:
     """The installation is a custodian's."""
     return installation.init()
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> pki.SimulatedPlatform:
+    return pki.create(tmp_path_factory.mktemp("chip") / "platform")
+
+
+@pytest.fixture
+def house(platform: pki.SimulatedPlatform, installation: Installation) -> House:
+    return House(platform, installation)
+
+
+@pytest.fixture
+def genesis(house: House) -> CustodianGenesis:
+    """The house is a custodian's."""
+    house.installation.prepare(simulation_root=house.platform.root_fingerprint)
+    made = setup.init(house.installation.data, house.installation.anchor, house.sealing_key())
+    return genesis_in(made)
+
+
+def genesis_in(line: str) -> CustodianGenesis:
+    record = b64u_decode(json.loads(line)["genesis"])
+    return canonical.parse_model(CustodianGenesis, canonical.decode_canonical(record), what="genesis")

@@ -8,74 +8,21 @@ import random
 import secrets
 import signal
 import threading
-from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
 
 from casemate.attestation.verify import Roots
 from casemate.client.attested import verify_custodian
-from casemate.custodian import setup
-from casemate.custodian.anchor import FileAnchor
-from casemate.custodian.keys.master import open_master
 from casemate.errors import StoreLockedError
-from casemate.simulator import pki
-from casemate.testing.shield_side import ShieldSide
-from casemate.wire import canonical
 from casemate.wire.binding import sha256_text
 from casemate.wire.custodian import CustodianGenesis
-from casemate.wire.fields import b64u_decode
 
 from .author import Author
-from .conftest import Installation, statement
-from .processes import MANIFEST, MEASUREMENT, Process, manifest
+from .conftest import House, genesis_in, statement
+from .processes import MANIFEST, MEASUREMENT, manifest
 
 KILLS = 10
-
-
-@dataclass
-class House:
-    platform: pki.SimulatedPlatform
-    installation: Installation
-
-    def run(self, command: str, *options: str, manifest: bytes = MANIFEST) -> Process:
-        return Process(self.platform, self.installation.folder, command, *options, manifest=manifest)
-
-    def serve(self, port: int = 0, workers: int = 1) -> Process:
-        return self.run("serve", f"--port={port}", f"--workers={workers}")
-
-    def sealing_key(self) -> bytes:
-        with ShieldSide(self.platform, measurement=MEASUREMENT, manifest=MANIFEST) as side:
-            return side.sealing_key()
-
-    def stopped_cleanly(self) -> bool:
-        master = open_master(self.installation.data, self.sealing_key())
-        with closing(FileAnchor(self.installation.anchor, master)) as anchor:
-            return anchor.stopped_cleanly
-
-
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> pki.SimulatedPlatform:
-    return pki.create(tmp_path_factory.mktemp("chip") / "platform")
-
-
-@pytest.fixture
-def house(platform: pki.SimulatedPlatform, installation: Installation) -> House:
-    return House(platform, installation)
-
-
-@pytest.fixture
-def genesis(house: House) -> CustodianGenesis:
-    """The house is a custodian's."""
-    house.installation.prepare(simulation_root=house.platform.root_fingerprint)
-    made = setup.init(house.installation.data, house.installation.anchor, house.sealing_key())
-    return genesis_in(made)
-
-
-def genesis_in(line: str) -> CustodianGenesis:
-    record = b64u_decode(json.loads(line)["genesis"])
-    return canonical.parse_model(CustodianGenesis, canonical.decode_canonical(record), what="genesis")
 
 
 def test_made_by_its_process_it_is_the_custodian_that_serves(house: House) -> None:
