@@ -127,8 +127,11 @@ async def test_a_lease_that_was_revoked_moves_nothing(sealed: Sealed) -> None:
     document = sealed.story.next()
     document["services"]["api"]["runtime"] = {"measurement": "sha384:" + "0" * 96}
     await sealed.story.accept(document)
+    # Until the next renewal nothing is decided anew, and what is remembered from now on is of the new policy.
+    last = record(5, generation=3)
+    assert (await writer.set(later, last)).status == 200
     assert (await writer.renew(1)).code == "lease.revoked"
-    answer = await writer.set(later, record(5, generation=3))
+    answer = await writer.set(last, record(5, generation=4))
     assert refused(answer) == (403, "lease.revoked", "runtime.measurement")
 
 

@@ -119,20 +119,104 @@ fn asked(record: &Record) -> AnchorRecord {
 
 #[cfg(test)]
 mod tests {
+    use casemate_testing::{Answer, Request, Server, UnsignedPlatform, b64u};
+    use serde_json::{Value, json};
+    use sha2::{Digest, Sha256};
+
     use super::*;
+
+    const RECORD: Record = Record {
+        volume: [1; 16],
+        state: State::Active,
+        generation: 2,
+        root: [3; 32],
+        fence: 4,
+    };
+
+    /// The anchor of a lease at a custodian that answers its calls like this.
+    fn answered(answer: impl Fn(&casemate_testing::Custodian, &Request) -> Answer + Send + 'static) -> CustodianAnchor {
+        let custodian = Arc::new(casemate_testing::Custodian::new());
+        let own = Arc::clone(&custodian);
+        let configuration = json!({"casemate_configuration": 1, "holes": {}, "files": []});
+        let server = Server::answering(move |request| match request.path.contains("/volumes/") {
+            true => answer(&own, request),
+            false => own.genuine(request, [4; 32], &configuration),
+        });
+        let pinned = casemate_custodian_client::Custodian::pinned(
+            &custodian.genesis,
+            &custodian.identity(),
+            &[server.address()],
+        );
+        let digest = Sha256::digest(b"manifest").into();
+        let mut platform = UnsignedPlatform { host_data: digest };
+        let release = pinned.unwrap().attest(&mut platform, b"manifest", &digest, &[4; 32]);
+        CustodianAnchor::new(release.unwrap().lease.anchor("records").unwrap())
+    }
+
+    fn spelled(outcome: &str, generation: u64) -> Value {
+        let record = json!({"volume": b64u([1; 16]), "state": "active", "generation": generation.to_string(),
+                            "root": format!("sha256:{}", "03".repeat(32)), "fence": "4"});
+        json!({"outcome": outcome, "record": record, "oldest_reader": "1"})
+    }
 
     #[test]
     fn a_record_means_the_same_on_both_sides() {
         for state in [State::Uninitialised, State::Active, State::Retired] {
-            let record = Record {
-                volume: [1; 16],
-                state,
-                generation: 2,
-                root: [3; 32],
-                fence: 4,
-            };
+            let record = Record { state, ..RECORD };
             assert_eq!(told(&asked(&record)), record);
         }
         assert_eq!(asked(&Record::UNINITIALISED), AnchorRecord::UNINITIALISED);
+    }
+
+    #[test]
+    fn each_answer_tells_the_engine_of_the_oldest_reader() {
+        let mut anchor = answered(|custodian, request| {
+            let outcome = if request.field("read") == Value::Null {
+                "set"
+            } else {
+                "current"
+            };
+            let mut answer = spelled(outcome, 2);
+            if outcome == "set" {
+                answer["oldest_reader"] = json!("7");
+            }
+            custodian.answer(request, 200, &answer)
+        });
+        assert_eq!(anchor.oldest_reader(), None);
+        assert_eq!(anchor.read().unwrap(), RECORD);
+        assert_eq!(anchor.oldest_reader(), Some(1));
+        assert_eq!(anchor.compare_and_set(&RECORD, &RECORD).unwrap(), Ok(()));
+        assert_eq!(anchor.oldest_reader(), Some(7));
+    }
+
+    #[test]
+    fn another_record_is_a_conflict_and_no_answer_leaves_it_open() {
+        let mut anchor = answered(|custodian, request| custodian.answer(request, 200, &spelled("conflict", 9)));
+        let found = Record {
+            generation: 9,
+            ..RECORD
+        };
+        let outcome = anchor.compare_and_set(&RECORD, &RECORD).unwrap();
+        assert_eq!(outcome, Err(Refusal::Conflict(found)));
+        let mut anchor = answered(|custodian, request| custodian.problem(request, 503, "service.busy"));
+        assert!(matches!(
+            anchor.compare_and_set(&RECORD, &RECORD),
+            Err(Error::Anchor(_))
+        ));
+        assert!(matches!(anchor.read(), Err(Error::Anchor(_))));
+        assert!(anchor.held().is_none());
+    }
+
+    #[test]
+    fn a_hold_of_another_writer_is_known_with_its_length() {
+        let mut anchor = answered(|custodian, request| {
+            let problem = json!({"type": "https://casemate.dev/problems/volume.held", "title": "held", "status": 409,
+                                 "code": "volume.held", "id": "00112233445566778899", "wait": 15});
+            custodian.answer(request, 409, &problem)
+        });
+        assert!(anchor.compare_and_set(&RECORD, &RECORD).is_err());
+        let held = anchor.held().unwrap();
+        assert_eq!(held.wait, Duration::from_secs(15));
+        assert!(held.why.contains("volume.held"), "{}", held.why);
     }
 }
