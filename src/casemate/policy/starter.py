@@ -45,10 +45,18 @@ services:
     # Files below /run, in memory only, at paths that the manifest lists under `files`:
     # files:
     #   /run/secrets/password: {{content: "{{{{ secret.password }}}}", mode: "0400"}}
+    # Sealed volumes, at the paths that the manifest lists under `volumes`:
+    # volumes:
+    #   /data: {{volume: records, mode: write}}
 
 # Made by the custodian when this version is accepted; they stay the same until `rotate` grows.
 # secrets:
 #   password: {{kind: random, bytes: 24, encoding: base64url}}
+
+# Their keys are made by the custodian, once. `accept_anchor` says that an anchor which root on the custodian's host can
+# roll back is good enough for a volume whose every fsync is anchored (freshness: strict).
+# volumes:
+#   records: {{freshness: strict, root: hash, accept_anchor: [insecure_file]}}
 """
 _WARNING: Final = """
     # The simulated platform protects nothing: it is for development and tests."""

@@ -105,7 +105,9 @@ def test_the_starter_takes_what_is_known(schemas: Any) -> None:
 def test_what_the_starter_shows_in_comments_is_good_too(schemas: Any) -> None:
     lines = starter(make(["alice"])).splitlines()
     shown = [
-        line for line in lines if line.lstrip().startswith("#   ") or line.rstrip().endswith(("secrets:", "files:"))
+        line
+        for line in lines
+        if line.lstrip().startswith("#   ") or line.rstrip().endswith(("secrets:", "files:", "# volumes:"))
     ]
     shown += [line for line in lines if line.lstrip().startswith(("# holes:", "# environment:"))]
     text = "\n".join(line.replace("# ", "", 1) if line in shown else line for line in lines)
@@ -113,4 +115,5 @@ def test_what_the_starter_shows_in_comments_is_good_too(schemas: Any) -> None:
     found = [finding for finding in source.check(text, secrets) if "encoding" not in finding.message]
     assert found == []
     assert "\nsecrets:\n" in text
+    assert "\nvolumes:\n" in text
     assert "    holes: {" in text
