@@ -3,15 +3,15 @@
 use std::fs;
 use std::path::Path;
 
-use casemate_volume::anchor::InsecureFile;
+use casemate_volume::anchor::{InsecureFile, Memory};
 use casemate_volume::host::Folder;
-use casemate_volume::{Environment, Form, Freshness, Roots, SystemClock, SystemRandom, Volume};
+use casemate_volume::{Anchor, Environment, Form, Freshness, Roots, SystemClock, SystemRandom, Volume};
 use rustix::fs::statvfs;
 use serde_json::{Value, json};
 
-use crate::mounting;
 use crate::report::Failure;
 use crate::request::{Place, Request};
+use crate::{export, import, mounting};
 
 const MIB: u64 = 1 << 20;
 /// Sizes are multiples of this.
@@ -50,6 +50,18 @@ pub fn run(request: Request) -> Result<Value, Failure> {
         }
         Request::Unmount { mountpoint, state } => mounting::unmount(&mountpoint, &state),
         Request::Info { volume, freshness } => info(volume, freshness.into()),
+        Request::Import {
+            volume,
+            freshness,
+            source,
+            into,
+        } => import(volume, freshness.into(), &source, &into),
+        Request::Export {
+            volume,
+            freshness,
+            target,
+            salvage,
+        } => export::export(&mut read(volume, freshness.into())?, &target, salvage),
         Request::Verify { volume, freshness } => verify(volume, freshness.into()),
     }
 }
@@ -60,12 +72,13 @@ fn create(place: Place, roots: Roots, capacity: Option<u64>, log: Option<u64>) -
     let capacity = capacity.map_or_else(|| free(&place.folder), Ok)?;
     let log = log.unwrap_or_else(|| LOG.min(capacity / 8) / BLOCK * BLOCK);
     let host = Folder::write(&place.folder)?;
-    let anchor = match place.anchor.file.exists() {
-        true => InsecureFile::open(&place.anchor.file, place.anchor.durability)?,
-        false => InsecureFile::create(&place.anchor.file, place.anchor.durability)?,
+    let wanted = place.anchor.as_ref().ok_or_else(no_anchor)?;
+    let anchor = match wanted.file.exists() {
+        true => InsecureFile::open(&wanted.file, wanted.durability)?,
+        false => InsecureFile::create(&wanted.file, wanted.durability)?,
     };
     let form = Form { roots, capacity, log };
-    let volume = Volume::create(environment(host, anchor), place.key, &form)?;
+    let volume = Volume::create(environment(host, Box::new(anchor)), place.key, &form)?;
     Ok(json!({"volume": hex(&volume), "roots": name(roots), "capacity": capacity, "log": log}))
 }
 
@@ -99,7 +112,7 @@ fn verify(place: Place, freshness: Freshness) -> Result<Value, Failure> {
 
 fn read(place: Place, freshness: Freshness) -> Result<Volume, Failure> {
     let host = Folder::read(&place.folder)?;
-    let anchor = InsecureFile::open(&place.anchor.file, place.anchor.durability)?;
+    let anchor = anchor(&place, freshness)?;
     Ok(Volume::mount_for_reading(
         environment(host, anchor),
         place.key,
@@ -107,11 +120,37 @@ fn read(place: Place, freshness: Freshness) -> Result<Volume, Failure> {
     )?)
 }
 
+fn import(place: Place, freshness: Freshness, source: &Path, into: &str) -> Result<Value, Failure> {
+    let host = Folder::write(&place.folder)?;
+    let anchor = anchor(&place, freshness)?;
+    let mut volume = Volume::mount(environment(host, anchor), place.key, freshness)?;
+    let directory = import::directory(&mut volume, into)?;
+    let imported = import::import(&mut volume, source, directory);
+    // What was imported before a failure is there, and says so by being there.
+    let ended = volume.unmount();
+    let result = imported?;
+    ended?;
+    Ok(result)
+}
+
+/// The anchor's file; nobody where integrity is enough.
+pub fn anchor(place: &Place, freshness: Freshness) -> Result<Box<dyn Anchor>, Failure> {
+    match (&place.anchor, freshness) {
+        (_, Freshness::None) => Ok(Box::new(Memory::default())),
+        (Some(anchor), _) => Ok(Box::new(InsecureFile::open(&anchor.file, anchor.durability)?)),
+        (None, _) => Err(no_anchor()),
+    }
+}
+
+fn no_anchor() -> Failure {
+    Failure::usage("an anchor must be named: file:PATH".into())
+}
+
 /// The real machine around a volume.
-pub fn environment(host: Folder, anchor: InsecureFile) -> Environment {
+pub fn environment(host: Folder, anchor: Box<dyn Anchor>) -> Environment {
     Environment {
         host: Box::new(host),
-        anchor: Box::new(anchor),
+        anchor,
         random: Box::new(SystemRandom),
         clock: Box::new(SystemClock),
     }

@@ -6,8 +6,11 @@
 #![deny(missing_docs)]
 
 mod commands;
+mod export;
 mod hardening;
+mod import;
 mod mounting;
+mod progress;
 mod report;
 mod request;
 

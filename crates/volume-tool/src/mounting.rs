@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use casemate_sys::{SignalDescriptor, block_signals};
-use casemate_volume::anchor::InsecureFile;
 use casemate_volume::host::Folder;
 use casemate_volume::{Error, Freshness, Volume};
 use casemate_volume_fuse::{Engine, Mounted, Options};
@@ -21,7 +20,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::commands::environment;
+use crate::commands::{anchor, environment};
 use crate::report::{Failure, code, ended, say};
 use crate::request::Place;
 
@@ -57,7 +56,7 @@ pub fn mount(place: Place, wanted: &Wanted) -> Result<Value, Failure> {
 }
 
 fn open(place: Place, wanted: &Wanted) -> Result<Engine, Failure> {
-    let anchor = InsecureFile::open(&place.anchor.file, place.anchor.durability)?;
+    let anchor = anchor(&place, wanted.freshness)?;
     let volume = if wanted.read_only {
         let host = Folder::read(&place.folder)?;
         Volume::mount_for_reading(environment(host, anchor), place.key, wanted.freshness)?

@@ -35,6 +35,20 @@ pub enum Request {
     Unmount { mountpoint: PathBuf, state: PathBuf },
     /// What a volume is and where it stands.
     Info { volume: Place, freshness: FreshnessName },
+    /// Copies a folder of the host into a directory of the volume.
+    Import {
+        volume: Place,
+        freshness: FreshnessName,
+        source: PathBuf,
+        into: String,
+    },
+    /// Copies the whole volume into a new folder of the host.
+    Export {
+        volume: Place,
+        freshness: FreshnessName,
+        target: PathBuf,
+        salvage: bool,
+    },
     /// Reads and verifies everything.
     Verify { volume: Place, freshness: FreshnessName },
 }
@@ -47,7 +61,8 @@ pub struct Place {
     pub folder: PathBuf,
     #[serde(deserialize_with = "key")]
     pub key: VolumeKey,
-    pub anchor: AnchorFile,
+    /// Absent only where nobody asks it.
+    pub anchor: Option<AnchorFile>,
 }
 
 /// An anchor in a file.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -20,7 +21,9 @@ from casemate.errors import (
     VolumeTamperedError,
 )
 
-__all__ = ["ask", "result", "start"]
+__all__ = ["Listener", "ask", "result", "start"]
+
+_PROGRESS: Final = re.compile(rb'\{"progress":\{"done":([0-9]{1,19}),"total":([0-9]{1,19})\}\}\s*')
 
 _ERRORS: Final[Mapping[str, tuple[type[VolumeError], str | None]]] = {
     "tampered": (VolumeTamperedError, "use the key that the volume was made with, or a copy that nobody changed"),
@@ -34,10 +37,14 @@ _ERRORS: Final[Mapping[str, tuple[type[VolumeError], str | None]]] = {
 }
 
 
-def ask(binary: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+Listener = Callable[[int, int], None]
+"""Told how many of how many bytes are done."""
+
+
+def ask(binary: Path, request: Mapping[str, Any], progress: Listener | None = None) -> dict[str, Any]:
     """Does `request` and returns its result. Errors: VolumeError and those below it, UsageError, PlatformError."""
     with start(binary, request, stderr=None) as process:
-        line = _last_line(process)
+        line = _last_line(process, progress)
         process.wait()
     return result(line)
 
@@ -87,8 +94,10 @@ def _error(code: str, message: str) -> Exception:
     return kind(message, step=f"volume.{code}", remedy=remedy)
 
 
-def _last_line(process: subprocess.Popen[bytes]) -> bytes:
-    if process.stdout is None:
-        return b""
-    lines = process.stdout.read().splitlines()
-    return lines[-1] if lines else b""
+def _last_line(process: subprocess.Popen[bytes], progress: Listener | None) -> bytes:
+    last = b""
+    for line in process.stdout or ():
+        last = line
+        if progress is not None and (found := _PROGRESS.fullmatch(line)):
+            progress(int(found[1]), int(found[2]))
+    return last

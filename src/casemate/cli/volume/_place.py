@@ -13,7 +13,18 @@ import typer
 from casemate.errors import PlatformError, UsageError
 from casemate.volume import key
 
-__all__ = ["Anchor", "Durability", "Folder", "Fresh", "Freshness", "KeyFile", "Lasting", "binary", "place"]
+__all__ = [
+    "Anchor",
+    "Durability",
+    "Folder",
+    "Fresh",
+    "Freshness",
+    "KeyFile",
+    "Lasting",
+    "binary",
+    "place",
+    "unanchored",
+]
 
 BINARY_NAME: Final = "casemate-volume"
 _FILE: Final = "file:"
@@ -58,6 +69,11 @@ def place(folder: Path, key_file: Path, anchor: str, durability: Durability) -> 
         "key": key.load(key_file),
         "anchor": {"file": str(Path(path).absolute()), "durability": durability.value},
     }
+
+
+def unanchored(folder: Path, key_file: Path) -> dict[str, Any]:
+    """The volume where nobody asks its anchor."""
+    return {"folder": str(folder.absolute()), "key": key.load(key_file), "anchor": None}
 
 
 def binary() -> Path:
