@@ -73,7 +73,11 @@ def test_a_damaged_volume_gives_up_what_verifies_and_names_the_rest(sealed: Seal
     _damage(sealed, (source / "folder" / "file").stat().st_size)
     assert sealed.of("export", "V", "copy")["exit"] == 91
     told = sealed.run("salvage", "V", "rescued", "--key-file", "K")
-    assert (told.returncode, "folder/file" in told.stderr, "Nothing of this is proven" in told.stderr) == (91, True, True)
+    assert (told.returncode, "folder/file" in told.stderr, "Nothing of this is proven" in told.stderr) == (
+        91,
+        True,
+        True,
+    )
     rescued, whole = _described(sealed.root / "rescued"), _described(source)
     assert set(whole) - set(rescued) == {"folder/file"}
     assert all(rescued[name][2] == whole[name][2] for name in rescued)
