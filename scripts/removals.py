@@ -6,7 +6,10 @@ select entries whose names contain one of them.
 
 from __future__ import annotations
 
+import ctypes
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -45,6 +48,7 @@ def removals() -> list[Removal]:
 
 
 def main() -> int:
+    _adopt_orphans()
     wanted = [item for item in removals() if not sys.argv[1:] or any(word in item.name for word in sys.argv[1:])]
     with tempfile.TemporaryDirectory(prefix="casemate-removals-") as folder:
         copy = Path(folder) / "tree"
@@ -73,9 +77,25 @@ def _noticed(item: Removal, copy: Path) -> bool:
         failed = _cargo_fails(item, copy) if item.rust else _pytest_fails(item, copy)
     finally:
         path.write_text(whole)
+        _end_orphans()
     sys.stdout.write(f"{'noticed' if failed else 'NOT NOTICED':>12}  {item.name}\n")
     sys.stdout.flush()
     return failed
+
+
+def _adopt_orphans() -> None:
+    """What outlives its test because a check is gone becomes a child of this process (prctl(2))."""
+    set_child_subreaper = 36
+    ctypes.CDLL(None, use_errno=True).prctl(set_child_subreaper, 1, 0, 0, 0)
+
+
+def _end_orphans() -> None:
+    """The test has ended: whatever is still there would spin or hold a port for ever."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    while found := children.read_text().split():
+        for child in map(int, found):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
 
 def _pytest_fails(item: Removal, copy: Path) -> bool:
