@@ -9,9 +9,12 @@ from examples.first_run.attacks import custody, governance, launching, reading, 
 from examples.first_run.cast import Cast
 from examples.first_run.screen import Outcome
 
-__all__ = ["ATTACKS"]
+__all__ = ["ATTACKS", "Attack"]
 
-ATTACKS: Final[tuple[tuple[str, str, Callable[[Cast], Outcome]], ...]] = (
+Attack = tuple[str, str, Callable[[Cast], Outcome]]
+"""Letter, title, what is done."""
+
+ATTACKS: Final[tuple[Attack, ...]] = (
     ("a1", "redis-server with one byte changed", tampering.changed_program),
     ("a2", "a changed libc", tampering.changed_library),
     ("a3", "LD_PRELOAD in the environment", tampering.preload),
