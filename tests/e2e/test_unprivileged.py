@@ -13,7 +13,7 @@ import pytest
 
 from casemate.testing.stage import wait_for
 
-from .conftest import Policy
+from .conftest import Installation, Policy
 
 UID = 54321
 SCRIPT = Path(__file__).parent / "unprivileged.py"
@@ -45,6 +45,14 @@ class Unprivileged:
             os.chown(path, UID, UID)
         shell.stage.folder.chmod(0o711)
 
+    def learn(self, policy: Policy) -> None:
+        """What it takes to start a service of another policy."""
+        for path in (policy.stage.home / "manifests").iterdir():
+            copy = self.home / "manifests" / path.name
+            if not copy.exists():
+                shutil.copy(path, copy)
+                os.chown(copy, UID, UID)
+
     def command(self, *arguments: str) -> subprocess.Popen[str]:
         environment = {
             **self._stage.environment, "CASEMATE_HOME": str(self.home), "CASEMATE_SHIELD": str(self._shield)
@@ -59,8 +67,9 @@ class Unprivileged:
             text=True,
         )
 
-    def run(self, script: str) -> tuple[int, str, str]:
-        with self.command("run", f"{self._name}#sh", "--hole", f"script={script}") as process:
+    def run(self, script: str, *options: str, policy: Policy | None = None) -> tuple[int, str, str]:
+        name = policy.name if policy else self._name
+        with self.command("run", f"{name}#sh", "--hole", f"script={script}", *options) as process:
             output, errors = process.communicate(timeout=50)
             return process.returncode, output, errors
 
@@ -93,3 +102,22 @@ def test_a_workload_gets_the_same_secrets_without_root(unprivileged: Unprivilege
 def test_status_and_signals_pass_without_root(unprivileged: Unprivileged) -> None:
     assert unprivileged.run("exit 7")[0] == 7
     assert unprivileged.run("kill -9 $$")[0] == 137
+
+
+def _may_mount() -> bool:
+    """Whether an ordinary user may open the device, as Debian has it."""
+    command = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "sh", "-c", ": <> /dev/fuse"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not _may_mount(), reason="/dev/fuse is not for users here")
+def test_a_sealed_volume_works_without_root(unprivileged: Unprivileged, installation: Installation) -> None:
+    policy = installation.policy()
+    policy.document["volumes"] = {"records": {"root": "tag", "freshness": "strict", "accept_anchor": ["insecure_file"]}}
+    policy.shell(options=["--volume=/data"], volumes={"/data": {"volume": "records", "mode": "write"}})
+    policy.submit()
+    unprivileged.learn(policy)
+    files = f"--volume=/data={unprivileged.home / 'files'}"
+    for expected in ("", "kept\n"):
+        status, output, errors = unprivileged.run("cat /data/record; echo kept > /data/record", files, policy=policy)
+        assert (status, output) == (0, expected), errors
