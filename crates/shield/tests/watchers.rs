@@ -85,6 +85,11 @@ fn in_a_custodians_domain_only_the_supervisor_can_ask_the_platform() {
 
 #[test]
 fn other_processes_of_the_same_user_cannot_look_in() {
+    let tried = Launch::shell("exit 0").unprivileged().run();
+    if tried.output.contains("the kernel gives no namespaces") {
+        eprintln!("skipped: {}", tried.output);
+        return;
+    }
     let mut running = Launch::shell(WAITING).unprivileged().spawn();
     running.wait_for("ready");
     let readable = |process: Pid| {
