@@ -1,6 +1,6 @@
 //! Attributes as the kernel wants them.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use casemate_volume::{Attributes, Clock, SystemClock, Time};
 use fuser::{FileAttr, FileType, INodeNo, TimeOrNow};
@@ -18,10 +18,10 @@ pub fn attributes(of: &Attributes) -> FileAttr {
         ino: INodeNo(of.inode),
         size: of.size,
         blocks: of.size.div_ceil(BLOCK) * (BLOCK / SECTOR),
-        atime: system_time(of.accessed),
-        mtime: system_time(of.modified),
-        ctime: system_time(of.changed),
-        crtime: system_time(of.born),
+        atime: of.accessed.into(),
+        mtime: of.modified.into(),
+        ctime: of.changed.into(),
+        crtime: of.born.into(),
         kind: kind(of.mode),
         perm: permissions(of.mode),
         nlink: of.links,
@@ -66,7 +66,7 @@ pub fn time_or_now(time: TimeOrNow) -> Time {
     }
 }
 
-/// fuser 0.18 reads seconds `-s` and nanoseconds `n` as `s` seconds and `n` nanoseconds before 1970: undone here.
+/// fuser 0.18 (which is right the other way) reads seconds `-s` and nanoseconds `n` as `s` seconds and `n` nanoseconds before 1970: undone here.
 pub fn time(time: SystemTime) -> Time {
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => Time {
@@ -80,21 +80,10 @@ pub fn time(time: SystemTime) -> Time {
     }
 }
 
-/// The other way fuser is right: nanoseconds count forwards from the second.
-fn system_time(time: Time) -> SystemTime {
-    let seconds = Duration::from_secs(time.seconds.unsigned_abs());
-    let whole = match time.seconds {
-        0.. => UNIX_EPOCH.checked_add(seconds),
-        _ => UNIX_EPOCH.checked_sub(seconds),
-    };
-    let whole = whole.unwrap_or(UNIX_EPOCH);
-    whole
-        .checked_add(Duration::from_nanos(time.nanoseconds.into()))
-        .unwrap_or(whole)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -103,6 +92,6 @@ mod tests {
         let given = UNIX_EPOCH - Duration::new(2, 500_000_000);
         let kept = time(given);
         assert_eq!((kept.seconds, kept.nanoseconds), (-2, 500_000_000));
-        assert_eq!(system_time(kept), UNIX_EPOCH - Duration::new(1, 500_000_000));
+        assert_eq!(SystemTime::from(kept), UNIX_EPOCH - Duration::new(1, 500_000_000));
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use casemate_volume::{Allocate, Attributes, Changes, Error, New, Rename, Seek, Volume};
+use casemate_volume::{Allocate, Attributes, Changes, Entry, Error, New, Rename, Seek, Volume};
 use fuser::{
     BsdFileFlags, Errno, FileHandle, Filesystem, Generation, INodeNo, InitFlags, KernelConfig, LockOwner, OpenFlags,
     RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry,
@@ -18,6 +18,7 @@ use fuser::{
 use crate::Engine;
 use crate::attributes::{absent, attributes, kind, time, time_or_now};
 use crate::engine::State;
+use crate::privileges::SET_GROUP_ID;
 
 /// How long the kernel may believe an answer: nobody else changes the volume.
 const FOR_GOOD: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -32,8 +33,6 @@ const SELF: u64 = 1;
 const PARENT: u64 = 2;
 /// Names that are read from the engine at once.
 const NAMES: usize = 128;
-
-const SET_GROUP_ID: u32 = 0o2000;
 
 /// What makes a mount fast, where the kernel knows it. Write-back above all: it turns small writes into large ones.
 const WANTED: [InitFlags; 12] = [
@@ -69,17 +68,14 @@ impl Front {
 
     /// Runs what gives the kernel an inode.
     fn entry(&self, reply: ReplyEntry, action: impl FnOnce(&mut State) -> Result<Attributes, Error>) {
-        let mut state = self.engine.lock();
-        match action(&mut state) {
-            Ok(found) => {
-                state.known(found.inode);
-                drop(state);
-                reply.entry(&FOR_GOOD, &attributes(&found), GENERATION);
-            }
-            Err(error) => {
-                self.engine.hear(&error);
-                reply.error(errno(&error));
-            }
+        let found = self.engine.with_state(|state| {
+            let found = action(state)?;
+            state.known(found.inode);
+            Ok(found)
+        });
+        match found {
+            Ok(found) => reply.entry(&FOR_GOOD, &attributes(&found), GENERATION),
+            Err(error) => reply.error(errno(&error)),
         }
     }
 
@@ -135,21 +131,15 @@ impl Filesystem for Front {
     }
 
     fn lookup(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let mut state = self.engine.lock();
-        match state
-            .volume()
-            .and_then(|volume| volume.lookup(parent.0, name.as_bytes()))
-        {
-            Ok(found) => {
-                state.known(found.inode);
-                drop(state);
-                reply.entry(&FOR_GOOD, &attributes(&found), GENERATION);
-            }
+        let found = self.engine.with_state(|state| {
+            let found = state.volume()?.lookup(parent.0, name.as_bytes())?;
+            state.known(found.inode);
+            Ok(found)
+        });
+        match found {
+            Ok(found) => reply.entry(&FOR_GOOD, &attributes(&found), GENERATION),
             Err(Error::NotFound) => reply.entry(&FOR_GOOD, &absent(), GENERATION),
-            Err(error) => {
-                self.engine.hear(&error);
-                reply.error(errno(&error));
-            }
+            Err(error) => reply.error(errno(&error)),
         }
     }
 
@@ -366,22 +356,13 @@ impl Filesystem for Front {
     }
 
     fn readdir(&self, _request: &Request, inode: INodeNo, _handle: FileHandle, offset: u64, mut reply: ReplyDirectory) {
-        let mut state = self.engine.lock();
-        let listed = list(&mut state, inode.0, offset, |_, entry| {
-            Ok(reply.add(
-                INodeNo(entry.inode),
-                entry.cookie,
-                kind(entry.kind),
-                OsStr::from_bytes(&entry.name),
-            ))
-        });
-        drop(state);
-        match listed {
+        let add = |_: &mut State, entry: &Entry| {
+            let name = OsStr::from_bytes(&entry.name);
+            Ok(reply.add(INodeNo(entry.inode), entry.cookie, kind(entry.kind), name))
+        };
+        match self.engine.with_state(|state| list(state, inode.0, offset, add)) {
             Ok(()) => reply.ok(),
-            Err(error) => {
-                self.engine.hear(&error);
-                reply.error(errno(&error));
-            }
+            Err(error) => reply.error(errno(&error)),
         }
     }
 
@@ -393,8 +374,7 @@ impl Filesystem for Front {
         offset: u64,
         mut reply: ReplyDirectoryPlus,
     ) {
-        let mut state = self.engine.lock();
-        let listed = list(&mut state, inode.0, offset, |state, entry| {
+        let add = |state: &mut State, entry: &Entry| {
             let found = attributes(&state.volume()?.attributes(entry.inode)?);
             let name = OsStr::from_bytes(&entry.name);
             let full = reply.add(INodeNo(entry.inode), entry.cookie, name, &FOR_GOOD, &found, GENERATION);
@@ -403,14 +383,10 @@ impl Filesystem for Front {
                 state.known(entry.inode);
             }
             Ok(full)
-        });
-        drop(state);
-        match listed {
+        };
+        match self.engine.with_state(|state| list(state, inode.0, offset, add)) {
             Ok(()) => reply.ok(),
-            Err(error) => {
-                self.engine.hear(&error);
-                reply.error(errno(&error));
-            }
+            Err(error) => reply.error(errno(&error)),
         }
     }
 
@@ -530,7 +506,7 @@ fn list(
     state: &mut State,
     directory: u64,
     after: u64,
-    mut add: impl FnMut(&mut State, &casemate_volume::Entry) -> Result<bool, Error>,
+    mut add: impl FnMut(&mut State, &Entry) -> Result<bool, Error>,
 ) -> Result<(), Error> {
     for entry in own_names(state, directory, after)? {
         if add(state, &entry)? {
@@ -550,11 +526,11 @@ fn list(
     }
 }
 
-fn own_names(state: &mut State, directory: u64, after: u64) -> Result<Vec<casemate_volume::Entry>, Error> {
+fn own_names(state: &mut State, directory: u64, after: u64) -> Result<Vec<Entry>, Error> {
     if after >= PARENT {
         return Ok(Vec::new());
     }
-    let named = |name: &[u8], cookie, found: &Attributes| casemate_volume::Entry {
+    let named = |name: &[u8], cookie, found: &Attributes| Entry {
         name: name.to_vec(),
         inode: found.inode,
         kind: found.mode,

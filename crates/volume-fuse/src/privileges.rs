@@ -9,7 +9,7 @@ use crate::engine::State;
 /// Name of the attribute that holds file capabilities (capabilities(7)).
 pub const CAPABILITIES: &[u8] = b"security.capability";
 const SET_USER_ID: u32 = 0o4000;
-const SET_GROUP_ID: u32 = 0o2000;
+pub const SET_GROUP_ID: u32 = 0o2000;
 const GROUP_EXECUTE: u32 = 0o010;
 
 impl State {

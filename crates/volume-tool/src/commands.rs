@@ -5,22 +5,12 @@ use std::path::Path;
 
 use casemate_volume::anchor::{InsecureFile, Memory};
 use casemate_volume::host::Folder;
-use casemate_volume::{Anchor, Environment, Form, Freshness, Roots, SystemClock, SystemRandom, Volume};
-use rustix::fs::statvfs;
+use casemate_volume::{Anchor, Environment, Form, Freshness, Roots, Volume};
 use serde_json::{Value, json};
 
 use crate::report::Failure;
 use crate::request::{Place, Request};
 use crate::{export, import, mounting};
-
-const MIB: u64 = 1 << 20;
-/// Sizes are multiples of this.
-const BLOCK: u64 = 4096;
-/// The log of a volume that is large enough for it: a checkpoint comes at three quarters.
-const LOG: u64 = 64 * MIB;
-/// What a volume leaves of the host's space.
-const SPARE: u64 = 256 * MIB;
-const SMALLEST: u64 = 64 * MIB;
 
 /// Does one request.
 pub fn run(request: Request) -> Result<Value, Failure> {
@@ -69,24 +59,18 @@ pub fn run(request: Request) -> Result<Value, Failure> {
 /// The anchor's file is new, or one that a `create` which failed left behind.
 fn create(place: Place, roots: Roots, capacity: Option<u64>, log: Option<u64>) -> Result<Value, Failure> {
     fs::create_dir_all(&place.folder).map_err(|error| Failure::host("make the volume's folder", &error))?;
-    let capacity = capacity.map_or_else(|| free(&place.folder), Ok)?;
-    let log = log.unwrap_or_else(|| LOG.min(capacity / 8) / BLOCK * BLOCK);
+    let capacity = capacity.map_or_else(|| Folder::room(&place.folder), Ok);
+    let capacity = capacity.map_err(|error| Failure::host("look at the host's space", &error))?;
+    let mut form = Form::new(roots, capacity);
+    form.log = log.unwrap_or(form.log);
     let host = Folder::write(&place.folder)?;
     let wanted = place.anchor.as_ref().ok_or_else(no_anchor)?;
     let anchor = match wanted.file.exists() {
         true => InsecureFile::open(&wanted.file, wanted.durability)?,
         false => InsecureFile::create(&wanted.file, wanted.durability)?,
     };
-    let form = Form { roots, capacity, log };
-    let volume = Volume::create(environment(host, Box::new(anchor)), place.key, &form)?;
-    Ok(json!({"volume": hex(&volume), "roots": name(roots), "capacity": capacity, "log": log}))
-}
-
-/// What the host can still take, less a little.
-fn free(folder: &Path) -> Result<u64, Failure> {
-    let host = statvfs(folder).map_err(|error| Failure::host("look at the host's space", &error.into()))?;
-    let free = host.f_bavail.saturating_mul(host.f_frsize);
-    Ok((free.saturating_sub(SPARE).max(SMALLEST) / BLOCK * BLOCK).min(1 << 46))
+    let volume = Volume::create(Environment::of_this_machine(host, Box::new(anchor)), place.key, &form)?;
+    Ok(json!({"volume": hex(&volume), "roots": name(roots), "capacity": capacity, "log": form.log}))
 }
 
 fn info(place: Place, freshness: Freshness) -> Result<Value, Failure> {
@@ -114,7 +98,7 @@ fn read(place: Place, freshness: Freshness) -> Result<Volume, Failure> {
     let host = Folder::read(&place.folder)?;
     let anchor = anchor(&place, freshness)?;
     Ok(Volume::mount_for_reading(
-        environment(host, anchor),
+        Environment::of_this_machine(host, anchor),
         place.key,
         freshness,
     )?)
@@ -123,7 +107,7 @@ fn read(place: Place, freshness: Freshness) -> Result<Volume, Failure> {
 fn import(place: Place, freshness: Freshness, source: &Path, into: &str) -> Result<Value, Failure> {
     let host = Folder::write(&place.folder)?;
     let anchor = anchor(&place, freshness)?;
-    let mut volume = Volume::mount(environment(host, anchor), place.key, freshness)?;
+    let mut volume = Volume::mount(Environment::of_this_machine(host, anchor), place.key, freshness)?;
     let directory = import::directory(&mut volume, into)?;
     let imported = import::import(&mut volume, source, directory);
     // What was imported before a failure is there, and says so by being there.
@@ -144,16 +128,6 @@ pub fn anchor(place: &Place, freshness: Freshness) -> Result<Box<dyn Anchor>, Fa
 
 fn no_anchor() -> Failure {
     Failure::usage("an anchor must be named: file:PATH".into())
-}
-
-/// The real machine around a volume.
-pub fn environment(host: Folder, anchor: Box<dyn Anchor>) -> Environment {
-    Environment {
-        host: Box::new(host),
-        anchor,
-        random: Box::new(SystemRandom),
-        clock: Box::new(SystemClock),
-    }
 }
 
 fn name(roots: Roots) -> &'static str {

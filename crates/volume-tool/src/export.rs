@@ -6,9 +6,8 @@ use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use casemate_volume::{Attributes, Error, ROOT, Time, Volume};
+use casemate_volume::{Attributes, Error, ROOT, Volume};
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, lsetxattr, mknodat};
 use serde_json::{Value, json};
 
@@ -156,8 +155,8 @@ impl Exporter<'_> {
         let permissions = Permissions::from_mode(attributes.mode & 0o7777);
         fs::set_permissions(target, permissions).map_err(failed)?;
         let times = FileTimes::new()
-            .set_accessed(system_time(attributes.accessed))
-            .set_modified(system_time(attributes.modified));
+            .set_accessed(attributes.accessed.into())
+            .set_modified(attributes.modified.into());
         // A pipe cannot be opened for this, and a file without permissions only by root: its time is no loss.
         let plain = matches!(
             FileType::from_raw_mode(attributes.mode),
@@ -184,18 +183,6 @@ impl Exporter<'_> {
     fn lose(&mut self, target: &Path, why: String) {
         self.lost.push(json!({"path": target.to_string_lossy(), "why": why}));
     }
-}
-
-fn system_time(time: Time) -> SystemTime {
-    let seconds = Duration::from_secs(time.seconds.unsigned_abs());
-    let whole = match time.seconds {
-        0.. => UNIX_EPOCH.checked_add(seconds),
-        _ => UNIX_EPOCH.checked_sub(seconds),
-    };
-    let nanoseconds = Duration::from_nanos(time.nanoseconds.into());
-    whole
-        .and_then(|whole| whole.checked_add(nanoseconds))
-        .unwrap_or(UNIX_EPOCH)
 }
 
 fn at(path: &Path, error: &std::io::Error) -> Failure {

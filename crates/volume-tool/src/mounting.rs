@@ -13,14 +13,14 @@ use std::thread;
 
 use casemate_sys::{SignalDescriptor, block_signals};
 use casemate_volume::host::Folder;
-use casemate_volume::{Error, Freshness, Volume};
+use casemate_volume::{Environment, Error, Freshness, Volume};
 use casemate_volume_fuse::{Engine, Mounted, Options};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::commands::{anchor, environment};
+use crate::commands::anchor;
 use crate::report::{Failure, code, ended, say};
 use crate::request::Place;
 
@@ -59,10 +59,10 @@ fn open(place: Place, wanted: &Wanted) -> Result<Engine, Failure> {
     let anchor = anchor(&place, wanted.freshness)?;
     let volume = if wanted.read_only {
         let host = Folder::read(&place.folder)?;
-        Volume::mount_for_reading(environment(host, anchor), place.key, wanted.freshness)?
+        Volume::mount_for_reading(Environment::of_this_machine(host, anchor), place.key, wanted.freshness)?
     } else {
         let host = Folder::write(&place.folder)?;
-        Volume::mount(environment(host, anchor), place.key, wanted.freshness)?
+        Volume::mount(Environment::of_this_machine(host, anchor), place.key, wanted.freshness)?
     };
     Ok(Engine::new(volume, wanted.read_only, listener()))
 }

@@ -7,10 +7,7 @@ use std::time::{Duration, Instant};
 use casemate_custodian_client::{Freshness as Configured, Mode, RootKind};
 use casemate_volume::anchor::{Memory, State};
 use casemate_volume::host::Folder;
-use casemate_volume::{
-    Anchor, Changes, Environment, Error, Form, Freshness, ROOT, Roots, SystemClock, SystemRandom, Volume, VolumeKey,
-};
-use rustix::fs::statvfs;
+use casemate_volume::{Anchor, Changes, Environment, Error, Form, Freshness, ROOT, Roots, Volume, VolumeKey};
 
 use super::anchor::CustodianAnchor;
 use super::{Granted, Owner};
@@ -21,22 +18,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it asks.
 const PAUSE: Duration = Duration::from_secs(1);
 
-const BLOCK: u64 = 4096;
-const MIB: u64 = 1 << 20;
-/// What a new volume leaves of the host's space, and the least that it may take.
-const SPARE: u64 = 256 * MIB;
-const SMALLEST: u64 = 64 * MIB;
-/// Most bytes that a new volume may take: 64 TiB.
-const LARGEST: u64 = 1 << 46;
-/// Bytes of a new volume's log.
-const LOG: u64 = 64 * MIB;
-
 /// The volume in `folder`.
 pub fn open(granted: &Granted, folder: &str, owner: Owner) -> Result<Volume, Error> {
     let folder = Path::new(folder);
     let volume = match granted.volume.mode {
         Mode::Read => Volume::mount_for_reading(
-            environment(Folder::read(folder)?, anchor(granted)),
+            Environment::of_this_machine(Folder::read(folder)?, anchor(granted)),
             key(granted),
             freshness(granted),
         )?,
@@ -76,10 +63,14 @@ fn write(granted: &Granted, anchor: &CustodianAnchor, folder: &Path, owner: Owne
     if new {
         let host = Folder::write(folder)?;
         let form = form(granted, folder)?;
-        Volume::create(environment(host, reached(granted, anchor)), key(granted), &form)?;
+        Volume::create(
+            Environment::of_this_machine(host, reached(granted, anchor)),
+            key(granted),
+            &form,
+        )?;
     }
     let host = Folder::write(folder)?;
-    let environment = environment(host, reached(granted, anchor));
+    let environment = Environment::of_this_machine(host, reached(granted, anchor));
     let mut volume = Volume::mount(environment, key(granted), freshness(granted))?;
     if let Some((uid, gid)) = owner.filter(|_| new) {
         let changes = Changes {
@@ -112,24 +103,9 @@ fn reached(granted: &Granted, anchor: &CustodianAnchor) -> Box<dyn Anchor> {
     }
 }
 
-fn environment(host: Folder, anchor: Box<dyn Anchor>) -> Environment {
-    Environment {
-        host: Box::new(host),
-        anchor,
-        random: Box::new(SystemRandom),
-        clock: Box::new(SystemClock),
-    }
-}
-
 fn form(granted: &Granted, folder: &Path) -> Result<Form, Error> {
-    let host = statvfs(folder).map_err(|error| Error::Host(format!("look at the host's space: {error}")))?;
-    let free = host.f_bavail.saturating_mul(host.f_frsize);
-    let capacity = free.saturating_sub(SPARE).clamp(SMALLEST, LARGEST) / BLOCK * BLOCK;
-    Ok(Form {
-        roots: roots(granted),
-        capacity,
-        log: LOG.min(capacity / 8) / BLOCK * BLOCK,
-    })
+    let room = Folder::room(folder).map_err(|error| Error::Host(format!("look at the host's space: {error}")))?;
+    Ok(Form::new(roots(granted), room))
 }
 
 fn key(granted: &Granted) -> VolumeKey {

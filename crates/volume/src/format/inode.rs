@@ -1,5 +1,7 @@
 //! An inode: attributes, and the content of a small file or the target of a symbolic link.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use super::bytes::{Put, Reader, check, short};
 use super::{FILE, INLINE, Malformed, SYMLINK};
 
@@ -10,6 +12,21 @@ pub struct Time {
     pub seconds: i64,
     /// 0 to 999,999,999.
     pub nanoseconds: u32,
+}
+
+impl From<Time> for SystemTime {
+    /// Nanoseconds count forwards from the second. What the type cannot hold becomes 1970.
+    fn from(time: Time) -> Self {
+        let seconds = Duration::from_secs(time.seconds.unsigned_abs());
+        let whole = match time.seconds {
+            0.. => UNIX_EPOCH.checked_add(seconds),
+            _ => UNIX_EPOCH.checked_sub(seconds),
+        };
+        let nanoseconds = Duration::from_nanos(time.nanoseconds.into());
+        whole
+            .and_then(|whole| whole.checked_add(nanoseconds))
+            .unwrap_or(UNIX_EPOCH)
+    }
 }
 
 /// Type bits of a mode (stat(2)).

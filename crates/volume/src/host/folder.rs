@@ -7,13 +7,19 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock, statvfs};
 
 use super::{File, Host};
 use crate::Error;
+use crate::format::BLOCK;
 
 /// Name of the file whose lock a writer holds.
 const LOCK: &str = "lock";
+
+/// What a new volume leaves of the host's space.
+const SPARE: u64 = 256 << 20;
+const SMALLEST: u64 = 64 << 20;
+const LARGEST: u64 = 1 << 46;
 
 /// A volume's folder.
 #[derive(Debug)]
@@ -61,6 +67,17 @@ impl Folder {
             open: Mutex::default(),
             _lock: None,
         })
+    }
+
+    /// The capacity that a new volume in a folder gets where nobody asks for another: what the host has free, less a
+    /// little, at least 64 MiB, at most 64 TiB.
+    ///
+    /// # Errors
+    /// From the host.
+    pub fn room(path: &Path) -> io::Result<u64> {
+        let host = statvfs(path)?;
+        let free = host.f_bavail.saturating_mul(host.f_frsize);
+        Ok(free.saturating_sub(SPARE).clamp(SMALLEST, LARGEST) / BLOCK as u64 * BLOCK as u64)
     }
 
     fn file(&self, file: File) -> io::Result<Arc<fs::File>> {

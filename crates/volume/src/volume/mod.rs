@@ -36,8 +36,9 @@ pub use names::New;
 pub use reading::Reading;
 pub use rename::Rename;
 
-use crate::environment::{Clock, Random};
-use crate::format::Roots;
+use crate::environment::{Clock, Random, SystemClock, SystemRandom};
+use crate::format::{BLOCK, Roots};
+use crate::host::Folder;
 use crate::log::Log;
 use crate::seal::NamesKey;
 use crate::space::Space;
@@ -64,6 +65,19 @@ pub struct Environment {
     pub clock: Box<dyn Clock>,
 }
 
+impl Environment {
+    /// This machine: its files, its generator, its clock.
+    #[must_use]
+    pub fn of_this_machine(host: Folder, anchor: Box<dyn Anchor>) -> Self {
+        Self {
+            host: Box::new(host),
+            anchor,
+            random: Box::new(SystemRandom),
+            clock: Box::new(SystemClock),
+        }
+    }
+}
+
 /// When the anchor follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
@@ -84,6 +98,18 @@ pub struct Form {
     pub capacity: u64,
     /// Bytes of the log's ring; 256 KiB to 64 GiB, written when the volume is made.
     pub log: u64,
+}
+
+/// Bytes of the log of a volume that is large enough for it: a checkpoint comes at three quarters.
+const USUAL_LOG: u64 = 64 << 20;
+
+impl Form {
+    /// With a log that fits the capacity.
+    #[must_use]
+    pub fn new(roots: Roots, capacity: u64) -> Self {
+        let log = USUAL_LOG.min(capacity / 8) / BLOCK as u64 * BLOCK as u64;
+        Self { roots, capacity, log }
+    }
 }
 
 /// Where a volume stands, for `info` and tests.
