@@ -24,6 +24,21 @@ PRINCIPALS = {"alice": {"key": signing_key_text(ALICE.public_key().public_bytes_
 ACCESS = {"read": {"any": ["alice"]}, "update": {"any": ["alice"]}}
 
 
+def genesis_of(custodian: CustodianGenesis) -> bytes:
+    """A new genesis record of alice's policy at that custodian."""
+    return canonical.encode(
+        {
+            "casemate_genesis": 1,
+            "policy": "acme/records",
+            "custodian": custodian.identity(),
+            "principals": PRINCIPALS,
+            "access": ACCESS,
+            "insecure_simulation": True,
+            "random": b64u_encode(os.urandom(32)),
+        }
+    )
+
+
 @dataclass
 class Author:
     """`acknowledged` are versions in order."""
@@ -32,17 +47,7 @@ class Author:
     acknowledged: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.genesis = canonical.encode(
-            {
-                "casemate_genesis": 1,
-                "policy": "acme/records",
-                "custodian": self.custodian.identity(),
-                "principals": PRINCIPALS,
-                "access": ACCESS,
-                "insecure_simulation": True,
-                "random": b64u_encode(os.urandom(32)),
-            }
-        )
+        self.genesis = genesis_of(self.custodian)
         self.identity = sha256_text(self.genesis)
 
     def client(self, url: str) -> CustodianClient:

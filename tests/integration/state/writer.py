@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from casemate.client.custodian import CustodianClient
 from casemate.errors import CustodianError
 from casemate.simulator.pki import SimulatedPlatform
-from casemate.wire import canonical
 from casemate.wire.binding import Purpose, digest_bytes, hpke_key_text, report_data, sha256_text, signing_key_text
 from casemate.wire.custodian import CustodianGenesis
 from casemate.wire.dsse import POLICY_TYPE, sign_envelope
@@ -24,7 +22,7 @@ from casemate.wire.policies import PolicyCreation
 from casemate.wire.release import AttestationRequest
 from casemate.wire.volumes import UNINITIALISED, VolumeAnswer, VolumeRecord, VolumeRequest
 
-from .author import ACCESS, ALICE, PRINCIPALS
+from .author import ACCESS, ALICE, PRINCIPALS, genesis_of
 from .processes import MEASUREMENT, manifest
 
 
@@ -41,17 +39,7 @@ class Writer:
     moves: int = 0
 
     def __post_init__(self) -> None:
-        self.genesis = canonical.encode(
-            {
-                "casemate_genesis": 1,
-                "policy": "acme/records",
-                "custodian": self.custodian.identity(),
-                "principals": PRINCIPALS,
-                "access": ACCESS,
-                "insecure_simulation": True,
-                "random": b64u_encode(os.urandom(32)),
-            }
-        )
+        self.genesis = genesis_of(self.custodian)
         self.identity = sha256_text(self.genesis)
         self.manifest = manifest(
             role="workload",
