@@ -8,8 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,15 +77,38 @@ def _state(pid: int) -> str:
 @pytest.fixture
 def sealed(tmp_path: Path) -> Iterator[Sealed]:
     """A volume that exists and is not mounted."""
+    with _volume(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def open_to_all() -> Iterator[Sealed]:
+    """Another one, in a folder that every user may enter, as pytest's own may not be; key and anchor are still ours."""
+    with tempfile.TemporaryDirectory(prefix="casemate-volume-") as folder:
+        Path(folder).chmod(0o711)
+        with _volume(Path(folder)) as made:
+            yield made
+
+
+@contextmanager
+def _volume(root: Path) -> Iterator[Sealed]:
     if not MOUNTS:
         pytest.skip("FUSE cannot be used here: no /dev/fuse, or neither root nor fusermount3")
-    made = Sealed(tmp_path)
+    made = Sealed(root)
     made.mountpoint.mkdir()
     assert made.create()["exit"] == 0
     yield made
     for _ in range(2):
-        for mounted in reversed(_below(tmp_path)):
+        for mounted in reversed(_below(root)):
             subprocess.run(["umount", "-l", mounted], check=False, capture_output=True)
+
+
+def program(name: str) -> str:
+    """Where a program is; without it, the test is skipped."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not installed")
+    return found
 
 
 def _below(folder: Path) -> list[str]:
