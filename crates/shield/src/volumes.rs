@@ -9,9 +9,9 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use casemate_custodian_client::{ConfiguredVolume, Freshness, Mode, VolumeAnchor};
-use casemate_volume::Error;
-use casemate_volume_fuse::{Engine, Mounted, Options, Upkeep};
+use casemate_custodian_client::{ConfiguredVolume, Freshness, VolumeAnchor};
+use casemate_volume::{Error, Shared, Upkeep};
+use casemate_volume_fuse::{Mounted, Options};
 use rustix::thread::CapabilitySet;
 
 use crate::bundle::Bundle;
@@ -40,7 +40,7 @@ pub struct Served(Vec<Serving>);
 
 struct Serving {
     path: String,
-    engine: Arc<Engine>,
+    opened: Arc<Shared>,
     anchor: VolumeAnchor,
     ended: Receiver<Result<(), Error>>,
 }
@@ -76,7 +76,7 @@ impl Served {
         for serving in self.0 {
             let ended = match serving.ended.recv_timeout(LAST_WRITES) {
                 Ok(ended) => ended,
-                Err(_) => serving.engine.end(),
+                Err(_) => serving.opened.end(),
             };
             // Others need not wait for the lease's end. Where this fails, they do.
             let _ = serving.anchor.release();
@@ -91,7 +91,6 @@ impl Served {
 
 fn serve(granted: Granted, device: OwnedFd, folder: &str, owner: Owner) -> Result<Serving, Error> {
     let failed = |error: std::io::Error| Error::Host(format!("serve: {error}"));
-    let read_only = granted.volume.mode == Mode::Read;
     let path = granted.volume.path.clone();
     let options = Options {
         shared: true,
@@ -101,8 +100,8 @@ fn serve(granted: Granted, device: OwnedFd, folder: &str, owner: Owner) -> Resul
     let volume = opening::open(&granted, folder, owner)?;
     let shown = path.clone();
     let listener = Box::new(move |error: &Error| tell(&format_args!("volume {shown}: {error}")));
-    let engine = Arc::new(Engine::new(volume, read_only, listener));
-    let mounted = Mounted::on_device(Arc::clone(&engine), device, &options).map_err(failed)?;
+    let opened = Arc::new(Shared::new(volume, listener));
+    let mounted = Mounted::on_device(Arc::clone(&opened), device, &options).map_err(failed)?;
     let (sender, ended) = sync_channel(1);
     let work = move || {
         // Files of the host are opened with what this process's user may, and no more.
@@ -119,7 +118,7 @@ fn serve(granted: Granted, device: OwnedFd, folder: &str, owner: Owner) -> Resul
         .map_err(failed)?;
     Ok(Serving {
         path,
-        engine,
+        opened,
         anchor: granted.anchor,
         ended,
     })

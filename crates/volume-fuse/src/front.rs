@@ -8,17 +8,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use casemate_volume::{Allocate, Attributes, Changes, Entry, Error, New, Rename, Seek, Volume};
+use casemate_volume::{Allocate, Attributes, Changes, Entry, Error, New, Rename, Seek, Shared, Volume};
 use fuser::{
     BsdFileFlags, Errno, FileHandle, Filesystem, Generation, INodeNo, InitFlags, KernelConfig, LockOwner, OpenFlags,
     RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry,
     ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
+use parking_lot::Mutex;
 
-use crate::Engine;
 use crate::attributes::{absent, attributes, kind, time, time_or_now};
-use crate::engine::State;
-use crate::privileges::SET_GROUP_ID;
+use crate::known::Known;
+use crate::privileges::{SET_GROUP_ID, shed};
 
 /// How long the kernel may believe an answer: nobody else changes the volume.
 const FOR_GOOD: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -58,19 +58,24 @@ thread_local! {
 /// A volume as the kernel sees it.
 #[derive(Debug)]
 pub struct Front {
-    engine: Arc<Engine>,
+    volume: Arc<Shared>,
+    /// Locked while the volume is, never the other way round.
+    known: Mutex<Known>,
 }
 
 impl Front {
-    pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine }
+    pub fn new(volume: Arc<Shared>) -> Self {
+        Self {
+            volume,
+            known: Mutex::default(),
+        }
     }
 
     /// Runs what gives the kernel an inode.
-    fn entry(&self, reply: ReplyEntry, action: impl FnOnce(&mut State) -> Result<Attributes, Error>) {
-        let found = self.engine.with_state(|state| {
-            let found = action(state)?;
-            state.known(found.inode);
+    fn entry(&self, reply: ReplyEntry, action: impl FnOnce(&mut Volume) -> Result<Attributes, Error>) {
+        let found = self.volume.with(|volume| {
+            let found = action(volume)?;
+            self.known.lock().add(found.inode);
             Ok(found)
         });
         match found {
@@ -99,8 +104,8 @@ fn errno(error: &Error) -> Errno {
 }
 
 /// What a new inode gets: in a directory with set-group-id, its group.
-fn new(state: &mut State, parent: INodeNo, request: &Request, mode: u32, device: u32) -> Result<New, Error> {
-    let above = state.volume()?.attributes(parent.0)?;
+fn new(volume: &mut Volume, parent: INodeNo, request: &Request, mode: u32, device: u32) -> Result<New, Error> {
+    let above = volume.attributes(parent.0)?;
     let inherits = above.mode & SET_GROUP_ID != 0;
     Ok(New {
         mode,
@@ -108,6 +113,15 @@ fn new(state: &mut State, parent: INodeNo, request: &Request, mode: u32, device:
         gid: if inherits { above.gid } else { request.gid() },
         device: device.into(),
     })
+}
+
+/// The kernel does not know an inode any more: without names, it goes.
+fn let_go(volume: &mut Volume, inode: u64) -> Result<(), Error> {
+    match volume.attributes(inode) {
+        Ok(attributes) if attributes.links == 0 => volume.reap(inode),
+        Ok(_) | Err(Error::NotFound) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// A value, or its length where the kernel only asks for that.
@@ -131,9 +145,9 @@ impl Filesystem for Front {
     }
 
     fn lookup(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let found = self.engine.with_state(|state| {
-            let found = state.volume()?.lookup(parent.0, name.as_bytes())?;
-            state.known(found.inode);
+        let found = self.volume.with(|volume| {
+            let found = volume.lookup(parent.0, name.as_bytes())?;
+            self.known.lock().add(found.inode);
             Ok(found)
         });
         match found {
@@ -145,11 +159,16 @@ impl Filesystem for Front {
 
     fn forget(&self, _request: &Request, inode: INodeNo, count: u64) {
         // Nobody waits for an answer; what stays is removed by the next mount.
-        let _ = self.engine.lock().forget(inode.0, count);
+        let _ = self.volume.with(|volume| {
+            if self.known.lock().forget(inode.0, count) {
+                return let_go(volume, inode.0);
+            }
+            Ok(())
+        });
     }
 
     fn getattr(&self, _request: &Request, inode: INodeNo, _handle: Option<FileHandle>, reply: ReplyAttr) {
-        let found = self.engine.with(|volume| volume.attributes(inode.0));
+        let found = self.volume.with(|volume| volume.attributes(inode.0));
         self.attributes(reply, found);
     }
 
@@ -181,23 +200,23 @@ impl Filesystem for Front {
         };
         // fuser does not pass on who lacks CAP_FSETID; here, everybody but root.
         let sheds = mode.is_none() && (uid.is_some() || gid.is_some() || size.is_some() && request.uid() != 0);
-        let set = |state: &mut State| {
+        let set = |volume: &mut Volume| {
             if let Some(size) = size {
-                state.volume()?.truncate(inode.0, size)?;
+                volume.truncate(inode.0, size)?;
             }
             if size.is_none() || changes != Changes::default() {
-                state.volume()?.set_attributes(inode.0, &changes)?;
+                volume.set_attributes(inode.0, &changes)?;
             }
             if sheds || size.is_some() {
-                state.shed(inode.0, sheds)?;
+                shed(volume, &mut self.known.lock().bare, inode.0, sheds)?;
             }
-            state.volume()?.attributes(inode.0)
+            volume.attributes(inode.0)
         };
-        self.attributes(reply, self.engine.with_state(set));
+        self.attributes(reply, self.volume.with(set));
     }
 
     fn readlink(&self, _request: &Request, inode: INodeNo, reply: ReplyData) {
-        match self.engine.with(|volume| volume.readlink(inode.0)) {
+        match self.volume.with(|volume| volume.readlink(inode.0)) {
             Ok(target) => reply.data(&target),
             Err(error) => reply.error(errno(&error)),
         }
@@ -213,43 +232,43 @@ impl Filesystem for Front {
         device: u32,
         reply: ReplyEntry,
     ) {
-        self.entry(reply, |state| {
-            let new = new(state, parent, request, mode, device)?;
-            state.volume()?.create_file(parent.0, name.as_bytes(), new)
+        self.entry(reply, |volume| {
+            let new = new(volume, parent, request, mode, device)?;
+            volume.create_file(parent.0, name.as_bytes(), new)
         });
     }
 
     fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _umask: u32, reply: ReplyEntry) {
-        self.entry(reply, |state| {
-            let mut new = new(state, parent, request, mode, 0)?;
-            new.mode |= state.volume()?.attributes(parent.0)?.mode & SET_GROUP_ID;
-            state.volume()?.mkdir(parent.0, name.as_bytes(), new)
+        self.entry(reply, |volume| {
+            let mut new = new(volume, parent, request, mode, 0)?;
+            new.mode |= volume.attributes(parent.0)?.mode & SET_GROUP_ID;
+            volume.mkdir(parent.0, name.as_bytes(), new)
         });
     }
 
     fn symlink(&self, request: &Request, parent: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
-        self.entry(reply, |state| {
-            let new = new(state, parent, request, 0, 0)?;
+        self.entry(reply, |volume| {
+            let new = new(volume, parent, request, 0, 0)?;
             let target = target.as_os_str().as_bytes();
-            state.volume()?.symlink(parent.0, name.as_bytes(), target, new)
+            volume.symlink(parent.0, name.as_bytes(), target, new)
         });
     }
 
     fn link(&self, _request: &Request, inode: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        self.entry(reply, |state| state.volume()?.link(inode.0, parent.0, name.as_bytes()));
+        self.entry(reply, |volume| volume.link(inode.0, parent.0, name.as_bytes()));
     }
 
     fn unlink(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         done(
             reply,
-            self.engine.with(|volume| volume.unlink(parent.0, name.as_bytes())),
+            self.volume.with(|volume| volume.unlink(parent.0, name.as_bytes())),
         );
     }
 
     fn rmdir(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         done(
             reply,
-            self.engine.with(|volume| volume.rmdir(parent.0, name.as_bytes())),
+            self.volume.with(|volume| volume.rmdir(parent.0, name.as_bytes())),
         );
     }
 
@@ -270,7 +289,7 @@ impl Filesystem for Front {
             _ => return reply.error(Errno::EINVAL),
         };
         let (from, to) = ((parent.0, name.as_bytes()), (new_parent.0, new_name.as_bytes()));
-        done(reply, self.engine.with(|volume| volume.rename(from, to, how)));
+        done(reply, self.volume.with(|volume| volume.rename(from, to, how)));
     }
 
     /// Files need no opening: the kernel asks once and never again.
@@ -313,7 +332,7 @@ impl Filesystem for Front {
             if buffer.len() < size {
                 buffer.resize(size, 0);
             }
-            match self.engine.read(inode.0, offset, &mut buffer[..size]) {
+            match self.volume.read(inode.0, offset, &mut buffer[..size]) {
                 Ok(count) => reply.data(&buffer[..count]),
                 Err(error) => reply.error(errno(&error)),
             }
@@ -332,11 +351,16 @@ impl Filesystem for Front {
         _owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let write = |state: &mut State| {
-            state.volume()?.write(inode.0, offset, data)?;
-            state.shed(inode.0, flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID))
+        let write = |volume: &mut Volume| {
+            volume.write(inode.0, offset, data)?;
+            shed(
+                volume,
+                &mut self.known.lock().bare,
+                inode.0,
+                flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID),
+            )
         };
-        match self.engine.with_state(write) {
+        match self.volume.with(write) {
             Ok(()) => reply.written(u32::try_from(data.len()).unwrap_or(0)),
             Err(error) => reply.error(errno(&error)),
         }
@@ -348,19 +372,19 @@ impl Filesystem for Front {
     }
 
     fn fsync(&self, _request: &Request, inode: INodeNo, _handle: FileHandle, _data_only: bool, reply: ReplyEmpty) {
-        done(reply, self.engine.with(|volume| volume.fsync(inode.0)));
+        self.volume.fsync_then(inode.0, |outcome| done(reply, outcome));
     }
 
     fn fsyncdir(&self, _request: &Request, inode: INodeNo, _handle: FileHandle, _data_only: bool, reply: ReplyEmpty) {
-        done(reply, self.engine.with(|volume| volume.fsync(inode.0)));
+        self.volume.fsync_then(inode.0, |outcome| done(reply, outcome));
     }
 
     fn readdir(&self, _request: &Request, inode: INodeNo, _handle: FileHandle, offset: u64, mut reply: ReplyDirectory) {
-        let add = |_: &mut State, entry: &Entry| {
+        let add = |_: &mut Volume, entry: &Entry| {
             let name = OsStr::from_bytes(&entry.name);
             Ok(reply.add(INodeNo(entry.inode), entry.cookie, kind(entry.kind), name))
         };
-        match self.engine.with_state(|state| list(state, inode.0, offset, add)) {
+        match self.volume.with(|volume| list(volume, inode.0, offset, add)) {
             Ok(()) => reply.ok(),
             Err(error) => reply.error(errno(&error)),
         }
@@ -374,17 +398,17 @@ impl Filesystem for Front {
         offset: u64,
         mut reply: ReplyDirectoryPlus,
     ) {
-        let add = |state: &mut State, entry: &Entry| {
-            let found = attributes(&state.volume()?.attributes(entry.inode)?);
+        let add = |volume: &mut Volume, entry: &Entry| {
+            let found = attributes(&volume.attributes(entry.inode)?);
             let name = OsStr::from_bytes(&entry.name);
             let full = reply.add(INodeNo(entry.inode), entry.cookie, name, &FOR_GOOD, &found, GENERATION);
             // The kernel does not count "." and "..".
             if !full && entry.cookie > PARENT {
-                state.known(entry.inode);
+                self.known.lock().add(entry.inode);
             }
             Ok(full)
         };
-        match self.engine.with_state(|state| list(state, inode.0, offset, add)) {
+        match self.volume.with(|volume| list(volume, inode.0, offset, add)) {
             Ok(()) => reply.ok(),
             Err(error) => reply.error(errno(&error)),
         }
@@ -408,7 +432,7 @@ impl Filesystem for Front {
             _ => return reply.error(Errno::EOPNOTSUPP),
         };
         let allocate = |volume: &mut Volume| volume.allocate(inode.0, offset, length, how).map(drop);
-        done(reply, self.engine.with(allocate));
+        done(reply, self.volume.with(allocate));
     }
 
     fn lseek(
@@ -426,14 +450,14 @@ impl Filesystem for Front {
             _ => return reply.error(Errno::EINVAL),
         };
         let from = u64::try_from(offset).unwrap_or(u64::MAX);
-        match self.engine.with(|volume| volume.seek(inode.0, from, what)) {
+        match self.volume.with(|volume| volume.seek(inode.0, from, what)) {
             Ok(found) => reply.offset(i64::try_from(found).unwrap_or(i64::MAX)),
             Err(error) => reply.error(errno(&error)),
         }
     }
 
     fn statfs(&self, _request: &Request, _inode: INodeNo, reply: ReplyStatfs) {
-        match self.engine.with(|volume| Ok(volume.statistics())) {
+        match self.volume.with(|volume| Ok(volume.statistics())) {
             Ok(found) => {
                 let (block, name) = (
                     u32::try_from(found.block).unwrap_or(0),
@@ -462,20 +486,20 @@ impl Filesystem for Front {
             REPLACE => Some(true),
             _ => return reply.error(Errno::EINVAL),
         };
-        let set = |state: &mut State| {
-            state.bare.remove(&inode.0);
-            state.volume()?.set_attribute(inode.0, name.as_bytes(), value, exists)
+        let set = |volume: &mut Volume| {
+            self.known.lock().bare.remove(&inode.0);
+            volume.set_attribute(inode.0, name.as_bytes(), value, exists)
         };
-        done(reply, self.engine.with_state(set));
+        done(reply, self.volume.with(set));
     }
 
     fn getxattr(&self, _request: &Request, inode: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
-        let found = self.engine.with(|volume| volume.attribute(inode.0, name.as_bytes()));
+        let found = self.volume.with(|volume| volume.attribute(inode.0, name.as_bytes()));
         value(reply, size, found);
     }
 
     fn listxattr(&self, _request: &Request, inode: INodeNo, size: u32, reply: ReplyXattr) {
-        let names = self.engine.with(|volume| volume.attribute_names(inode.0));
+        let names = self.volume.with(|volume| volume.attribute_names(inode.0));
         let joined = names.map(|names| names.into_iter().flat_map(|name| [name, vec![0]].concat()).collect());
         value(reply, size, joined);
     }
@@ -483,7 +507,7 @@ impl Filesystem for Front {
     fn removexattr(&self, _request: &Request, inode: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         done(
             reply,
-            self.engine
+            self.volume
                 .with(|volume| volume.remove_attribute(inode.0, name.as_bytes())),
         );
     }
@@ -503,30 +527,30 @@ const REPLACE: i32 = 2;
 /// Feeds the entries of a directory behind a cookie to `add` until it says that there is no more room. Names whose
 /// hashes collide share a cookie: all of them fit, or the next listing begins with them.
 fn list(
-    state: &mut State,
+    volume: &mut Volume,
     directory: u64,
     after: u64,
-    mut add: impl FnMut(&mut State, &Entry) -> Result<bool, Error>,
+    mut add: impl FnMut(&mut Volume, &Entry) -> Result<bool, Error>,
 ) -> Result<(), Error> {
-    for entry in own_names(state, directory, after)? {
-        if add(state, &entry)? {
+    for entry in own_names(volume, directory, after)? {
+        if add(volume, &entry)? {
             return Ok(());
         }
     }
     let mut from = after.max(PARENT);
     loop {
-        let entries = state.volume()?.readdir(directory, from, NAMES)?;
+        let entries = volume.readdir(directory, from, NAMES)?;
         let Some(last) = entries.last() else { return Ok(()) };
         from = last.cookie;
         for entry in &entries {
-            if add(state, entry)? {
+            if add(volume, entry)? {
                 return Ok(());
             }
         }
     }
 }
 
-fn own_names(state: &mut State, directory: u64, after: u64) -> Result<Vec<Entry>, Error> {
+fn own_names(volume: &mut Volume, directory: u64, after: u64) -> Result<Vec<Entry>, Error> {
     if after >= PARENT {
         return Ok(Vec::new());
     }
@@ -536,7 +560,6 @@ fn own_names(state: &mut State, directory: u64, after: u64) -> Result<Vec<Entry>
         kind: found.mode,
         cookie,
     };
-    let volume = state.volume()?;
     let own = named(b".", SELF, &volume.lookup(directory, b".")?);
     let above = named(b"..", PARENT, &volume.lookup(directory, b"..")?);
     Ok([own, above].into_iter().filter(|entry| entry.cookie > after).collect())

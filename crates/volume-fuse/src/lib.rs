@@ -6,11 +6,9 @@
 #![deny(missing_docs)]
 
 mod attributes;
-mod engine;
 mod front;
+mod known;
 mod mount;
 mod privileges;
-mod upkeep;
 
-pub use engine::{Engine, Listener, Upkeep};
 pub use mount::{Mounted, Options, detach, unmount};

@@ -5,15 +5,18 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::thread;
 
-use casemate_volume::Error;
+use casemate_volume::{Error, Keeper, Shared, Upkeep};
 use fuser::{Config, MountOption, Session, SessionACL};
+use rustix::fs::{major, minor};
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 
 use crate::front::Front;
-use crate::upkeep::Keeper;
-use crate::{Engine, Upkeep};
+
+/// KiB that the kernel reads ahead of a program that reads in a row.
+const READ_AHEAD: u32 = 2048;
 
 /// How a volume is mounted.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +34,7 @@ pub struct Options {
 /// A volume that is mounted and not yet served.
 pub struct Mounted {
     session: Session<Front>,
-    engine: Arc<Engine>,
+    volume: Arc<Shared>,
     /// Where, if this process sees it.
     mountpoint: Option<PathBuf>,
     upkeep: Upkeep,
@@ -42,12 +45,12 @@ impl Mounted {
     ///
     /// # Errors
     /// From the host: no such directory, no FUSE, no right to mount.
-    pub fn new(engine: Arc<Engine>, mountpoint: &Path, options: &Options) -> io::Result<Self> {
-        let front = Front::new(Arc::clone(&engine));
-        let session = Session::new(front, mountpoint, &config(options, engine.read_only))?;
+    pub fn new(volume: Arc<Shared>, mountpoint: &Path, options: &Options) -> io::Result<Self> {
+        let front = Front::new(Arc::clone(&volume));
+        let session = Session::new(front, mountpoint, &config(options, volume.is_read_only()))?;
         Ok(Self {
             session,
-            engine,
+            volume,
             mountpoint: Some(mountpoint.to_owned()),
             upkeep: options.upkeep,
         })
@@ -57,12 +60,12 @@ impl Mounted {
     ///
     /// # Errors
     /// From the kernel: no such device, or nothing is mounted on it.
-    pub fn on_device(engine: Arc<Engine>, device: OwnedFd, options: &Options) -> io::Result<Self> {
-        let front = Front::new(Arc::clone(&engine));
-        let session = Session::from_fd(front, device, SessionACL::All, config(options, engine.read_only))?;
+    pub fn on_device(volume: Arc<Shared>, device: OwnedFd, options: &Options) -> io::Result<Self> {
+        let front = Front::new(Arc::clone(&volume));
+        let session = Session::from_fd(front, device, SessionACL::All, config(options, volume.is_read_only()))?;
         Ok(Self {
             session,
-            engine,
+            volume,
             mountpoint: None,
             upkeep: options.upkeep,
         })
@@ -74,11 +77,27 @@ impl Mounted {
     /// Why the last of it could not be made durable or anchored, or why serving broke off.
     pub fn serve(self) -> Result<(), Error> {
         let failed = |error: io::Error| Error::Host(format!("serve the mount: {error}"));
-        let keeper = Keeper::start(Arc::clone(&self.engine), self.mountpoint, self.upkeep).map_err(failed)?;
+        let keeper = Keeper::start(Arc::clone(&self.volume), self.upkeep).map_err(failed)?;
+        if let Some(mountpoint) = self.mountpoint {
+            read_further_ahead(mountpoint).map_err(failed)?;
+        }
         let served = self.session.run().map_err(failed);
         drop(keeper);
-        self.engine.end().and(served)
+        self.volume.end().and(served)
     }
+}
+
+/// Asks the kernel to read ahead in large steps. Only root may; without, reading is slower. On a thread of its own: the
+/// kernel has questions about the mount first, which [`Mounted::serve`] answers.
+fn read_further_ahead(mountpoint: PathBuf) -> io::Result<()> {
+    let ask = move || {
+        if let Ok(status) = rustix::fs::stat(&mountpoint) {
+            let (major, minor) = (major(status.st_dev), minor(status.st_dev));
+            let setting = format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb");
+            let _ = std::fs::write(setting, READ_AHEAD.to_string());
+        }
+    };
+    thread::Builder::new().name("read-ahead".into()).spawn(ask).map(drop)
 }
 
 /// Unmounts what is mounted there; [`Mounted::serve`] returns in the process that serves it.

@@ -1,10 +1,10 @@
 //! What a file loses when somebody changes it: the kernel leaves that to us (FUSE_HANDLE_KILLPRIV_V2), so that it need
 //! not ask for attributes before each write.
 
-use casemate_volume::{Changes, Error};
-use rustix::fs::FileType;
+use std::collections::HashSet;
 
-use crate::engine::State;
+use casemate_volume::{Changes, Error, Volume};
+use rustix::fs::FileType;
 
 /// Name of the attribute that holds file capabilities (capabilities(7)).
 pub const CAPABILITIES: &[u8] = b"security.capability";
@@ -12,29 +12,28 @@ const SET_USER_ID: u32 = 0o4000;
 pub const SET_GROUP_ID: u32 = 0o2000;
 const GROUP_EXECUTE: u32 = 0o010;
 
-impl State {
-    /// Takes file capabilities from an inode, and set-user-id and set-group-id if `set_ids`.
-    pub fn shed(&mut self, inode: u64, set_ids: bool) -> Result<(), Error> {
-        if !self.bare.contains(&inode) {
-            match self.volume()?.remove_attribute(inode, CAPABILITIES) {
-                Ok(()) | Err(Error::NoAttribute) => self.bare.insert(inode),
-                Err(error) => return Err(error),
-            };
-        }
-        if !set_ids {
-            return Ok(());
-        }
-        let mode = self.volume()?.attributes(inode)?.mode;
-        let shed = without_set_ids(mode);
-        if mode == shed || FileType::from_raw_mode(mode) != FileType::RegularFile {
-            return Ok(());
-        }
-        let changes = Changes {
-            mode: Some(shed),
-            ..Changes::default()
+/// Takes file capabilities from an inode, unless it is one of the `bare` ones that have none, and set-user-id and
+/// set-group-id if `set_ids`.
+pub fn shed(volume: &mut Volume, bare: &mut HashSet<u64>, inode: u64, set_ids: bool) -> Result<(), Error> {
+    if !bare.contains(&inode) {
+        match volume.remove_attribute(inode, CAPABILITIES) {
+            Ok(()) | Err(Error::NoAttribute) => bare.insert(inode),
+            Err(error) => return Err(error),
         };
-        self.volume()?.set_attributes(inode, &changes).map(drop)
     }
+    if !set_ids {
+        return Ok(());
+    }
+    let mode = volume.attributes(inode)?.mode;
+    let shed = without_set_ids(mode);
+    if mode == shed || FileType::from_raw_mode(mode) != FileType::RegularFile {
+        return Ok(());
+    }
+    let changes = Changes {
+        mode: Some(shed),
+        ..Changes::default()
+    };
+    volume.set_attributes(inode, &changes).map(drop)
 }
 
 /// Set-group-id without execution by the group means mandatory locking, and stays.

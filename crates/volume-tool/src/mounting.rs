@@ -13,8 +13,8 @@ use std::thread;
 
 use casemate_sys::{SignalDescriptor, block_signals};
 use casemate_volume::host::Folder;
-use casemate_volume::{Environment, Error, Freshness, Volume};
-use casemate_volume_fuse::{Engine, Mounted, Options};
+use casemate_volume::{Environment, Error, Freshness, Listener, Shared, Volume};
+use casemate_volume_fuse::{Mounted, Options};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
@@ -37,14 +37,14 @@ pub struct Wanted {
 /// Mounts, says so, and serves until somebody unmounts.
 pub fn mount(place: Place, wanted: &Wanted) -> Result<Value, Failure> {
     let mut state = take(&wanted.state)?;
-    let engine = Arc::new(open(place, wanted)?);
+    let volume = Arc::new(open(place, wanted)?);
     block_signals().map_err(|error| Failure::host("block signals", &error))?;
     let options = Options {
         source: format!("casemate:{}", wanted.state.display()),
         shared: wanted.shared,
         ..Options::default()
     };
-    let mounted = Mounted::new(Arc::clone(&engine), &wanted.mountpoint, &options);
+    let mounted = Mounted::new(volume, &wanted.mountpoint, &options);
     let mounted = mounted.map_err(|error| Failure::host("mount", &error))?;
     unmount_on_signals(wanted.mountpoint.clone())?;
     say(&json!({"mounted": wanted.mountpoint, "pid": std::process::id()}));
@@ -55,7 +55,7 @@ pub fn mount(place: Place, wanted: &Wanted) -> Result<Value, Failure> {
     outcome
 }
 
-fn open(place: Place, wanted: &Wanted) -> Result<Engine, Failure> {
+fn open(place: Place, wanted: &Wanted) -> Result<Shared, Failure> {
     let anchor = anchor(&place, wanted.freshness)?;
     let volume = if wanted.read_only {
         let host = Folder::read(&place.folder)?;
@@ -64,11 +64,11 @@ fn open(place: Place, wanted: &Wanted) -> Result<Engine, Failure> {
         let host = Folder::write(&place.folder)?;
         Volume::mount(Environment::of_this_machine(host, anchor), place.key, wanted.freshness)?
     };
-    Ok(Engine::new(volume, wanted.read_only, listener()))
+    Ok(Shared::new(volume, listener()))
 }
 
 /// Says on standard error why programs get EIO, each reason once in a row.
-fn listener() -> casemate_volume_fuse::Listener {
+fn listener() -> Listener {
     let last = Mutex::new(String::new());
     Box::new(move |error: &Error| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,7 +3,7 @@ use thiserror::Error as ThisError;
 use crate::format::Malformed;
 
 /// Why a volume refuses. Each message is one line for the person who must act.
-#[derive(Debug, ThisError)]
+#[derive(Clone, Debug, ThisError)]
 #[non_exhaustive]
 pub enum Error {
     /// Bytes that this key never sealed, or not for this place.

@@ -2,7 +2,8 @@
 //!
 //! Contents, names, sizes and structure are under one root, kept in an [`Anchor`] that the host cannot turn back. An
 //! fsync appends to an intent log and flushes once; a checkpoint writes the tree's changed nodes and one of two
-//! superblock slots. A [`Volume`] is the whole engine; fronts (FUSE, Python) translate to it and add nothing.
+//! superblock slots. A [`Volume`] is the whole engine, [`Shared`] lets threads use one; fronts (FUSE, Python)
+//! translate to it and add nothing.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -13,6 +14,7 @@ mod format;
 pub mod host;
 mod log;
 mod seal;
+mod shared;
 mod space;
 mod store;
 mod tree;
@@ -25,6 +27,7 @@ pub use format::Roots;
 pub use format::inode::Time;
 pub use host::Host;
 pub use seal::VolumeKey;
+pub use shared::{Keeper, Listener, Shared, Upkeep};
 pub use volume::{
     Allocate, Attributes, Changes, Entry, Environment, Form, Freshness, New, ROOT, Reading, Rename, Seek, Statistics,
     Status, Volume,

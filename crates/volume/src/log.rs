@@ -9,7 +9,7 @@ use crate::format::epochs::Epoch;
 use crate::format::group::{self, COVERED, Change, Head};
 use crate::format::superblock::LogHead;
 use crate::format::{BLOCK, GROUP_BLOCKS, Roots};
-use crate::host::File;
+use crate::host::{File, Host};
 use crate::seal::{Purpose, TAG, associated, sha256};
 use crate::store::Store;
 
@@ -30,6 +30,33 @@ pub struct Group {
     pub changes: Vec<Change>,
     /// The log's head once it is applied.
     pub after: LogHead,
+}
+
+/// A group that is sealed and not written yet.
+pub struct Sealed {
+    bytes: Vec<u8>,
+    offset: u64,
+    /// How many of the bytes fit before the ring's end.
+    first: usize,
+}
+
+impl Sealed {
+    /// Writes it.
+    pub fn write(&self, host: &dyn Host) -> Result<(), Error> {
+        let (first, wrapped) = self.bytes.split_at(self.first);
+        let written = host.write(File::Log, self.offset, first);
+        let written = written.and_then(|()| match wrapped.is_empty() {
+            true => Ok(()),
+            false => host.write(File::Log, 0, wrapped),
+        });
+        written.map_err(|error| Error::host("write the log", &error))
+    }
+}
+
+/// Makes all groups that are written durable.
+pub fn flush(host: &dyn Host) -> Result<(), Error> {
+    let flushed = host.flush(File::Log);
+    flushed.map_err(|error| Error::host("flush the log", &error))
 }
 
 impl Log {
@@ -62,8 +89,9 @@ impl Log {
         u64::from(self.blocks) * BLOCK as u64
     }
 
-    /// Seals all pending changes as one group and writes it. The blocks that it points to must be durable.
-    pub fn append(&mut self, store: &mut Store) -> Result<(), Error> {
+    /// Seals all pending changes as one group, for who writes it once the blocks that it points to are durable. The
+    /// head is behind it already: a group that is then not written must be the last.
+    pub fn seal(&mut self, store: &mut Store) -> Result<Sealed, Error> {
         let blocks = group::blocks(self.pending.len());
         if blocks > GROUP_BLOCKS || u64::from(blocks) * BLOCK as u64 > self.room() {
             return Err(Error::NoSpace);
@@ -84,17 +112,10 @@ impl Log {
         let associated = associated_with(&volume, &head, &self.head.link, body.len());
         let key = store.keys.of(fence).ok_or(Error::ReadOnly)?;
         let tag = key.seal(Purpose::Log, counter, &associated, &mut body)?;
-        self.write(store, &[&head, tag.as_slice(), &body].concat())?;
+        let bytes = [&head, tag.as_slice(), &body].concat();
+        let (offset, first) = self.cut(bytes.len());
         self.head = self.after(blocks, &head, &tag, &hash);
-        Ok(())
-    }
-
-    /// Makes all groups durable.
-    pub fn flush(&mut self, store: &Store) -> Result<(), Error> {
-        let flushed = store.host.flush(File::Log);
-        flushed.map_err(|error| Error::host("flush the log", &error))?;
-        self.flushed = self.head;
-        Ok(())
+        Ok(Sealed { bytes, offset, first })
     }
 
     /// The next group, or `None` at the end. The head does not move.
@@ -148,16 +169,6 @@ impl Log {
             sequence: self.head.sequence + 1,
             link: sha256(&[b"casemate/volume/link/v1", &self.head.link, covered, tag, hash]),
         }
-    }
-
-    fn write(&self, store: &Store, bytes: &[u8]) -> Result<(), Error> {
-        let (offset, first) = self.cut(bytes.len());
-        let written = store.host.write(File::Log, offset, &bytes[..first]);
-        let written = written.and_then(|()| match first < bytes.len() {
-            true => store.host.write(File::Log, 0, &bytes[first..]),
-            false => Ok(()),
-        });
-        written.map_err(|error| Error::host("write the log", &error))
     }
 
     fn read(&self, store: &Store, bytes: &mut [u8]) -> Result<(), Error> {

@@ -131,12 +131,14 @@ impl Store {
 
     /// Makes all written blocks durable.
     pub fn flush(&mut self) -> Result<(), Error> {
-        while let Some(segment) = self.unflushed.first().copied() {
-            let flushed = self.host.flush(File::Segment(segment));
-            flushed.map_err(|error| Error::host("flush a segment", &error))?;
-            self.unflushed.remove(&segment);
-        }
-        Ok(())
+        let unflushed = self.take_unflushed();
+        flush(&*self.host, &unflushed)
+    }
+
+    /// Segments with blocks that no flush made durable, for who flushes them now. Where that fails, what was durable
+    /// is unknown: nobody may flush again and believe it.
+    pub fn take_unflushed(&mut self) -> BTreeSet<u32> {
+        std::mem::take(&mut self.unflushed)
     }
 
     fn length(&mut self, segment: u32) -> Result<Option<u64>, Error> {
@@ -177,6 +179,14 @@ impl Store {
         let decoded = crate::format::epochs::decode(&plaintext);
         decoded.map_err(|malformed| Error::malformed(malformed, place(pointer.address)))
     }
+}
+
+/// Makes the written blocks of some segments durable.
+pub fn flush(host: &dyn Host, segments: &BTreeSet<u32>) -> Result<(), Error> {
+    segments.iter().try_for_each(|segment| {
+        let flushed = host.flush(File::Segment(*segment));
+        flushed.map_err(|error| Error::host("flush a segment", &error))
+    })
 }
 
 /// The pointer to something sealed.

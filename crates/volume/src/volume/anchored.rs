@@ -1,32 +1,95 @@
 //! Moving the anchor, and finding out what became of a move that got no answer.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
 use crate::anchor::{Record, Refusal, State};
 use crate::format::superblock::LogHead;
 use crate::seal::sha256;
 use crate::{Anchor, Error};
 
-/// The anchor and what it is known to hold.
+/// The anchor as its volume sees it: a flight may be moving it.
 pub struct Anchored {
-    anchor: Box<dyn Anchor>,
+    register: Arc<Mutex<Register>>,
+    /// What it held when the volume last looked.
     pub record: Record,
+    durable: bool,
+}
+
+/// The anchor and what it is known to hold.
+pub struct Register {
+    anchor: Box<dyn Anchor>,
+    record: Record,
     /// A move whose outcome is unknown.
     doubt: Option<Record>,
 }
 
 impl Anchored {
     pub fn read(mut anchor: Box<dyn Anchor>) -> Result<Self, Error> {
-        let record = anchor.read()?;
-        Ok(Self {
+        let (record, durable) = (anchor.read()?, anchor.is_durable());
+        let register = Register {
             anchor,
             record,
             doubt: None,
+        };
+        Ok(Self {
+            register: Arc::new(Mutex::new(register)),
+            record,
+            durable,
         })
     }
 
-    pub fn is_durable(&self) -> bool {
-        self.anchor.is_durable()
+    /// The register, for a flight.
+    pub fn register(&self) -> Arc<Mutex<Register>> {
+        Arc::clone(&self.register)
     }
 
+    /// Looks at what the register holds now.
+    pub fn look(&mut self) {
+        self.record = self.register.lock().record;
+    }
+
+    pub fn is_durable(&self) -> bool {
+        self.durable
+    }
+
+    /// Newest generation of which the freed space can be used again: no reader has an older one.
+    pub fn reclaimable(&self) -> u64 {
+        let generation = self.record.generation;
+        let oldest = self.register.lock().anchor.oldest_reader();
+        oldest.map_or(generation, |oldest| oldest.min(generation))
+    }
+
+    /// As [`Register::advance`].
+    pub fn advance(&mut self, generation: u64, root: [u8; 32]) -> Result<(), Error> {
+        self.change(|register| register.advance(generation, root))
+    }
+
+    /// As [`Register::take_over`].
+    pub fn take_over(&mut self, volume: [u8; 16], generation: u64, root: [u8; 32], step: u32) -> Result<(), Error> {
+        self.change(|register| register.take_over(volume, generation, root, step))
+    }
+
+    /// As [`Register::retire`].
+    pub fn retire(&mut self) -> Result<(), Error> {
+        self.change(Register::retire)
+    }
+
+    /// Makes what was set durable.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.change(Register::flush)
+    }
+
+    fn change(&mut self, action: impl FnOnce(&mut Register) -> Result<(), Error>) -> Result<(), Error> {
+        let mut register = self.register.lock();
+        let outcome = action(&mut register);
+        self.record = register.record;
+        outcome
+    }
+}
+
+impl Register {
     /// Moves the record to a newer head under this writer's fence.
     pub fn advance(&mut self, generation: u64, root: [u8; 32]) -> Result<(), Error> {
         self.resolve()?;
@@ -40,7 +103,7 @@ impl Anchored {
 
     /// Takes the record over for a new writer. The fence rises by a random step: two writers that try at the same
     /// moment never claim the same record, so that each can tell whose it became.
-    pub fn take_over(&mut self, volume: [u8; 16], generation: u64, root: [u8; 32], step: u32) -> Result<(), Error> {
+    fn take_over(&mut self, volume: [u8; 16], generation: u64, root: [u8; 32], step: u32) -> Result<(), Error> {
         let fence = self.record.fence.checked_add(1 + u64::from(step));
         let fence = fence.ok_or_else(|| Error::Anchor("it has no greater fence".into()))?;
         self.set(Record {
@@ -53,16 +116,8 @@ impl Anchored {
         self.anchor.flush()
     }
 
-    /// Newest generation of which the freed space can be used again: no reader has an older one.
-    pub fn reclaimable(&self) -> u64 {
-        let generation = self.record.generation;
-        self.anchor
-            .oldest_reader()
-            .map_or(generation, |oldest| oldest.min(generation))
-    }
-
     /// Closes the volume for ever.
-    pub fn retire(&mut self) -> Result<(), Error> {
+    fn retire(&mut self) -> Result<(), Error> {
         self.resolve()?;
         self.set(Record {
             state: State::Retired,

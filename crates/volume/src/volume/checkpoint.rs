@@ -46,7 +46,10 @@ impl Volume {
         match self.freshness {
             _ if !self.writable => Err(Error::ReadOnly),
             super::Freshness::None => Err(Error::Invalid),
-            super::Freshness::Strict | super::Freshness::Interval => self.anchored.retire(),
+            super::Freshness::Strict | super::Freshness::Interval => {
+                self.land();
+                self.anchored.retire()
+            }
         }
     }
 
@@ -56,6 +59,8 @@ impl Volume {
     }
 
     pub(super) fn checkpoint(&mut self) -> Result<(), Error> {
+        self.land();
+        self.check_writable()?;
         if self.anchored.record.generation != self.slot.head.generation {
             // The other slot is the anchored one: it stays until this one is.
             self.move_anchor()?;

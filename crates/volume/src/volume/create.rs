@@ -66,6 +66,7 @@ impl Volume {
             scratch: Vec::new(),
             next_inode: ROOT + 1,
             writable: true,
+            flight: None,
             latched: None,
         };
         this.first_checkpoint()?;

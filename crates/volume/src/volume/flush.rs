@@ -50,10 +50,25 @@ impl Volume {
         Ok(())
     }
 
+    /// Files of which pages wait for an extent.
+    pub(crate) fn unplaced(&self) -> Vec<u64> {
+        self.files.keys().copied().collect()
+    }
+
+    /// Places one file's pages, so that a checkpoint need not.
+    ///
+    /// # Errors
+    /// Those of [`Volume::sync`].
+    pub(crate) fn place_file(&mut self, inode: u64) -> Result<(), Error> {
+        self.check_writable()?;
+        self.spill_log()?;
+        let placed = self.flush_file(inode, Target::Extents);
+        self.latch(placed)
+    }
+
     /// Pushes everything that waits.
     pub(super) fn flush_files(&mut self, target: Target) -> Result<(), Error> {
-        let inodes: Vec<u64> = self.files.keys().copied().collect();
-        for inode in inodes {
+        for inode in self.unplaced() {
             self.flush_file(inode, target)?;
             self.spill_log()?;
         }

@@ -15,6 +15,7 @@ mod create;
 mod data;
 mod directory;
 mod extents;
+mod flight;
 mod flush;
 mod links;
 mod mount;
@@ -28,10 +29,12 @@ mod slots;
 mod xattr;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use allocate::{Allocate, Seek};
 pub use attributes::{Attributes, Changes, Statistics};
 pub use directory::Entry;
+pub(crate) use flight::Goal;
 pub use names::New;
 pub use reading::Reading;
 pub use rename::Rename;
@@ -47,6 +50,7 @@ use crate::tree::{Context, Tree};
 use crate::{Anchor, Error, Host};
 use anchored::Anchored;
 use extents::{Piece, Shown};
+use flight::Landing;
 use pages::Pages;
 use slots::Slot;
 
@@ -145,6 +149,8 @@ pub struct Volume {
     scratch: Vec<u8>,
     next_inode: u64,
     writable: bool,
+    /// Where the flight that is under way leaves how it ended.
+    flight: Option<Arc<Landing>>,
     /// Why no more writes are taken, after a failure of the host or the loss of the fence.
     latched: Option<String>,
 }
@@ -171,6 +177,12 @@ impl Volume {
     #[must_use]
     pub fn roots(&self) -> Roots {
         self.slot.head.roots
+    }
+
+    /// Whether nothing can be changed.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        !self.writable
     }
 
     /// Generation of the next checkpoint: the birth of all that is written now.

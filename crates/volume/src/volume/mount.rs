@@ -9,7 +9,7 @@ use crate::anchor::{Memory, Record, State};
 use crate::environment::Random;
 use crate::format::epochs::{EPOCHS, Epoch};
 use crate::host::File;
-use crate::log::Log;
+use crate::log::{self, Log};
 use crate::space::Space;
 use crate::store::Store;
 use crate::tree::Tree;
@@ -83,6 +83,7 @@ impl Volume {
             shown: None,
             scratch: Vec::new(),
             writable: false,
+            flight: None,
             latched: None,
         };
         this.load_space()?;
@@ -94,7 +95,8 @@ impl Volume {
     /// What was read of log and slot may still be in the host's memory only: the anchor must never be ahead of the
     /// disk. The segments need no flush: what a group or a slot points to was durable before either was written.
     fn make_durable(&mut self) -> Result<(), Error> {
-        self.log.flush(&self.store)?;
+        log::flush(&*self.store.host)?;
+        self.log.flushed = self.log.head;
         let flushed = self.store.host.flush(File::Superblock);
         flushed.map_err(|error| Error::host("flush the superblock", &error))
     }

@@ -1,0 +1,74 @@
+//! What goes on beside requests: the anchor follows, and checkpoints take what no fsync asked for.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::Shared;
+
+/// How often that is.
+#[derive(Clone, Copy, Debug)]
+pub struct Upkeep {
+    /// How often the anchor follows what is durable: the interval of [`crate::Freshness::Interval`], or how long a lazy
+    /// anchor may lag behind.
+    pub anchor: Duration,
+    /// How often a checkpoint takes what no fsync asked for.
+    pub checkpoint: Duration,
+}
+
+impl Default for Upkeep {
+    fn default() -> Self {
+        Self {
+            anchor: Duration::from_millis(100),
+            checkpoint: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A thread that ends when this is dropped.
+#[derive(Debug)]
+pub struct Keeper {
+    ends: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    /// Starts; a volume that is mounted for reading needs none, and gets none.
+    ///
+    /// # Errors
+    /// From the host.
+    pub fn start(volume: Arc<Shared>, upkeep: Upkeep) -> std::io::Result<Self> {
+        let (ends, ended) = channel();
+        let work = move || keep(&volume, upkeep, &ended);
+        let thread = thread::Builder::new().name("upkeep".into()).spawn(work)?;
+        Ok(Self {
+            ends: Some(ends),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        drop(self.ends.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn keep(volume: &Shared, upkeep: Upkeep, ended: &Receiver<()>) {
+    if volume.is_read_only() {
+        return;
+    }
+    let mut checkpointed = Instant::now();
+    while ended.recv_timeout(upkeep.anchor) == Err(RecvTimeoutError::Timeout) {
+        let due = checkpointed.elapsed() >= upkeep.checkpoint;
+        // What fails here fails again, and is heard, at the next fsync: the engine closes for writing where it must.
+        let _ = if due { volume.sync() } else { volume.anchor() };
+        if due {
+            checkpointed = Instant::now();
+        }
+    }
+}
