@@ -1,16 +1,15 @@
 //! Each request, from its parts to its result.
 
-use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 
-use casemate_volume::anchor::{InsecureFile, Memory};
-use casemate_volume::host::Folder;
-use casemate_volume::{Anchor, Environment, Form, Freshness, Roots, Volume};
+use casemate_volume::{Error, Freshness, ROOT, Roots, Shared, Volume};
+use casemate_volume_local::{Place, export, import};
 use serde_json::{Value, json};
 
-use crate::report::Failure;
-use crate::request::{Place, Request};
-use crate::{export, import, mounting};
+use crate::mounting;
+use crate::report::{Failure, say};
+use crate::request::Request;
 
 /// Does one request.
 pub fn run(request: Request) -> Result<Value, Failure> {
@@ -20,7 +19,7 @@ pub fn run(request: Request) -> Result<Value, Failure> {
             roots,
             capacity,
             log,
-        } => create(volume, roots.into(), capacity, log),
+        } => create(volume.into(), roots.into(), capacity, log),
         Request::Mount {
             volume,
             mountpoint,
@@ -36,45 +35,35 @@ pub fn run(request: Request) -> Result<Value, Failure> {
                 shared,
                 state,
             };
-            mounting::mount(volume, &wanted)
+            mounting::mount(&volume.into(), &wanted)
         }
         Request::Unmount { mountpoint, state } => mounting::unmount(&mountpoint, &state),
-        Request::Info { volume, freshness } => info(volume, freshness.into()),
+        Request::Info { volume, freshness } => info(&volume.into(), freshness.into()),
         Request::Import {
             volume,
             freshness,
             source,
             into,
-        } => import(volume, freshness.into(), &source, &into),
+        } => import_into(&volume.into(), freshness.into(), &source, &into),
         Request::Export {
             volume,
             freshness,
             target,
             salvage,
-        } => export::export(&mut read(volume, freshness.into())?, &target, salvage),
-        Request::Verify { volume, freshness } => verify(volume, freshness.into()),
+        } => export_to(&volume.into(), freshness.into(), &target, salvage),
+        Request::Verify { volume, freshness } => verify(&volume.into(), freshness.into()),
     }
 }
 
-/// The anchor's file is new, or one that a `create` which failed left behind.
 fn create(place: Place, roots: Roots, capacity: Option<u64>, log: Option<u64>) -> Result<Value, Failure> {
-    fs::create_dir_all(&place.folder).map_err(|error| Failure::host("make the volume's folder", &error))?;
-    let capacity = capacity.map_or_else(|| Folder::room(&place.folder), Ok);
-    let capacity = capacity.map_err(|error| Failure::host("look at the host's space", &error))?;
-    let mut form = Form::new(roots, capacity);
-    form.log = log.unwrap_or(form.log);
-    let host = Folder::write(&place.folder)?;
-    let wanted = place.anchor.as_ref().ok_or_else(no_anchor)?;
-    let anchor = match wanted.file.exists() {
-        true => InsecureFile::open(&wanted.file, wanted.durability)?,
-        false => InsecureFile::create(&wanted.file, wanted.durability)?,
-    };
-    let volume = Volume::create(Environment::of_this_machine(host, Box::new(anchor)), place.key, &form)?;
-    Ok(json!({"volume": hex(&volume), "roots": name(roots), "capacity": capacity, "log": form.log}))
+    let made = place.create(roots, capacity, log)?;
+    Ok(json!({
+        "volume": hex(&made.volume), "roots": name(made.form.roots), "capacity": made.form.capacity, "log": made.form.log,
+    }))
 }
 
-fn info(place: Place, freshness: Freshness) -> Result<Value, Failure> {
-    let volume = read(place, freshness)?;
+fn info(place: &Place, freshness: Freshness) -> Result<Value, Failure> {
+    let volume = place.read(freshness)?;
     let (status, statistics) = (volume.status(), volume.statistics());
     Ok(json!({
         "volume": hex(&volume.identity()), "roots": name(volume.roots()),
@@ -84,8 +73,8 @@ fn info(place: Place, freshness: Freshness) -> Result<Value, Failure> {
     }))
 }
 
-fn verify(place: Place, freshness: Freshness) -> Result<Value, Failure> {
-    let mut volume = read(place, freshness)?;
+fn verify(place: &Place, freshness: Freshness) -> Result<Value, Failure> {
+    let mut volume = place.read(freshness)?;
     volume.verify()?;
     let statistics = volume.statistics();
     Ok(json!({
@@ -94,40 +83,45 @@ fn verify(place: Place, freshness: Freshness) -> Result<Value, Failure> {
     }))
 }
 
-fn read(place: Place, freshness: Freshness) -> Result<Volume, Failure> {
-    let host = Folder::read(&place.folder)?;
-    let anchor = anchor(&place, freshness)?;
-    Ok(Volume::mount_for_reading(
-        Environment::of_this_machine(host, anchor),
-        place.key,
-        freshness,
-    )?)
-}
-
-fn import(place: Place, freshness: Freshness, source: &Path, into: &str) -> Result<Value, Failure> {
-    let host = Folder::write(&place.folder)?;
-    let anchor = anchor(&place, freshness)?;
-    let mut volume = Volume::mount(Environment::of_this_machine(host, anchor), place.key, freshness)?;
-    let directory = import::directory(&mut volume, into)?;
-    let imported = import::import(&mut volume, source, directory);
+fn import_into(place: &Place, freshness: Freshness, source: &Path, into: &str) -> Result<Value, Failure> {
+    let mut volume = place.write(freshness)?;
+    let directory = directory(&mut volume, into)?;
+    let volume = alone(volume);
+    let imported = import(&volume, source, directory, &mut say_progress);
     // What was imported before a failure is there, and says so by being there.
-    let ended = volume.unmount();
-    let result = imported?;
+    let ended = volume.end();
+    let imported = imported?;
     ended?;
-    Ok(result)
+    Ok(json!({"files": imported.files, "bytes": imported.bytes}))
 }
 
-/// The anchor's file; nobody where integrity is enough.
-pub fn anchor(place: &Place, freshness: Freshness) -> Result<Box<dyn Anchor>, Failure> {
-    match (&place.anchor, freshness) {
-        (_, Freshness::None) => Ok(Box::new(Memory::default())),
-        (Some(anchor), _) => Ok(Box::new(InsecureFile::open(&anchor.file, anchor.durability)?)),
-        (None, _) => Err(no_anchor()),
+fn export_to(place: &Place, freshness: Freshness, target: &Path, salvage: bool) -> Result<Value, Failure> {
+    let volume = alone(place.read(freshness)?);
+    let exported = export(&volume, target, salvage, &mut say_progress)?;
+    let lost = exported.lost.iter();
+    let lost: Vec<Value> = lost
+        .map(|lost| json!({"path": lost.path.to_string_lossy(), "why": lost.why}))
+        .collect();
+    Ok(json!({"files": exported.files, "lost": lost}))
+}
+
+/// For one request: every error is in its result.
+fn alone(volume: Volume) -> Shared {
+    Shared::new(volume, Box::new(|_| {}))
+}
+
+fn say_progress(done: u64, total: u64) -> ControlFlow<()> {
+    say(&json!({"progress": {"done": done, "total": total}}));
+    ControlFlow::Continue(())
+}
+
+/// Where in the volume: the directory of a path, which must be there.
+fn directory(volume: &mut Volume, path: &str) -> Result<u64, Error> {
+    let mut at = ROOT;
+    for name in path.split('/').filter(|name| !name.is_empty()) {
+        at = volume.lookup(at, name.as_bytes())?.inode;
     }
-}
-
-fn no_anchor() -> Failure {
-    Failure::usage("an anchor must be named: file:PATH".into())
+    Ok(at)
 }
 
 fn name(roots: Roots) -> &'static str {

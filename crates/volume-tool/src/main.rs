@@ -6,11 +6,8 @@
 #![deny(missing_docs)]
 
 mod commands;
-mod export;
 mod hardening;
-mod import;
 mod mounting;
-mod progress;
 mod report;
 mod request;
 

@@ -12,17 +12,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use casemate_sys::{SignalDescriptor, block_signals};
-use casemate_volume::host::Folder;
-use casemate_volume::{Environment, Error, Freshness, Listener, Shared, Volume};
+use casemate_volume::{Error, Freshness, Listener, Shared};
 use casemate_volume_fuse::{Mounted, Options};
+use casemate_volume_local::Place;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::commands::anchor;
-use crate::report::{Failure, code, ended, say};
-use crate::request::Place;
+use crate::report::{Failure, ended, say};
 
 /// How to mount.
 #[derive(Debug)]
@@ -35,7 +33,7 @@ pub struct Wanted {
 }
 
 /// Mounts, says so, and serves until somebody unmounts.
-pub fn mount(place: Place, wanted: &Wanted) -> Result<Value, Failure> {
+pub fn mount(place: &Place, wanted: &Wanted) -> Result<Value, Failure> {
     let mut state = take(&wanted.state)?;
     let volume = Arc::new(open(place, wanted)?);
     block_signals().map_err(|error| Failure::host("block signals", &error))?;
@@ -55,14 +53,10 @@ pub fn mount(place: Place, wanted: &Wanted) -> Result<Value, Failure> {
     outcome
 }
 
-fn open(place: Place, wanted: &Wanted) -> Result<Shared, Failure> {
-    let anchor = anchor(&place, wanted.freshness)?;
-    let volume = if wanted.read_only {
-        let host = Folder::read(&place.folder)?;
-        Volume::mount_for_reading(Environment::of_this_machine(host, anchor), place.key, wanted.freshness)?
-    } else {
-        let host = Folder::write(&place.folder)?;
-        Volume::mount(Environment::of_this_machine(host, anchor), place.key, wanted.freshness)?
+fn open(place: &Place, wanted: &Wanted) -> Result<Shared, Failure> {
+    let volume = match wanted.read_only {
+        true => place.read(wanted.freshness)?,
+        false => place.write(wanted.freshness)?,
     };
     Ok(Shared::new(volume, listener()))
 }
@@ -74,7 +68,7 @@ fn listener() -> Listener {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         let text = error.to_string();
         if *last != text {
-            let line = json!({"trouble": {"code": code(error), "message": text}});
+            let line = json!({"trouble": {"code": error.code(), "message": text}});
             let _ = writeln!(std::io::stderr(), "{line}");
             *last = text;
         }

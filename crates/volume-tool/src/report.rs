@@ -33,32 +33,21 @@ impl Failure {
     }
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
+impl From<casemate_volume_local::Failure> for Failure {
+    fn from(failure: casemate_volume_local::Failure) -> Self {
         Self {
-            code: code(&error),
-            message: error.to_string(),
+            code: failure.code(),
+            message: failure.to_string(),
         }
     }
 }
 
-/// One word for each kind of refusal.
-pub fn code(error: &Error) -> &'static str {
-    match error {
-        Error::Tampered { .. } => "tampered",
-        Error::RolledBack { .. } => "rolled-back",
-        Error::WrongVolume { .. } => "wrong-volume",
-        Error::Missing(_) => "missing",
-        Error::Occupied(_) => "occupied",
-        Error::Unsupported { .. } => "unsupported",
-        Error::Locked => "locked",
-        Error::Fenced(_) => "fenced",
-        Error::Retired => "retired",
-        Error::WornOut => "worn-out",
-        Error::Anchor(_) => "anchor",
-        Error::NoSpace => "no-space",
-        Error::Invalid => "usage",
-        _ => "host",
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self {
+            code: error.code(),
+            message: error.to_string(),
+        }
     }
 }
 

@@ -74,6 +74,20 @@ pub struct AnchorFile {
     pub durability: Durability,
 }
 
+impl From<Place> for casemate_volume_local::Place {
+    fn from(place: Place) -> Self {
+        let anchor = place.anchor.map(|anchor| casemate_volume_local::AnchorFile {
+            file: anchor.file,
+            durability: anchor.durability,
+        });
+        Self {
+            folder: place.folder,
+            key: place.key,
+            anchor,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(remote = "Durability", rename_all = "kebab-case")]
 enum DurabilityName {

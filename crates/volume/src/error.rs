@@ -139,6 +139,27 @@ impl Error {
         errno.raw_os_error()
     }
 
+    /// One word for each kind of refusal, for programs; it never changes its meaning.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Tampered { .. } => "tampered",
+            Self::RolledBack { .. } => "rolled-back",
+            Self::WrongVolume { .. } => "wrong-volume",
+            Self::Missing(_) => "missing",
+            Self::Occupied(_) => "occupied",
+            Self::Unsupported { .. } => "unsupported",
+            Self::Locked => "locked",
+            Self::Fenced(_) => "fenced",
+            Self::Retired => "retired",
+            Self::WornOut => "worn-out",
+            Self::Anchor(_) => "anchor",
+            Self::NoSpace => "no-space",
+            Self::Invalid => "usage",
+            _ => "host",
+        }
+    }
+
     pub(crate) fn tampered(what: &'static str, place: impl Into<String>) -> Self {
         let place = place.into();
         Self::Tampered { what, place }

@@ -19,6 +19,7 @@ use crate::format::{Malformed, Roots};
 pub const TAG: usize = 16;
 
 /// The volume's key, from which all others follow. Wiped when dropped, never printed.
+#[derive(Clone)]
 pub struct VolumeKey(Zeroizing<[u8; 32]>);
 
 impl VolumeKey {

@@ -7,52 +7,76 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 
-use casemate_volume::{Attributes, Error, ROOT, Volume};
+use casemate_volume::{Attributes, Error, ROOT, Shared};
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, lsetxattr, mknodat};
-use serde_json::{Value, json};
 
-use crate::progress::Progress;
-use crate::report::Failure;
+use crate::Failure;
+use crate::progress::{Listener, Progress};
 
 const STEP: usize = 1 << 20;
 const NAMES: usize = 256;
 
+/// What an export copied.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// Names, of directories too.
+    pub files: u64,
+    /// What was left out. Always empty unless that was asked for.
+    pub lost: Vec<Lost>,
+}
+
+/// Something that was refused, and therefore left out.
+#[derive(Clone, Debug)]
+pub struct Lost {
+    /// Where it would be.
+    pub path: PathBuf,
+    /// Why it is not.
+    pub why: String,
+}
+
 /// Copies the whole volume into `target`, a folder that must be new. With `salvage`, what is refused is left out and
 /// named; otherwise it ends the export.
-pub fn export(volume: &mut Volume, target: &Path, salvage: bool) -> Result<Value, Failure> {
-    fs::create_dir(target).map_err(|error| at(target, &error))?;
-    let statistics = volume.statistics();
+///
+/// # Errors
+/// Those of the volume and of the host, with the path that they are about.
+pub fn export(volume: &Shared, target: &Path, salvage: bool, listener: Listener<'_>) -> Result<Exported, Failure> {
+    fs::create_dir(target).map_err(|error| Failure::at(target, error))?;
+    let statistics = volume.with(|volume| Ok(volume.statistics()))?;
     let mut exporter = Exporter {
         volume,
         links: HashMap::new(),
-        progress: Progress::of((statistics.blocks - statistics.free) * statistics.block),
+        progress: Progress::of((statistics.blocks - statistics.free) * statistics.block, listener),
         buffer: vec![0; STEP],
         salvage,
         files: 0,
         lost: Vec::new(),
     };
     exporter.folder(ROOT, target)?;
-    let root = exporter.volume.attributes(ROOT)?;
+    let root = volume.with(|volume| volume.attributes(ROOT))?;
     exporter.dress(target, &root)?;
-    Ok(json!({"files": exporter.files, "lost": exporter.lost}))
+    exporter.progress.end()?;
+    Ok(Exported {
+        files: exporter.files,
+        lost: exporter.lost,
+    })
 }
 
 struct Exporter<'a> {
-    volume: &'a mut Volume,
+    volume: &'a Shared,
     /// Where each inode with several names was written first.
     links: HashMap<u64, PathBuf>,
-    progress: Progress,
+    progress: Progress<'a>,
     buffer: Vec<u8>,
     salvage: bool,
     files: u64,
-    lost: Vec<Value>,
+    lost: Vec<Lost>,
 }
 
 impl Exporter<'_> {
     fn folder(&mut self, inode: u64, target: &Path) -> Result<(), Failure> {
         let mut after = 0;
         loop {
-            let listed = self.volume.readdir(inode, after, NAMES);
+            let listed = self.volume.with(|volume| volume.readdir(inode, after, NAMES));
             let Some(entries) = self.or_lost(target, listed)? else {
                 return Ok(());
             };
@@ -65,17 +89,17 @@ impl Exporter<'_> {
     }
 
     fn entry(&mut self, inode: u64, target: &Path) -> Result<(), Failure> {
-        let found = self.volume.attributes(inode);
+        let found = self.volume.with(|volume| volume.attributes(inode));
         let Some(attributes) = self.or_lost(target, found)? else {
             return Ok(());
         };
         if let Some(first) = self.links.get(&inode) {
             self.files += 1;
-            return fs::hard_link(first, target).map_err(|error| at(target, &error));
+            return fs::hard_link(first, target).map_err(|error| Failure::at(target, error));
         }
         let written = match FileType::from_raw_mode(attributes.mode) {
             FileType::Directory => {
-                fs::create_dir(target).map_err(|error| at(target, &error))?;
+                fs::create_dir(target).map_err(|error| Failure::at(target, error))?;
                 self.folder(inode, target)?;
                 true
             }
@@ -83,7 +107,7 @@ impl Exporter<'_> {
             FileType::Symlink => self.link(inode, target)?,
             kind => {
                 let made = mknodat(CWD, target, kind, Mode::from_raw_mode(0o600), attributes.device);
-                made.map_err(|error| at(target, &error.into()))?;
+                made.map_err(|error| Failure::at(target, error))?;
                 true
             }
         };
@@ -98,24 +122,24 @@ impl Exporter<'_> {
     }
 
     fn link(&mut self, inode: u64, target: &Path) -> Result<bool, Failure> {
-        let read = self.volume.readlink(inode);
+        let read = self.volume.with(|volume| volume.readlink(inode));
         let Some(to) = self.or_lost(target, read)? else {
             return Ok(false);
         };
-        symlink(OsStr::from_bytes(&to), target).map_err(|error| at(target, &error))?;
+        symlink(OsStr::from_bytes(&to), target).map_err(|error| Failure::at(target, error))?;
         Ok(true)
     }
 
     fn file(&mut self, attributes: &Attributes, target: &Path) -> Result<bool, Failure> {
         let mut options = OpenOptions::new();
         let file = options.write(true).create_new(true).mode(0o600).open(target);
-        let file = file.map_err(|error| at(target, &error))?;
+        let file = file.map_err(|error| Failure::at(target, error))?;
         match self.content(attributes, &file, target) {
             Ok(()) => Ok(true),
-            Err(failure) if self.salvage && failure.code == "tampered" => {
+            Err(Failure::Volume(refused @ Error::Tampered { .. })) if self.salvage => {
                 // Half of a file would pass for all of it.
-                fs::remove_file(target).map_err(|error| at(target, &error))?;
-                self.lose(target, failure.message);
+                fs::remove_file(target).map_err(|error| Failure::at(target, error))?;
+                self.lose(target, refused.to_string());
                 Ok(false)
             }
             Err(failure) => Err(failure),
@@ -123,26 +147,28 @@ impl Exporter<'_> {
     }
 
     fn content(&mut self, attributes: &Attributes, file: &File, target: &Path) -> Result<(), Failure> {
-        file.set_len(attributes.size).map_err(|error| at(target, &error))?;
+        file.set_len(attributes.size)
+            .map_err(|error| Failure::at(target, error))?;
         let mut offset = 0;
         while offset < attributes.size {
             let count = self.volume.read(attributes.inode, offset, &mut self.buffer)?;
             let bytes = &self.buffer[..count];
             if bytes.iter().any(|byte| *byte != 0) {
-                file.write_all_at(bytes, offset).map_err(|error| at(target, &error))?;
+                file.write_all_at(bytes, offset)
+                    .map_err(|error| Failure::at(target, error))?;
             }
             offset += count as u64;
-            self.progress.more(count as u64);
+            self.progress.more(count as u64)?;
         }
         Ok(())
     }
 
     /// Attributes, owner, permissions and times: in this order, since each may take away what came before.
     fn dress(&mut self, target: &Path, attributes: &Attributes) -> Result<(), Failure> {
-        let failed = |error: std::io::Error| at(target, &error);
-        let listed = self.volume.attribute_names(attributes.inode);
+        let failed = |error: std::io::Error| Failure::at(target, error);
+        let listed = self.volume.with(|volume| volume.attribute_names(attributes.inode));
         for name in self.or_lost(target, listed)?.unwrap_or_default() {
-            let value = self.volume.attribute(attributes.inode, &name)?;
+            let value = self.volume.with(|volume| volume.attribute(attributes.inode, &name))?;
             let set = lsetxattr(target, OsStr::from_bytes(&name), &value, XattrFlags::empty());
             set.map_err(|error| failed(error.into()))?;
         }
@@ -181,10 +207,9 @@ impl Exporter<'_> {
     }
 
     fn lose(&mut self, target: &Path, why: String) {
-        self.lost.push(json!({"path": target.to_string_lossy(), "why": why}));
+        self.lost.push(Lost {
+            path: target.into(),
+            why,
+        });
     }
-}
-
-fn at(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::host(&path.display().to_string(), error)
 }
