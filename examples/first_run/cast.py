@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from casemate.testing.stage import Result, Stage, StageError, free_port, wait_for
-from examples.first_run import ledger
 from examples.first_run.ledger import Ledger
 from examples.first_run.screen import Screen
 
@@ -47,24 +50,8 @@ services:
     workload: {{manifest: {probe}}}
     runtime: {{measurement: {runtime}}}
     platforms: [simulated]
-  ledger:
-    workload: {{manifest: {ledger}}}
-    runtime: {{measurement: {runtime}}}
-    platforms: [simulated]
-    lease: 5s
-    files:
-      /run/redis/ledger.conf: {{mode: "0400", content: "{ledger_conf}"}}
-    volumes:
-      /data: {{volume: ledger, mode: write}}
-  audit:
-    workload: {{manifest: {audit}}}
-    runtime: {{measurement: {runtime}}}
-    platforms: [simulated]
-    volumes:
-      /data: {{volume: ledger, mode: read}}
-volumes:
-  ledger: {{freshness: strict, root: hash, accept_anchor: [insecure_file]}}
-secrets:
+{ledgers}volumes:
+{volumes}secrets:
   password: {{kind: random, bytes: 24, encoding: base64url}}
   ca: {{kind: x509-ca, common_name: records CA}}
   tls: {{kind: x509, issuer: ca, common_name: api.records, dns: [localhost], ip: ["127.0.0.1"], valid_for: 30d}}
@@ -94,9 +81,10 @@ class Cast:
     custodian: subprocess.Popen[bytes] | None = None
     redis: subprocess.Popen[bytes] | None = None
     ledger: Ledger = field(init=False)
+    archive: Ledger = field(init=False)
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger(self.stage)
+        self.ledger, self.archive = Ledger(self.stage, "ledger"), Ledger(self.stage, "archive")
 
     @property
     def data(self) -> Path:
@@ -122,6 +110,19 @@ class Cast:
 
         wait_for("the custodian", ready)
 
+    @contextmanager
+    def pausing_custodian(self) -> Iterator[None]:
+        """All of its processes stand still."""
+        processes: list[int] = []
+        try:
+            for process in _family(_pid(f"--port={self.port}")):
+                os.kill(process, signal.SIGSTOP)
+                processes.append(process)
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
+
     def run_redis(self) -> None:
         self.redis = self.stage.start("redis", "run", "acme/records#api")
         process = self.redis
@@ -139,10 +140,7 @@ class Cast:
 
     def redis_pid(self) -> int:
         """Of the workload itself, as root on the host sees it."""
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and f"redis-server 127.0.0.1:{self.redis_port}" in _cmdline(entry):
-                return int(entry.name)
-        raise StageError("redis is not there")
+        return _pid(f"redis-server 127.0.0.1:{self.redis_port}")
 
 
 def prepare(stage: Stage, screen: Screen) -> Cast:
@@ -194,14 +192,11 @@ def _manifests(cast: Cast, screen: Screen) -> None:
                             "--hole=REDISCLI_AUTH=[A-Za-z0-9_-]+", "--env=REDISCLI_AUTH={{ hole.REDISCLI_AUTH }}",
                             "--", "/usr/bin/redis-cli", "-h", "127.0.0.1", "-p", str(cast.redis_port),
                             "--tls", "--cacert", "/run/redis/ca.pem")["manifest"],
-        "ledger": stage.ask(*build, "--policy=acme/records#ledger", "--volume=/data", "--file=/run/redis/ledger.conf",
-                            "--hole=host:port=[0-9]+", "--", "/usr/bin/redis-server", "/run/redis/ledger.conf",
-                            "--port", "{{ hole.port }}")["manifest"],
-        "audit": stage.ask(*build, "--policy=acme/records#audit", "--volume=/data", "--", "/usr/bin/busybox", "sh",
-                           "-c", ledger.AUDIT)["manifest"],
         "probe": stage.ask(*build, "--policy=acme/records#probe", "--", probe,
                            str(stage.home / "platform" / "agent.sock"))["manifest"],
     }  # fmt: skip
+    for ledger in (cast.ledger, cast.archive):
+        ledger.build("--user", USER)
     screen.step("launch manifests: redis-server, redis-cli and their closures", cast.manifests["api"][:23] + "…")
 
 
@@ -222,7 +217,8 @@ def policy_text(cast: Cast, name: str = "acme/records", **changes: str) -> str:
         "auditor": cast.keys["auditor"],
         "runtime": cast.runtime,
         "conf": CONF.replace("{port}", str(cast.redis_port)),
-        "ledger_conf": ledger.CONF,
+        "ledgers": "".join(ledger.services(cast.runtime) for ledger in (cast.ledger, cast.archive)),
+        "volumes": "".join(ledger.volume() for ledger in (cast.ledger, cast.archive)),
         **cast.manifests,
         **changes,
     }
@@ -255,6 +251,22 @@ def _listens(port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def _pid(words: str) -> int:
+    """Of the process that has these words on its command line."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        if words in _cmdline(entry):
+            return int(entry.name)
+    raise StageError(f"no process has {words} on its command line")
+
+
+def _family(process: int) -> Iterator[int]:
+    """A process and all that it started, parents first."""
+    yield process
+    for children in Path(f"/proc/{process}/task").glob("*/children"):
+        for child in children.read_text().split():
+            yield from _family(int(child))
 
 
 def _cmdline(entry: Path) -> str:

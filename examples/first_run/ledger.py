@@ -1,4 +1,4 @@
-"""A second redis-server, which keeps what it acknowledges: append-only, each write flushed, on a sealed volume."""
+"""More redis-servers, which keep what they acknowledge: append-only, each write flushed, on a sealed volume each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,26 @@ from casemate.testing.stage import Result, Stage, StageError, free_port, wait_fo
 __all__ = ["Ledger", "Writer"]
 
 CONF = 'bind 127.0.0.1\\nprotected-mode no\\nsave \\"\\"\\nappendonly yes\\nappendfsync always\\ndir /data\\n'
-AUDIT = "cat /data/appendonlydir/*.incr.aof"
+SERVICES = """\
+  {name}:
+    workload: {{manifest: {writer}}}
+    runtime: {{measurement: {runtime}}}
+    platforms: [simulated]
+    lease: {lease}s
+    files:
+      /run/redis/ledger.conf: {{mode: "0400", content: "{conf}"}}
+    volumes:
+      /data: {{volume: {name}, mode: write}}
+  {name}-audit:
+    workload: {{manifest: {reader}}}
+    runtime: {{measurement: {runtime}}}
+    platforms: [simulated]
+    volumes:
+      /data: {{volume: {name}, mode: read}}
+"""
+VOLUME = "  {name}: {{freshness: strict, root: hash, accept_anchor: [insecure_file]}}\n"
+LEASE = 5
+"""Seconds. The shield renews it after a third of that, and ends its workload before the rest is over."""
 
 
 @dataclass
@@ -28,20 +47,43 @@ class Writer:
 
 
 class Ledger:
-    """The service `ledger`, and `audit`, which only reads; the volume's files are in `files`."""
+    """A service which writes, and `…-audit`, which only reads; the volume's files are in `files`."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-        self.files = stage.folder / "ledger-files"
-        self.early = stage.folder / "ledger-early"
-        self.twin = stage.folder / "ledger-twin"
+    def __init__(self, stage: Stage, name: str) -> None:
+        self.stage, self.name = stage, name
+        self.files = stage.folder / f"{name}-files"
+        self.early = stage.folder / f"{name}-early"
+        self.twin = stage.folder / f"{name}-twin"
         self.acknowledged = 0
         self.writers: list[Writer] = []
+        self._manifests: tuple[str, str] = ("", "")
+
+    def build(self, *options: str) -> None:
+        """The manifests of both services."""
+        build = ("manifest", "build", *options, "--volume=/data")
+        writer = self.stage.ask(
+            *build, f"--policy=acme/records#{self.name}", "--file=/run/redis/ledger.conf", "--hole=host:port=[0-9]+",
+            "--", "/usr/bin/redis-server", "/run/redis/ledger.conf", "--port", "{{ hole.port }}",
+        )  # fmt: skip
+        reader = self.stage.ask(
+            *build, f"--policy=acme/records#{self.name}-audit", "--", "/usr/bin/busybox", "sh", "-c",
+            "cat /data/appendonlydir/*.incr.aof",
+        )  # fmt: skip
+        self._manifests = (writer["manifest"], reader["manifest"])
+
+    def services(self, runtime: str) -> str:
+        """Their part of the policy."""
+        writer, reader = self._manifests
+        return SERVICES.format(name=self.name, writer=writer, reader=reader, runtime=runtime, conf=CONF, lease=LEASE)
+
+    def volume(self) -> str:
+        """The volume's part of the policy."""
+        return VOLUME.format(name=self.name)
 
     def start(self, files: Path | None = None) -> Writer:
-        log, port = f"ledger-{len(self.writers)}", free_port()
+        log, port = f"{self.name}-{len(self.writers)}", free_port()
         options = ("--hole", f"port={port}", "--volume", f"/data={files or self.files}")
-        process = self.stage.start(log, "run", "acme/records#ledger", *options)
+        process = self.stage.start(log, "run", f"acme/records#{self.name}", *options)
         self.writers.append(Writer(log, port, process))
         return self.writers[-1]
 
@@ -86,7 +128,7 @@ class Ledger:
                 (self.twin / path.name).hardlink_to(path)
 
     def audit(self, files: Path | None = None) -> Result:
-        return self.stage.cli("run", "acme/records#audit", "--volume", f"/data={files or self.files}")
+        return self.stage.cli("run", f"acme/records#{self.name}-audit", "--volume", f"/data={files or self.files}")
 
     def kept(self, files: Path | None = None) -> int:
         """How many increments a reader finds in what the anchor has."""

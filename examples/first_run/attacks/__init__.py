@@ -39,5 +39,7 @@ ATTACKS: Final[tuple[Attack, ...]] = (
     ("o6", "changed data", volumes.changed),
     ("o7", "the whole folder of a moment ago", volumes.older),
     ("o8", "an empty folder", volumes.emptied),
+    ("o9", "a volume and the custodian's database, restored together", custody.restored_together),
+    ("o10", "the custodian away for longer than a lease", volumes.gone),
     ("m", "grepping disks, memory files, processes and logs for the secrets", reading.grep),
 )

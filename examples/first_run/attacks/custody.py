@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 from casemate.manifest import library
@@ -18,6 +19,8 @@ from examples.first_run.screen import Outcome
 _MEASURED_FILE_DIFFERS = 65
 _STORE_KEY = 64
 _ROLLED_BACK = 62
+EARLY = "custodian-early"
+"""An older copy of the database, in the stage's folder."""
 _MODULE = "casemate/policy/decide.py"
 
 
@@ -45,9 +48,8 @@ def changed_module(cast: Cast) -> Outcome:
 
 def rolled_back(cast: Cast) -> Outcome:
     stage, yesterday, today = cast.stage, cast.stage.folder / "yesterday", cast.stage.folder / "today"
-    stage.stop(_process(cast))
-    shutil.copytree(cast.data, yesterday)
-    cast.serve()
+    with cast.pausing_custodian():
+        shutil.copytree(cast.data, yesterday)
     path = stage.folder / "second.yaml"
     path.write_text(policy_text(cast).replace("bytes: 24", "bytes: 24, rotate: 1"))
     stage.ask("policy", "submit", path, "--on-top", "--as", "alice", "--as", "auditor")
@@ -65,6 +67,31 @@ def rolled_back(cast: Cast) -> Outcome:
         why="A state root over everything is anchored outside the data folder. This anchor is a file, which root could "
         "roll back together with the data: it is called insecure_file, and LIMITATIONS.md says so.",
         held=result.status == _ROLLED_BACK and number == 2,
+    )
+
+
+def restored_together(cast: Cast) -> Outcome:
+    """Both as they were in `volumes.away`. The custodian stays away until the archive's writer has ended (`gone`)."""
+    stage, archive, today = cast.stage, cast.archive, cast.stage.folder / "today"
+    stage.stop(_process(cast))
+    client = threading.Thread(target=archive.add, args=(archive.writers[-1],))
+    client.start()
+    cast.data.rename(today)
+    shutil.copytree(stage.folder / EARLY, cast.data)
+    started = stage.cli("custodian", "serve", "main", "--port", str(cast.port))
+    told = archive.audit(archive.early)
+    shutil.rmtree(cast.data)
+    today.rename(cast.data)
+    archive.writers[-1].process.wait(timeout=30)
+    client.join()
+    cast.serve()
+    return Outcome(
+        tried="Restore a volume and the custodian's database together, from one moment at which both were genuine, "
+        "whole, and agreed with each other.",
+        happened=f"The custodian: {started.said}  The volume's reader: {told.said}",
+        why="The volume's newest state is in the custodian's database, and that database's in an anchor outside. A "
+        "custodian that does not start answers for no volume, and without it there is no key.",
+        held=started.status == _ROLLED_BACK and told.status != 0 and not told.output,
     )
 
 
@@ -108,4 +135,4 @@ def _serve(cast: Cast, host: dict[str, str], data: bytes, sources: dict[str, str
     return result
 
 
-__all__ = ["changed_module", "rolled_back"]
+__all__ = ["EARLY", "changed_module", "restored_together", "rolled_back"]

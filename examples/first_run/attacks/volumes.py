@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from casemate.testing.stage import wait_for
+from examples.first_run.attacks import custody
 from examples.first_run.cast import Cast
 from examples.first_run.ledger import Ledger
 from examples.first_run.screen import Outcome
@@ -19,6 +20,7 @@ __all__ = [
     "away",
     "changed",
     "emptied",
+    "gone",
     "hidden",
     "killed",
     "older",
@@ -27,7 +29,13 @@ __all__ = [
 ]
 
 _REFUSED = 73
-_LEASE_OVER = frozenset({71, 72})
+_STOPPED = frozenset({1, 71, 72, 73})
+"""Whoever is first: redis itself, whose flush failed with EIO; the shield, whose lease ended or was revoked, or which
+could not write the end of the volume."""
+_AWAY = 2.5
+"""Seconds: more than a third of a lease."""
+_ARCHIVED = 11
+"""Records that the archive's writer acknowledges while there is a custodian."""
 _BLOCK = 4096
 
 
@@ -50,28 +58,44 @@ def hidden(cast: Cast) -> Outcome:
 
 
 def away(cast: Cast) -> Outcome:
-    """For as long as the lease lasts, a strict volume waits."""
-    ledger, seconds = cast.ledger, 2.5
-    processes = [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if b"casemate.custodian" in _command(entry)]
-    for process in processes:
-        os.kill(process, signal.SIGSTOP)
-
-    def go_on() -> None:
-        for process in processes:
-            os.kill(process, signal.SIGCONT)
-
-    timer = threading.Timer(seconds, go_on)
-    timer.start()
-    began = time.monotonic()
-    ledger.write(ledger.writers[-1], 1)
-    waited = time.monotonic() - began
-    timer.join()
+    """For as long as the lease lasts, a strict volume waits. Leaves copies of the moment for later attacks."""
+    archive, seconds = cast.archive, _AWAY
+    writer = archive.start()
+    archive.wait(writer)
+    archive.write(writer, _ARCHIVED - 6)
+    late = threading.Thread(target=lambda: archive.write(writer, 1))
+    with cast.pausing_custodian():
+        began = time.monotonic()
+        shutil.copytree(cast.data, cast.stage.folder / custody.EARLY)
+        shutil.copytree(archive.files, archive.early)
+        late.start()
+        late.join(timeout=seconds - (time.monotonic() - began))
+        waiting = late.is_alive()
+    late.join()
+    archive.write(writer, 5)
     return Outcome(
-        tried=f"Stop every process of the custodian for {seconds} s, and write in the meantime.",
-        happened=f"redis' fsync waited {waited:.1f} s, then the write was acknowledged.",
-        why="On a strict volume nothing is acknowledged before the anchor has it. Had the custodian stayed away, the "
-        "lease would have ended, and the workload with it.",
-        held=bool(processes) and waited > seconds / 2,
+        tried=f"On a second volume: stop every process of the custodian for {seconds} s, longer than until the lease "
+        "is to be renewed, and write in the meantime.",
+        happened=f"redis' fsync {'waited' if waiting else 'DID NOT WAIT'}, then the write was acknowledged, and the "
+        "lease renewed.",
+        why="On a strict volume nothing is acknowledged before the anchor has it.",
+        held=waiting and writer.process.poll() is None,
+    )
+
+
+def gone(cast: Cast) -> Outcome:
+    """What `custody.restored_together` did to the archive, which went on without a custodian and was written to."""
+    archive = cast.archive
+    status = archive.writers[-1].process.returncode
+    kept = archive.kept()
+    return Outcome(
+        tried="In the attack before, the custodian was away for longer than a lease, while the second volume's writer "
+        "went on, and a client wrote one more record.",
+        happened=f"The writer ended with {status}. It had acknowledged {archive.acknowledged} records, the last "
+        f"{'not' if archive.acknowledged == _ARCHIVED else 'TOO'}; {kept} are there.",
+        why="A lease that nobody renews ends, and with it the workload and its right to write: whoever keeps the "
+        "custodian away gets a service that stands still, not one that has escaped its policy.",
+        held=status in _STOPPED and kept == archive.acknowledged == _ARCHIVED,
     )
 
 
@@ -112,7 +136,7 @@ def resumed(cast: Cast) -> Outcome:
         happened=f"It ended with {status}; its write was {'ACKNOWLEDGED' if late[0] else 'never acknowledged'}. "
         f"The second one has all {kept} acknowledged writes.",
         why="Its lease had ended, and its fence was no longer the newest: the anchor takes nothing of it.",
-        held=status in _LEASE_OVER and late[0] is None and kept == ledger.acknowledged,
+        held=status in _STOPPED and late[0] is None and kept == ledger.acknowledged,
     )
 
 
@@ -208,10 +232,3 @@ def _exchange(segment: Path) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     target.write_bytes(source.read_bytes())
-
-
-def _command(entry: Path) -> bytes:
-    try:
-        return (entry / "cmdline").read_bytes()
-    except OSError:
-        return b""
