@@ -18,7 +18,7 @@ help:
 	@echo "make fuzz    feed every Rust parser with noise, FUZZ_SECONDS=$(FUZZ_SECONDS) each"
 	@echo "make clean   remove all that was built"
 
-setup: $(STAMP)/debian $(STAMP)/python $(STAMP)/shield
+setup: $(STAMP)/debian $(STAMP)/python $(STAMP)/shield $(STAMP)/module
 
 $(STAMP)/debian: scripts/debian-packages.txt scripts/setup-debian
 	@mkdir -p $(STAMP)
@@ -37,6 +37,14 @@ $(STAMP)/shield: $(RUST) $(STAMP)/debian $(STAMP)/python
 	cargo build --release --locked --package casemate-shield --package casemate-volume-tool
 	install -m 0755 target/x86_64-unknown-linux-gnu/release/casemate-shield $(BIN)/casemate-shield
 	install -m 0755 target/x86_64-unknown-linux-gnu/release/casemate-volume $(BIN)/casemate-volume
+	@touch $@
+
+# The module casemate_native, beside the interpreter's own packages. A module cannot be static, as the programs are.
+$(STAMP)/module: $(RUST) $(STAMP)/debian $(STAMP)/python
+	@mkdir -p $(STAMP)
+	RUSTFLAGS="-C target-feature=-crt-static" cargo rustc --release --locked --package casemate-volume-python --crate-type cdylib
+	install -m 0755 target/x86_64-unknown-linux-gnu/release/libcasemate_native.so \
+		"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')/casemate_native.abi3.so"
 	@touch $@
 
 demo: setup

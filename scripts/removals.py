@@ -24,6 +24,9 @@ ROOT: Final = Path(__file__).parent.parent
 LIST: Final = ROOT / "tests" / "security" / "removals.toml"
 
 _COPIED: Final = ("src", "tests", "crates", "spec", "scripts", "examples", "bench", "requirements", ".cargo")
+_TARGET: Final = ROOT / "target" / "removals"
+"""One folder for all of them, so that only what changed is built again."""
+_DEBUG: Final = "x86_64-unknown-linux-gnu/debug"
 _RUST_SECONDS: Final = 900
 
 
@@ -38,8 +41,13 @@ class Removal:
     tests: list[str]
 
     @property
+    def module(self) -> bool:
+        """In the module for Python, which only tests in Python try."""
+        return self.file.startswith("crates/volume-python/")
+
+    @property
     def rust(self) -> bool:
-        return self.file.endswith(".rs")
+        return self.file.endswith(".rs") and not self.module
 
 
 def removals() -> list[Removal]:
@@ -74,7 +82,8 @@ def _noticed(item: Removal, copy: Path) -> bool:
     whole = path.read_text()
     path.write_text(whole.replace(item.old, item.new, 1))
     try:
-        failed = _cargo_fails(item, copy) if item.rust else _pytest_fails(item, copy)
+        folder = _module(item, copy) if item.module else None
+        failed = _cargo_fails(item, copy) if item.rust else _pytest_fails(item, copy, folder)
     finally:
         path.write_text(whole)
         _end_orphans()
@@ -98,19 +107,31 @@ def _end_orphans() -> None:
             os.waitpid(child, 0)
 
 
-def _pytest_fails(item: Removal, copy: Path) -> bool:
+def _pytest_fails(item: Removal, copy: Path, module: Path | None) -> bool:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *item.tests]
-    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+    # What stands there comes before what is installed.
+    environment = os.environ | ({"PYTHONPATH": str(module)} if module else {})
+    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
     # 1 is "tests failed"; anything else (nothing collected, a broken file) says nothing about the check.
     if done.returncode not in {0, 1}:
         raise SystemExit(f"{item.name}: pytest ended with {done.returncode}:\n{done.stdout[-2000:]}")
     return done.returncode == 1
 
 
+def _module(item: Removal, copy: Path) -> Path:
+    """The folder of the module without the check; built as in the Makefile."""
+    build = ["cargo", "rustc", "--quiet", "--locked", "--package", "casemate-volume-python", "--crate-type", "cdylib"]
+    environment = os.environ | {"RUSTFLAGS": "-C target-feature=-crt-static"}
+    if subprocess.run([*build, "--target-dir", str(_TARGET)], cwd=copy, env=environment, check=False).returncode:
+        raise SystemExit(f"{item.name}: does not compile any more; write `new` so that it does")
+    folder = copy / "module"
+    folder.mkdir(exist_ok=True)
+    shutil.copy2(_TARGET / _DEBUG / "libcasemate_native.so", folder / "casemate_native.abi3.so")
+    return folder
+
+
 def _cargo_fails(item: Removal, copy: Path) -> bool:
-    # One folder for all of them, so that only what changed is built again.
-    target = ROOT / "target" / "removals"
-    build = ["cargo", "test", "--quiet", "--locked", "--no-run", "--target-dir", str(target), *item.tests]
+    build = ["cargo", "test", "--quiet", "--locked", "--no-run", "--target-dir", str(_TARGET), *item.tests]
     if subprocess.run(build, cwd=copy, capture_output=True, check=False).returncode:
         raise SystemExit(f"{item.name}: does not compile any more; write `new` so that it does")
     run = [argument for argument in build if argument != "--no-run"]

@@ -10,32 +10,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
-from casemate.errors import (
-    PlatformError,
-    UsageError,
-    VolumeError,
-    VolumeExistsError,
-    VolumeInUseError,
-    VolumeMissingError,
-    VolumeRolledBackError,
-    VolumeTamperedError,
-)
+from casemate.errors import PlatformError, VolumeError
+from casemate.volume.refusals import refusal
 
 __all__ = ["Listener", "ask", "result", "start"]
 
 _PROGRESS: Final = re.compile(rb'\{"progress":\{"done":([0-9]{1,19}),"total":([0-9]{1,19})\}\}\s*')
-
-_ERRORS: Final[Mapping[str, tuple[type[VolumeError], str | None]]] = {
-    "tampered": (VolumeTamperedError, "use the key that the volume was made with, or a copy that nobody changed"),
-    "unsupported": (VolumeError, None),
-    "rolled-back": (VolumeRolledBackError, None),
-    "wrong-volume": (VolumeRolledBackError, "name the folder and the anchor of one volume"),
-    "missing": (VolumeMissingError, "make one with: casemate volume create"),
-    "occupied": (VolumeExistsError, "mount it, or name another folder and another anchor"),
-    "locked": (VolumeInUseError, None),
-    "fenced": (VolumeInUseError, None),
-}
-
 
 Listener = Callable[[int, int], None]
 """Told how many of how many bytes are done."""
@@ -84,14 +64,7 @@ def result(line: bytes) -> dict[str, Any]:
     failed = said.get("error")
     if failed is None:
         return dict(said.get("result", said))
-    raise _error(str(failed["code"]), str(failed["message"]))
-
-
-def _error(code: str, message: str) -> Exception:
-    if code == "usage":
-        return UsageError(message)
-    kind, remedy = _ERRORS.get(code, (VolumeError, None))
-    return kind(message, step=f"volume.{code}", remedy=remedy)
+    raise refusal(str(failed["code"]), str(failed["message"]))
 
 
 def _last_line(process: subprocess.Popen[bytes], progress: Listener | None) -> bytes:

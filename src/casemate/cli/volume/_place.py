@@ -10,8 +10,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from casemate.errors import PlatformError, UsageError
+from casemate.errors import PlatformError
 from casemate.volume import key
+from casemate.volume.anchor import file_of
 
 __all__ = [
     "Anchor",
@@ -27,7 +28,6 @@ __all__ = [
 ]
 
 BINARY_NAME: Final = "casemate-volume"
-_FILE: Final = "file:"
 
 
 class Durability(StrEnum):
@@ -61,13 +61,10 @@ Fresh = Annotated[
 
 def place(folder: Path, key_file: Path, anchor: str, durability: Durability) -> dict[str, Any]:
     """The volume, as crates/volume-tool wants it."""
-    path = anchor.removeprefix(_FILE)
-    if path == anchor or not path:
-        raise UsageError(f"the anchor {anchor} is of no known kind", expected="file:PATH")
     return {
         "folder": str(folder.absolute()),
         "key": key.load(key_file),
-        "anchor": {"file": str(Path(path).absolute()), "durability": durability.value},
+        "anchor": {"file": str(file_of(anchor)), "durability": durability.value},
     }
 
 

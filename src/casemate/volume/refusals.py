@@ -1,0 +1,39 @@
+"""What a volume refuses, as an error: from the one word that the Rust side gives each kind (`Error::code`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from casemate.errors import (
+    CasemateError,
+    UsageError,
+    VolumeError,
+    VolumeExistsError,
+    VolumeInUseError,
+    VolumeMissingError,
+    VolumeRolledBackError,
+    VolumeTamperedError,
+)
+
+__all__ = ["refusal"]
+
+_KINDS: Final[Mapping[str, tuple[type[VolumeError], str | None]]] = {
+    "tampered": (VolumeTamperedError, "use the key that the volume was made with, or a copy that nobody changed"),
+    "unsupported": (VolumeError, None),
+    "rolled-back": (VolumeRolledBackError, None),
+    "wrong-volume": (VolumeRolledBackError, "name the folder and the anchor of one volume"),
+    "missing": (VolumeMissingError, "make one with: casemate volume create"),
+    "occupied": (VolumeExistsError, "mount it, or name another folder and another anchor"),
+    "locked": (VolumeInUseError, None),
+    "fenced": (VolumeInUseError, None),
+    "forked": (VolumeInUseError, "open the volume in the process that uses it"),
+}
+
+
+def refusal(code: str, message: str) -> CasemateError:
+    """The error for a refusal. `code` is one word; an unknown one makes a VolumeError."""
+    if code == "usage":
+        return UsageError(message)
+    kind, remedy = _KINDS.get(code, (VolumeError, None))
+    return kind(message, step=f"volume.{code}", remedy=remedy)
