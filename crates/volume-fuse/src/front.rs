@@ -351,16 +351,12 @@ impl Filesystem for Front {
         _owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let write = |volume: &mut Volume| {
-            volume.write(inode.0, offset, data)?;
-            shed(
-                volume,
-                &mut self.known.lock().bare,
-                inode.0,
-                flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID),
-            )
+        let sheds = |volume: &mut Volume| {
+            let set_ids = flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
+            shed(volume, &mut self.known.lock().bare, inode.0, set_ids)
         };
-        match self.volume.with(write) {
+        let written = self.volume.write(inode.0, offset, data);
+        match written.and_then(|()| self.volume.with(sheds)) {
             Ok(()) => reply.written(u32::try_from(data.len()).unwrap_or(0)),
             Err(error) => reply.error(errno(&error)),
         }

@@ -163,7 +163,7 @@ fn config(options: &Options, read_only: bool) -> Config {
 
 fn threads(options: &Options) -> usize {
     match options.threads {
-        0 => 1 + std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        0 => 2 + 2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         given => given,
     }
 }

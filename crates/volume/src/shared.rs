@@ -11,12 +11,13 @@ use parking_lot::Mutex;
 
 pub use upkeep::{Keeper, Upkeep};
 
-use crate::volume::Goal;
+use crate::store::Buffer;
+use crate::volume::{Goal, in_steps};
 use crate::{Error, Volume};
 
 thread_local! {
-    /// Where each thread reads sealed bytes into.
-    static SEALED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// Where each thread has sealed bytes.
+    static SEALED: RefCell<Buffer> = RefCell::default();
 }
 
 /// Hears why the volume answered with EIO: a program only learns that it did.
@@ -91,6 +92,20 @@ impl Shared {
             Err(Error::Tampered { .. }) => self.with(|volume| volume.read(inode, offset, out)),
             other => other,
         }
+    }
+
+    /// Writes; sealing a large write and giving it to the host needs no lock.
+    ///
+    /// # Errors
+    /// Those of [`Volume::write`].
+    pub fn write(&self, inode: u64, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        in_steps(offset, bytes, |at, step| {
+            let Some(mut writing) = self.with(|volume| volume.begin_write(inode, at, step))? else {
+                return Ok(());
+            };
+            let outcome = SEALED.with_borrow_mut(|scratch| writing.run(step, scratch));
+            self.with(|volume| volume.written(writing, step, outcome))
+        })
     }
 
     /// As [`Volume::fsync`]. Those who call it while one is under way share the next.

@@ -1,8 +1,9 @@
 //! Sealed blocks on the host: written under this writer's key, read and verified under whichever sealed them.
 
+mod blocks;
+mod buffer;
 mod cache;
 mod keys;
-mod opener;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,12 +13,13 @@ use crate::format::node::{self, Stored};
 use crate::format::pointer::{Check, Pointer};
 use crate::format::{BLOCK, NODE, Roots, SEGMENT_BLOCKS};
 use crate::host::{File, Host};
-use crate::seal::{self, EpochKey, Purpose, sha256};
+use crate::seal::{EpochKey, Purpose};
 use crate::{Error, VolumeKey};
 
+pub use blocks::{Blocks, starts_segment};
+pub use buffer::Buffer;
 use cache::Cache;
 pub use keys::Keys;
-pub use opener::{Opener, starts_segment};
 
 /// Segments grow by this many bytes, so that the host's own metadata changes rarely.
 const GROWTH: u64 = 16 << 20;
@@ -56,29 +58,23 @@ impl Store {
 
     /// Encrypts in place with this writer's key and its next counter.
     pub fn seal(&mut self, purpose: Purpose, bytes: &mut [u8]) -> Result<Sealed, Error> {
-        let hash = (self.roots == Roots::Hash).then(|| sha256(&[bytes]));
-        let associated = seal::associated(purpose, &self.keys.volume, bytes.len());
         let (fence, counter, key) = self.keys.next()?;
-        let tag = key.seal(purpose, counter, &associated, bytes)?;
-        Ok(Sealed {
-            fence,
-            counter,
-            check: seal::check(self.roots, tag, hash),
-        })
+        let check = self.blocks().seal(&key, purpose, counter, bytes)?;
+        Ok(Sealed { fence, counter, check })
     }
 
     /// Reads and opens blocks that a pointer or an extent describes.
     pub fn open(&mut self, purpose: Purpose, address: u64, sealed: &Sealed, plaintext: &mut [u8]) -> Result<(), Error> {
         let mut bytes = vec![0; plaintext.len()];
-        let opener = self.opener();
-        opener.read(address, &mut bytes)?;
+        let blocks = self.blocks();
+        blocks.read(address, &mut bytes)?;
         let key = self.key(sealed.fence, address)?;
-        opener.open((&key, purpose), address, sealed, &bytes, plaintext)
+        blocks.open((&key, purpose), address, sealed, &bytes, plaintext)
     }
 
-    /// What it takes to open blocks without this store.
-    pub fn opener(&self) -> Opener {
-        Opener {
+    /// What it takes to seal and open blocks without this store.
+    pub fn blocks(&self) -> Blocks {
+        Blocks {
             host: Arc::clone(&self.host),
             volume: self.keys.volume,
             roots: self.roots,
@@ -121,12 +117,16 @@ impl Store {
 
     /// Writes sealed blocks; durable after [`Self::flush`].
     pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Error> {
-        let (segment, offset) = self.opener().locate(address, bytes.len())?;
-        self.reach(segment, offset + bytes.len() as u64)?;
-        let written = self.host.write(File::Segment(segment), offset, bytes);
-        written.map_err(|error| Error::host("write a segment", &error))?;
-        self.unflushed.insert(segment);
+        self.reach(address, bytes.len())?;
+        self.blocks().write(address, bytes)?;
+        self.wrote(address);
         Ok(())
+    }
+
+    /// Somebody wrote blocks of one segment: the next flush has to make them durable.
+    pub fn wrote(&mut self, address: u64) {
+        let segment = u32::try_from(address / SEGMENT_BLOCKS).unwrap_or(u32::MAX);
+        self.unflushed.insert(segment);
     }
 
     /// Makes all written blocks durable.
@@ -153,8 +153,10 @@ impl Store {
         Ok(length)
     }
 
-    /// Makes a segment reach `end`; creates those before it too, so that they never have a gap.
-    fn reach(&mut self, segment: u32, end: u64) -> Result<(), Error> {
+    /// Makes the segment of an address so long that `length` bytes can be written there.
+    pub fn reach(&mut self, address: u64, length: usize) -> Result<(), Error> {
+        let (segment, offset) = self.blocks().locate(address, length)?;
+        let end = offset + length as u64;
         let room = (self.capacity - u64::from(segment) * SEGMENT_BLOCKS).min(SEGMENT_BLOCKS) * BLOCK as u64;
         let wanted = end.next_multiple_of(GROWTH).min(room);
         match self.length(segment)? {

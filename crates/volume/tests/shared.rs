@@ -8,13 +8,15 @@
 
 mod support;
 
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use casemate_volume::anchor::{Memory, Record, Refusal};
-use casemate_volume::{Anchor, Environment, Error, Form, Freshness, New, ROOT, Roots, Shared, Volume, VolumeKey};
+use casemate_volume::host::File;
+use casemate_volume::{Anchor, Environment, Error, Form, Freshness, Host, New, ROOT, Roots, Shared, Volume, VolumeKey};
 use support::disk::{Disk, Event, moments};
 use support::faults::{Call, Faulty};
 use support::{KEY, Machine, SMALL, Seeded};
@@ -207,6 +209,145 @@ fn a_flush_that_fails_closes_the_volume_for_all_who_wait() {
     assert!(heard.lock().unwrap()[0].contains("flush"));
 }
 
+/// A disk that says when the first large write reaches it, and then waits until it may go on.
+#[derive(Clone)]
+struct Slow {
+    disk: Disk,
+    asked: Sender<()>,
+    may: Arc<Mutex<Receiver<()>>>,
+    stalled: Arc<AtomicBool>,
+}
+
+impl Host for Slow {
+    fn length(&self, file: File) -> io::Result<Option<u64>> {
+        self.disk.length(file)
+    }
+
+    fn create(&self, file: File, length: u64) -> io::Result<()> {
+        self.disk.create(file, length)
+    }
+
+    fn grow(&self, file: File, length: u64) -> io::Result<()> {
+        self.disk.grow(file, length)
+    }
+
+    fn read(&self, file: File, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.disk.read(file, offset, bytes)
+    }
+
+    fn write(&self, file: File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        if bytes.len() >= LARGE && !self.stalled.swap(true, Ordering::SeqCst) {
+            self.asked.send(()).unwrap();
+            self.may.lock().unwrap().recv().unwrap();
+        }
+        self.disk.write(file, offset, bytes)
+    }
+
+    fn flush(&self, file: File) -> io::Result<()> {
+        self.disk.flush(file)
+    }
+}
+
+/// Bytes that are sealed and written without the lock.
+const LARGE: usize = 128 * 1024;
+
+/// A volume on a slow disk, with a file, of which somebody writes the first part right now.
+struct Stalled {
+    machine: Machine,
+    shared: Arc<Shared>,
+    file: u64,
+    may: Sender<()>,
+    writer: thread::JoinHandle<Result<(), Error>>,
+    /// Free blocks before that.
+    available: u64,
+}
+
+fn stalled() -> Stalled {
+    let machine = Machine::new();
+    machine.create(&SMALL).unwrap();
+    let ((asking, asked), (may, allowed)) = (channel(), channel());
+    let host = Slow {
+        disk: machine.disk.clone(),
+        asked: asking,
+        may: Arc::new(Mutex::new(allowed)),
+        stalled: Arc::default(),
+    };
+    let environment = Environment {
+        host: Box::new(host),
+        ..machine.environment()
+    };
+    let mut volume = Volume::mount(environment, VolumeKey::new(KEY), Freshness::Strict).unwrap();
+    let file = volume.create_file(ROOT, b"file", NEW).unwrap().inode;
+    volume.sync().unwrap();
+    let available = volume.statistics().available;
+    let shared = Arc::new(Shared::new(volume, Box::new(|_| ())));
+    let writer = thread::spawn({
+        let shared = Arc::clone(&shared);
+        move || shared.write(file, 100, &[7; LARGE + 8192])
+    });
+    asked.recv().unwrap();
+    Stalled {
+        machine,
+        shared,
+        file,
+        may,
+        writer,
+        available,
+    }
+}
+
+#[test]
+fn a_large_write_that_hangs_holds_nobody_up_and_is_in_no_checkpoint() {
+    let stalled = stalled();
+    let (shared, file) = (&stalled.shared, stalled.file);
+    shared.with(|volume| volume.write(file, 0, b"small")).unwrap();
+    shared.sync().unwrap();
+    let record = stalled.machine.anchor.clone().read().unwrap();
+    let mut crashed = Machine::of(Disk::of(stalled.machine.disk.files()), record);
+    let mut volume = crashed.mount(Freshness::Strict).unwrap();
+    volume.verify().unwrap();
+    assert_eq!(volume.attributes(file).unwrap().size, 5);
+    stalled.may.send(()).unwrap();
+    stalled.writer.join().unwrap().unwrap();
+    let mut bytes = [0; LARGE + 8292];
+    assert_eq!(shared.read(file, 0, &mut bytes).unwrap(), bytes.len());
+    assert!(bytes.starts_with(b"small\0\0") && bytes[100..].iter().all(|byte| *byte == 7));
+    shared.sync().unwrap();
+    shared.with(Volume::verify).unwrap();
+}
+
+#[test]
+fn a_large_write_to_a_file_that_is_gone_by_then_takes_no_space() {
+    let stalled = stalled();
+    let (shared, file) = (&stalled.shared, stalled.file);
+    let remove = |volume: &mut Volume| {
+        volume.unlink(ROOT, b"file")?;
+        volume.reap(file)
+    };
+    shared.with(remove).unwrap();
+    stalled.may.send(()).unwrap();
+    assert!(matches!(stalled.writer.join().unwrap().unwrap_err(), Error::NotFound));
+    shared.sync().unwrap();
+    shared.with(Volume::verify).unwrap();
+    let available = shared.with(|volume| Ok(volume.statistics().available)).unwrap();
+    assert!(available >= stalled.available, "{available} of {}", stalled.available);
+}
+
+#[test]
+fn a_large_write_to_a_file_that_became_a_small_one_meanwhile_is_whole() {
+    let stalled = stalled();
+    let (shared, file) = (&stalled.shared, stalled.file);
+    shared.with(|volume| volume.write(file, 0, b"small")).unwrap();
+    shared.fsync(file).unwrap();
+    stalled.may.send(()).unwrap();
+    stalled.writer.join().unwrap().unwrap();
+    let mut bytes = [0; LARGE + 8292];
+    assert_eq!(shared.read(file, 0, &mut bytes).unwrap(), bytes.len());
+    assert!(bytes.starts_with(b"small\0\0") && bytes[100..].iter().all(|byte| *byte == 7));
+    shared.sync().unwrap();
+    shared.with(Volume::verify).unwrap();
+}
+
 /// One thread writes 1, 2, 3 … to a file and fsyncs without waiting; others keep the log, the anchor and checkpoints
 /// busy beside it. Wherever the power goes, the file has what was acknowledged by then.
 #[test]
@@ -267,10 +408,10 @@ fn busy_run() -> (support::disk::Files, Record, Vec<Event>) {
                 if done.load(Ordering::SeqCst) {
                     break;
                 }
-                let at = step % 8 * 5000;
-                shared
-                    .with(|volume| volume.write(other, at, &step.to_le_bytes()))
-                    .unwrap();
+                if step % 8 == 0 {
+                    shared.write(other, step % 3 * 1000, &[step as u8; LARGE]).unwrap();
+                }
+                shared.write(other, step % 8 * 5000, &step.to_le_bytes()).unwrap();
                 shared.fsync(other).unwrap();
                 if syncs && step % 16 == 0 {
                     shared.sync().unwrap();

@@ -5,9 +5,11 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock, statvfs};
+use rustix::fs::{FallocateFlags, FlockOperation, OFlags, fallocate, flock, statvfs};
+use rustix::io::Errno;
 
 use super::{File, Host};
 use crate::Error;
@@ -21,12 +23,25 @@ const SPARE: u64 = 256 << 20;
 const SMALLEST: u64 = 64 << 20;
 const LARGEST: u64 = 1 << 46;
 
+/// Bytes from which on the host's page cache costs more than it gives: what is copied there is kept by those who asked
+/// for it, too.
+const DIRECT: usize = 64 * 1024;
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    Cached,
+    Direct,
+}
+
 /// A volume's folder.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
     writable: bool,
-    open: Mutex<BTreeMap<File, Arc<fs::File>>>,
+    open: Mutex<BTreeMap<(File, Way), Arc<fs::File>>>,
+    /// The host's file system takes O_DIRECT, as far as is known.
+    direct: AtomicBool,
     _lock: Option<fs::File>,
 }
 
@@ -44,13 +59,14 @@ impl Folder {
             .open(path.join(LOCK));
         let lock = options.map_err(|error| opening(&error))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
-            rustix::io::Errno::WOULDBLOCK => Error::Locked,
+            Errno::WOULDBLOCK => Error::Locked,
             other => Error::host("lock", &other.into()),
         })?;
         Ok(Self {
             path: path.into(),
             writable: true,
             open: Mutex::default(),
+            direct: AtomicBool::new(true),
             _lock: Some(lock),
         })
     }
@@ -65,6 +81,7 @@ impl Folder {
             path: path.into(),
             writable: false,
             open: Mutex::default(),
+            direct: AtomicBool::new(true),
             _lock: None,
         })
     }
@@ -80,18 +97,44 @@ impl Folder {
         Ok(free.saturating_sub(SPARE).clamp(SMALLEST, LARGEST) / BLOCK as u64 * BLOCK as u64)
     }
 
-    fn file(&self, file: File) -> io::Result<Arc<fs::File>> {
+    fn file(&self, file: File, way: Way) -> io::Result<Arc<fs::File>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = open.get(&file) {
+        if let Some(found) = open.get(&(file, way)) {
             return Ok(Arc::clone(found));
         }
-        let options = fs::OpenOptions::new()
+        let flags = match way {
+            Way::Cached => OFlags::empty(),
+            Way::Direct => OFlags::DIRECT,
+        };
+        let opened = fs::OpenOptions::new()
             .read(true)
             .write(self.writable)
+            .custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
             .open(self.path.join(file.name()))?;
-        let opened = Arc::new(options);
-        open.insert(file, Arc::clone(&opened));
+        let opened = Arc::new(opened);
+        open.insert((file, way), Arc::clone(&opened));
         Ok(opened)
+    }
+
+    /// The way past the host's page cache for bytes that are many and lie right; the kernel keeps both ways to a file
+    /// coherent. `None` where there is none, and for all others.
+    fn past_the_cache(&self, file: File, offset: u64, bytes: &[u8]) -> Option<Arc<fs::File>> {
+        let whole = |value: u64| value % BLOCK as u64 == 0;
+        let fits = bytes.len() >= DIRECT && whole(bytes.len() as u64) && whole(offset);
+        if !fits || bytes.as_ptr().align_offset(BLOCK) != 0 || !self.direct.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.accepted(self.file(file, Way::Direct))?.ok()
+    }
+
+    /// What came of that; `None` where the file system has no such way, and is not asked again.
+    fn accepted<T>(&self, outcome: io::Result<T>) -> Option<io::Result<T>> {
+        let refused = Some(Errno::INVAL.raw_os_error());
+        if outcome.as_ref().is_err_and(|error| error.raw_os_error() == refused) {
+            self.direct.store(false, Ordering::Relaxed);
+            return None;
+        }
+        Some(outcome)
     }
 
     /// A new name is durable once its folder is.
@@ -130,26 +173,33 @@ impl Host for Folder {
     }
 
     fn grow(&self, file: File, length: u64) -> io::Result<()> {
-        let file = self.file(file)?;
+        let file = self.file(file, Way::Cached)?;
         let from = file.metadata()?.len();
         if length <= from {
             return Ok(());
         }
         match fallocate(&file, FallocateFlags::empty(), from, length - from) {
-            Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(length),
+            Err(Errno::OPNOTSUPP) => file.set_len(length),
             other => other.map_err(io::Error::from),
         }
     }
 
     fn read(&self, file: File, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        self.file(file)?.read_exact_at(bytes, offset)
+        let direct = self.past_the_cache(file, offset, bytes);
+        let read = direct.and_then(|direct| self.accepted(direct.read_exact_at(bytes, offset)));
+        read.unwrap_or_else(|| self.file(file, Way::Cached)?.read_exact_at(bytes, offset))
     }
 
     fn write(&self, file: File, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file(file)?.write_all_at(bytes, offset)
+        let direct = self.past_the_cache(file, offset, bytes);
+        let written = direct.and_then(|direct| self.accepted(direct.write_all_at(bytes, offset)));
+        written.unwrap_or_else(|| self.file(file, Way::Cached)?.write_all_at(bytes, offset))
     }
 
     fn flush(&self, file: File) -> io::Result<()> {
-        self.file(file)?.sync_data()
+        self.file(file, Way::Cached)?.sync_data()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,12 +109,13 @@ impl Space {
         Ok(address)
     }
 
-    /// Up to `wanted` blocks in a row for data, leaving `floor` whole quads: address and count.
+    /// Up to `wanted` blocks in a row for data, leaving `floor` whole quads: address and count. They are kept for who
+    /// writes them, and count as used only once the tree has them ([`Self::settle`]): no checkpoint before shows them.
     pub fn allocate_data(&mut self, wanted: u32, floor: u64) -> Result<(u64, u32), Error> {
         let whole = self.free_quads > floor;
         if wanted < QUAD || !whole {
             if let Some((address, count)) = self.find_partial(wanted) {
-                self.take(address, count);
+                self.keep(address, count);
                 return Ok((address, count));
             }
         }
@@ -123,11 +124,25 @@ impl Space {
         let most = u64::from(wanted.div_ceil(QUAD)).min(self.free_quads - floor);
         let quads = self.run(first, most);
         let count = wanted.min(u32::try_from(quads).unwrap_or(1) * QUAD);
-        self.take(first * u64::from(QUAD), count);
+        self.keep(first * u64::from(QUAD), count);
         if count % QUAD != 0 {
             self.partial = first + u64::from(count / QUAD);
         }
         Ok((first * u64::from(QUAD), count))
+    }
+
+    /// Kept blocks are in the tree now.
+    pub fn settle(&mut self, address: u64, count: u32) {
+        for block in address..address + u64::from(count) {
+            self.map(block).set_live(block % MAP_BLOCKS, true);
+            self.touched.insert(block / MAP_BLOCKS);
+        }
+        self.used += u64::from(count);
+    }
+
+    /// Nobody will write kept blocks.
+    pub fn give_back(&mut self, address: u64, count: u32) {
+        (address..address + u64::from(count)).for_each(|block| self.set_busy(block, false));
     }
 
     /// Several blocks in a row, for the table of epochs.
@@ -202,12 +217,12 @@ impl Space {
     }
 
     fn take(&mut self, address: u64, count: u32) {
-        for block in address..address + u64::from(count) {
-            self.set_busy(block, true);
-            self.map(block).set_live(block % MAP_BLOCKS, true);
-            self.touched.insert(block / MAP_BLOCKS);
-        }
-        self.used += u64::from(count);
+        self.keep(address, count);
+        self.settle(address, count);
+    }
+
+    fn keep(&mut self, address: u64, count: u32) {
+        (address..address + u64::from(count)).for_each(|block| self.set_busy(block, true));
     }
 
     fn set_busy(&mut self, block: u64, on: bool) {

@@ -22,7 +22,15 @@ proptest! {
         for (kind, count) in steps {
             let taken = match kind {
                 0 => space.allocate_node().ok().map(|address| (address, 4)),
-                1 | 2 => space.allocate_data(count, 2).ok(),
+                1 => space.allocate_data(count, 2).ok().inspect(|(address, count)| space.settle(*address, *count)),
+                2 => {
+                    // Kept for who then does not write.
+                    if let Ok((address, count)) = space.allocate_data(count, 2) {
+                        prop_assert!(!space.is_live(address) && space.is_busy(address));
+                        space.give_back(address, count);
+                    }
+                    None
+                }
                 3 if !held.is_empty() => {
                     let freed = held.swap_remove(count as usize % held.len());
                     space.free(freed.0, freed.1, 7).unwrap();
@@ -57,6 +65,8 @@ proptest! {
 fn a_map_survives_its_stored_form() {
     let mut space = Space::new(40_000);
     let first = space.allocate_data(7, 0).unwrap();
+    space.settle(first.0, first.1);
+    let kept = space.allocate_data(9, 0).unwrap();
     let second = space.allocate_node().unwrap();
     space.free(first.0, first.1, 1).unwrap();
     let mut again = Space::new(40_000);
@@ -65,6 +75,10 @@ fn a_map_survives_its_stored_form() {
     }
     assert_eq!(again.used(), 4);
     assert!(again.is_live(second) && !again.is_busy(first.0));
+    assert!(
+        !again.is_busy(kept.0),
+        "what nobody shows yet is no part of a checkpoint"
+    );
 }
 
 #[test]

@@ -82,9 +82,15 @@ impl Keys {
 
     /// This writer's fence, next counter and key.
     pub fn next(&mut self) -> Result<(u64, u64, Arc<EpochKey>), Error> {
+        self.reserve(1)
+    }
+
+    /// The same for several counters in a row, of which this is the first. None of them is ever given out again, used
+    /// or not.
+    pub fn reserve(&mut self, count: u64) -> Result<(u64, u64, Arc<EpochKey>), Error> {
         let writer = self.writer.as_mut().ok_or(Error::ReadOnly)?;
         let (fence, counter) = (writer.fence, writer.counter);
-        writer.counter += 1;
+        writer.counter += count;
         let key = self.of(fence).ok_or(Error::Random)?;
         Ok((fence, counter, key))
     }

@@ -14,7 +14,7 @@ use crate::format::superblock::{Body, Head, LogHead};
 use crate::host::File;
 use crate::log::Log;
 use crate::space::Space;
-use crate::store::Store;
+use crate::store::{Buffer, Store};
 use crate::tree::Tree;
 use crate::{Error, VolumeKey};
 
@@ -63,7 +63,7 @@ impl Volume {
             pages: 0,
             piece: None,
             shown: None,
-            scratch: Vec::new(),
+            scratch: Buffer::default(),
             next_inode: ROOT + 1,
             writable: true,
             flight: None,

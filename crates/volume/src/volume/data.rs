@@ -3,6 +3,7 @@
 use super::flush::Target;
 use super::pages::Touched;
 use super::room::{Need, OPERATION};
+use super::writing::Writing;
 use super::{Attributes, Volume};
 use crate::Error;
 use crate::format::group::Change;
@@ -11,8 +12,26 @@ use crate::format::{BLOCK, FILE};
 
 /// Bytes that one step of a long write takes, so that it is admitted piece by piece.
 const STEP: usize = 1 << 20;
-/// A write of so many bytes does not wait in pages.
-const DIRECT: usize = 64 * 1024;
+
+/// A long write, step by step. What was written before an error stays.
+///
+/// # Errors
+/// [`Error::TooLarge`], and those of a step.
+pub(crate) fn in_steps(
+    offset: u64,
+    bytes: &[u8],
+    mut write: impl FnMut(u64, &[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > FILE) {
+        return Err(Error::TooLarge);
+    }
+    let mut at = offset;
+    for step in bytes.chunks(STEP) {
+        write(at, step)?;
+        at += step.len() as u64;
+    }
+    Ok(())
+}
 
 impl Volume {
     /// Reads into `out` from `offset` on; how many bytes there were.
@@ -30,56 +49,49 @@ impl Volume {
     /// # Errors
     /// [`Error::NoSpace`], [`Error::TooLarge`], and those of [`Self::read`]. What was written before an error stays.
     pub fn write(&mut self, inode: u64, offset: u64, bytes: &[u8]) -> Result<(), Error> {
-        if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > FILE) {
-            return Err(Error::TooLarge);
-        }
-        let mut at = offset;
-        for step in bytes.chunks(STEP) {
-            self.write_step(inode, at, step)?;
-            at += step.len() as u64;
-        }
-        Ok(())
+        in_steps(offset, bytes, |at, step| self.write_step(inode, at, step))
     }
 
     fn write_step(&mut self, inode: u64, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        let Some(mut writing) = self.begin_write(inode, offset, bytes)? else {
+            return Ok(());
+        };
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let outcome = writing.run(bytes, &mut scratch);
+        self.scratch = scratch;
+        self.written(writing, bytes, outcome)
+    }
+
+    /// Writes at most [`STEP`] bytes, or begins to.
+    ///
+    /// # Errors
+    /// Those of [`Self::write`].
+    pub(crate) fn begin_write(&mut self, inode: u64, offset: u64, bytes: &[u8]) -> Result<Option<Writing>, Error> {
         let pages = bytes.len().div_ceil(BLOCK) as u64 + 1;
         self.admit(Need {
             log: OPERATION,
             pages,
             frees: false,
         })?;
-        let value = self.file(inode)?;
-        let now = self.clock.now();
-        let touched = Touched {
-            size: value.size.max(offset + bytes.len() as u64),
-            modified: now,
-            changed: now,
-        };
-        if bytes.len() < DIRECT || !value.inline.is_empty() {
-            self.overlay(inode, offset, bytes, true)?;
-            self.touch(inode, touched);
-            return Ok(());
+        let writing = self.writing(inode, offset, bytes.len())?;
+        if writing.is_none() {
+            self.write_pages(inode, offset, bytes)?;
         }
-        let written = self.write_through(inode, (offset, bytes), touched);
-        self.latch(written)
+        Ok(writing)
     }
 
-    /// Seals a large write at once instead of keeping it: the kernel has collected it already. With all that the file
-    /// waits for, so that a crash never shows a later write without an earlier one.
-    fn write_through(&mut self, inode: u64, (offset, bytes): (u64, &[u8]), touched: Touched) -> Result<(), Error> {
-        let at = offset.next_multiple_of(BLOCK as u64);
-        let (head, rest) = bytes.split_at(usize::try_from(at - offset).unwrap_or(0));
-        let (whole, tail) = rest.split_at(rest.len() / BLOCK * BLOCK);
-        let mut sealed = std::mem::take(&mut self.scratch);
-        sealed.clear();
-        sealed.extend_from_slice(whole);
-        let placed = self.place(inode, at / BLOCK as u64, &mut sealed);
-        self.scratch = sealed;
-        placed?;
-        self.overlay(inode, offset, head, true)?;
-        self.overlay(inode, at + whole.len() as u64, tail, true)?;
-        self.touch(inode, touched);
-        self.flush_file(inode, Target::Extents)
+    /// Writes into memory.
+    pub(super) fn write_pages(&mut self, inode: u64, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.file(inode)?;
+        self.overlay(inode, offset, bytes, true)?;
+        self.touch_written(inode, offset + bytes.len() as u64)
+    }
+
+    /// A file was written up to some byte.
+    pub(super) fn touch_written(&mut self, inode: u64, end: u64) -> Result<(), Error> {
+        let size = self.file(inode)?.size.max(end);
+        self.resized(inode, size);
+        Ok(())
     }
 
     /// Cuts a file, or makes it longer by a hole. Logged at once, after the file's data.

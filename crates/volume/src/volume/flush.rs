@@ -3,12 +3,10 @@
 use super::Volume;
 use super::pages::Page;
 use crate::Error;
-use crate::format::extent::Extent;
 use crate::format::group::{Change, WRITE};
 use crate::format::inode::Inode;
-use crate::format::{BLOCK, EXTENT_BLOCKS, FILE, INLINE, PIECE_BLOCKS};
-use crate::seal::Purpose;
-use crate::store::starts_segment;
+use crate::format::{BLOCK, FILE, INLINE};
+use crate::store::Buffer;
 
 /// Where pages go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +19,6 @@ pub enum Target {
 
 /// Most blocks that are sealed and written at once: 1 MiB.
 const RUN_BLOCKS: usize = 256;
-/// Bytes of a whole piece.
-const PIECE: usize = PIECE_BLOCKS as usize * BLOCK;
 
 impl Volume {
     /// Pushes to the log all that one file waits for.
@@ -133,91 +129,33 @@ impl Volume {
 
     /// Seals all pages into fresh extents.
     fn place_pages(&mut self, inode: u64) -> Result<(), Error> {
-        while let Some((at, mut plaintext)) = self.first_run(inode) {
-            self.place(inode, at, &mut plaintext)?;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let placed = self.place_rows(inode, &mut scratch);
+        self.scratch = scratch;
+        placed
+    }
+
+    fn place_rows(&mut self, inode: u64, scratch: &mut Buffer) -> Result<(), Error> {
+        while let Some((at, row)) = self.first_row(inode) {
+            let count = row.len();
+            let bytes = scratch.room(count * BLOCK);
+            bytes
+                .chunks_mut(BLOCK)
+                .zip(row)
+                .for_each(|(to, page)| to.copy_from_slice(&page[..]));
+            let mut planned = self.plan(count)?;
+            planned.run(bytes)?;
+            self.show_planned(inode, at, planned)?;
         }
         Ok(())
     }
 
-    /// The bytes of the first pages in a row, up to what is written at once.
-    fn first_run(&self, inode: u64) -> Option<(u64, Vec<u8>)> {
+    /// The first pages in a row, up to what is written at once.
+    fn first_row(&self, inode: u64) -> Option<(u64, Vec<&Page>)> {
         let pages = &self.files.get(&inode)?.pages;
         let first = *pages.keys().next()?;
         let row = pages.iter().zip(first..).take(RUN_BLOCKS);
-        let row: Vec<&Page> = row
-            .take_while(|((index, _), expected)| **index == *expected)
-            .map(|((_, page), _)| page)
-            .collect();
-        let mut bytes = Vec::with_capacity(row.len() * BLOCK);
-        row.iter().for_each(|page| bytes.extend_from_slice(&page[..]));
-        Some((first, bytes))
-    }
-
-    /// Seals whole blocks in place, writes them to fresh space and shows them at block `at` of a file. What was placed
-    /// before an error is shown.
-    pub(super) fn place(&mut self, inode: u64, at: u64, plaintext: &mut [u8]) -> Result<(), Error> {
-        let mut placed = Vec::new();
-        let sealed = self.seal_extents(plaintext, &mut placed);
-        self.write_extents(plaintext, &placed)?;
-        let mut from = at;
-        for extent in placed {
-            let blocks = extent.blocks;
-            self.change(Change::Extent(inode, from, extent))?;
-            from += u64::from(blocks);
-        }
-        sealed
-    }
-
-    fn seal_extents(&mut self, plaintext: &mut [u8], placed: &mut Vec<Extent>) -> Result<(), Error> {
-        let mut rest = plaintext;
-        while !rest.is_empty() {
-            let wanted = u32::try_from(rest.len() / BLOCK)
-                .unwrap_or(EXTENT_BLOCKS)
-                .min(EXTENT_BLOCKS);
-            let floor = self.nodes_needed();
-            let (address, blocks) = self.space.allocate_data(wanted, floor)?;
-            let (bytes, behind) = rest.split_at_mut(blocks as usize * BLOCK);
-            placed.push(self.seal_extent(address, blocks, bytes)?);
-            rest = behind;
-        }
-        Ok(())
-    }
-
-    fn seal_extent(&mut self, address: u64, blocks: u32, bytes: &mut [u8]) -> Result<Extent, Error> {
-        let mut checks = Vec::with_capacity(bytes.len().div_ceil(PIECE));
-        let mut first = None;
-        for piece in bytes.chunks_mut(PIECE) {
-            let sealed = self.store.seal(Purpose::Data, piece)?;
-            first.get_or_insert((sealed.fence, sealed.counter));
-            checks.push(sealed.check);
-        }
-        let (fence, counter) = first.unwrap_or_default();
-        Ok(Extent {
-            address,
-            fence,
-            counter,
-            birth: self.generation(),
-            blocks,
-            start: 0,
-            count: blocks,
-            checks,
-        })
-    }
-
-    /// Writes sealed extents, those that lie in a row on the host at once.
-    fn write_extents(&mut self, sealed: &[u8], extents: &[Extent]) -> Result<(), Error> {
-        let mut rest = sealed;
-        let mut extents = extents;
-        while let Some(first) = extents.first() {
-            let follows = |pair: &&[Extent]| {
-                pair[0].address + u64::from(pair[0].blocks) == pair[1].address && !starts_segment(pair[1].address)
-            };
-            let count = 1 + extents.windows(2).take_while(follows).count();
-            let blocks: u32 = extents[..count].iter().map(|extent| extent.blocks).sum();
-            let (bytes, behind) = rest.split_at(blocks as usize * BLOCK);
-            self.store.write(first.address, bytes)?;
-            (rest, extents) = (behind, &extents[count..]);
-        }
-        Ok(())
+        let row = row.take_while(|((index, _), expected)| **index == *expected);
+        Some((first, row.map(|((_, page), _)| page).collect()))
     }
 }

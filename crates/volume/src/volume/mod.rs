@@ -26,6 +26,7 @@ mod recover;
 mod rename;
 mod room;
 mod slots;
+mod writing;
 mod xattr;
 
 use std::collections::BTreeMap;
@@ -33,10 +34,10 @@ use std::sync::Arc;
 
 pub use allocate::{Allocate, Seek};
 pub use attributes::{Attributes, Changes, Statistics};
+pub(crate) use data::in_steps;
 pub use directory::Entry;
 pub(crate) use flight::Goal;
 pub use names::New;
-pub use reading::Reading;
 pub use rename::Rename;
 
 use crate::environment::{Clock, Random, SystemClock, SystemRandom};
@@ -45,7 +46,7 @@ use crate::host::Folder;
 use crate::log::Log;
 use crate::seal::NamesKey;
 use crate::space::Space;
-use crate::store::Store;
+use crate::store::{Buffer, Store};
 use crate::tree::{Context, Tree};
 use crate::{Anchor, Error, Host};
 use anchored::Anchored;
@@ -146,7 +147,7 @@ pub struct Volume {
     piece: Option<Piece>,
     shown: Option<Shown>,
     /// Sealed bytes of the last large read or write: room that need not be found and wiped each time.
-    scratch: Vec<u8>,
+    scratch: Buffer,
     next_inode: u64,
     writable: bool,
     /// Where the flight that is under way leaves how it ended.

@@ -11,7 +11,7 @@ use crate::format::epochs::{EPOCHS, Epoch};
 use crate::host::File;
 use crate::log::{self, Log};
 use crate::space::Space;
-use crate::store::Store;
+use crate::store::{Buffer, Store};
 use crate::tree::Tree;
 use crate::{Error, VolumeKey};
 
@@ -81,7 +81,7 @@ impl Volume {
             pages: 0,
             piece: None,
             shown: None,
-            scratch: Vec::new(),
+            scratch: Buffer::default(),
             writable: false,
             flight: None,
             latched: None,

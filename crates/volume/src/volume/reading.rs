@@ -9,14 +9,14 @@ use crate::Error;
 use crate::format::extent::Extent;
 use crate::format::{BLOCK, PIECE_BLOCKS};
 use crate::seal::{EpochKey, Purpose};
-use crate::store::{Opener, Sealed, starts_segment};
+use crate::store::{Blocks, Buffer, Sealed, starts_segment};
 
 /// Bytes of a whole piece.
 const PIECE: usize = PIECE_BLOCKS as usize * BLOCK;
 
 /// What a read will show, from where.
 pub struct Reading {
-    opener: Opener,
+    blocks: Blocks,
     count: usize,
     runs: Vec<Run>,
     /// What lies in memory, over everything else: offset in the read, bytes.
@@ -47,11 +47,11 @@ impl Volume {
     ///
     /// # Errors
     /// Those of [`Self::read`].
-    pub fn reading(&mut self, inode: u64, offset: u64, length: usize) -> Result<Reading, Error> {
+    pub(crate) fn reading(&mut self, inode: u64, offset: u64, length: usize) -> Result<Reading, Error> {
         let file = self.file(inode)?;
         let left = usize::try_from(file.size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let mut reading = Reading {
-            opener: self.store.opener(),
+            blocks: self.store.blocks(),
             count: left.min(length),
             runs: Vec::new(),
             overlays: Vec::new(),
@@ -172,16 +172,16 @@ impl Reading {
     ///
     /// # Errors
     /// Those of [`Volume::read`].
-    pub fn run(&self, out: &mut [u8], scratch: &mut Vec<u8>) -> Result<usize, Error> {
+    pub fn run(&self, out: &mut [u8], scratch: &mut Buffer) -> Result<usize, Error> {
         let out = &mut out[..self.count];
         let mut done = 0;
         for run in &self.runs {
-            let mut rest = run.read(&self.opener, scratch)?;
+            let mut rest = run.read(&self.blocks, scratch)?;
             for piece in &run.pieces {
                 let (sealed, behind) = rest.split_at(piece.blocks * BLOCK);
                 out[done..piece.at].fill(0);
                 done = piece.at + piece.shown.len();
-                piece.open(&self.opener, sealed, &mut out[piece.at..done])?;
+                piece.open(&self.blocks, sealed, &mut out[piece.at..done])?;
                 rest = behind;
             }
         }
@@ -194,24 +194,22 @@ impl Reading {
 }
 
 impl Run {
-    fn read<'s>(&self, opener: &Opener, scratch: &'s mut Vec<u8>) -> Result<&'s [u8], Error> {
+    fn read<'s>(&self, blocks: &Blocks, scratch: &'s mut Buffer) -> Result<&'s [u8], Error> {
         let length = self.blocks * BLOCK;
-        if scratch.len() < length {
-            scratch.resize(length, 0);
-        }
-        opener.read(self.address, &mut scratch[..length])?;
-        Ok(&scratch[..length])
+        let sealed = scratch.room(length);
+        blocks.read(self.address, sealed)?;
+        Ok(sealed)
     }
 }
 
 impl Piece {
-    fn open(&self, opener: &Opener, sealed: &[u8], out: &mut [u8]) -> Result<(), Error> {
+    fn open(&self, blocks: &Blocks, sealed: &[u8], out: &mut [u8]) -> Result<(), Error> {
         if self.shown.len() == sealed.len() {
-            return opener.open((&self.key, Purpose::Data), self.address, &self.sealed, sealed, out);
+            return blocks.open((&self.key, Purpose::Data), self.address, &self.sealed, sealed, out);
         }
         let mut whole = [0; PIECE];
         let whole = &mut whole[..sealed.len()];
-        opener.open((&self.key, Purpose::Data), self.address, &self.sealed, sealed, whole)?;
+        blocks.open((&self.key, Purpose::Data), self.address, &self.sealed, sealed, whole)?;
         out.copy_from_slice(&whole[self.shown.clone()]);
         Ok(())
     }

@@ -1,16 +1,18 @@
-//! Reading and opening sealed blocks: all that this takes, apart from the rest of a store, for readers without its lock.
+//! Sealing and opening blocks of the host: all that this takes, apart from the rest of a store, for those without its
+//! lock.
 
 use std::sync::Arc;
 
 use super::{Sealed, named, place};
 use crate::Error;
+use crate::format::pointer::Check;
 use crate::format::{BLOCK, Roots, SEGMENT_BLOCKS};
 use crate::host::{File, Host};
 use crate::seal::{self, EpochKey, Purpose, sha256};
 
 /// The host and what its blocks are bound to.
 #[derive(Clone)]
-pub struct Opener {
+pub struct Blocks {
     pub host: Arc<dyn Host>,
     pub volume: [u8; 16],
     pub roots: Roots,
@@ -18,7 +20,7 @@ pub struct Opener {
     pub capacity: u64,
 }
 
-impl Opener {
+impl Blocks {
     /// Opens what was read: verified bytes in `plaintext`, or an error.
     pub fn open(
         &self,
@@ -37,6 +39,21 @@ impl Opener {
             return Err(tampered());
         }
         Ok(())
+    }
+
+    /// Encrypts in place; what a parent keeps of it.
+    pub fn seal(&self, key: &EpochKey, purpose: Purpose, counter: u64, bytes: &mut [u8]) -> Result<Check, Error> {
+        let hash = (self.roots == Roots::Hash).then(|| sha256(&[bytes]));
+        let associated = seal::associated(purpose, &self.volume, bytes.len());
+        let tag = key.seal(purpose, counter, &associated, bytes)?;
+        Ok(seal::check(self.roots, tag, hash))
+    }
+
+    /// Writes sealed blocks into a segment that reaches that far ([`super::Store::reach`]).
+    pub fn write(&self, address: u64, bytes: &[u8]) -> Result<(), Error> {
+        let (segment, offset) = self.locate(address, bytes.len())?;
+        let written = self.host.write(File::Segment(segment), offset, bytes);
+        written.map_err(|error| Error::host("write a segment", &error))
     }
 
     /// Reads sealed blocks.
