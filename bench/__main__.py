@@ -10,7 +10,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import attestations, start, volume_roots
+from bench import attestations, start, volume_python, volume_roots
 from bench.installation import installed
 from bench.result import Result
 
@@ -24,6 +24,7 @@ def main() -> int:
             *attestations.measure(installation),
             *volume_roots.measure(installation),
         ]
+    results += volume_python.measure()
     table = _table(results)
     print(table)
     RESULTS.mkdir(exist_ok=True)

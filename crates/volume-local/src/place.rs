@@ -1,7 +1,7 @@
 //! Where a volume is, and how it is made, written and read there.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use casemate_volume::anchor::{Anchor, Durability, InsecureFile, Memory, Record};
 use casemate_volume::host::Folder;
@@ -11,6 +11,9 @@ use crate::Failure;
 
 /// How often a reader tries again while the anchor moves on.
 const TRIES: usize = 16;
+
+/// How an anchor's file is opened.
+type Open = fn(&Path, Durability) -> Result<InsecureFile, Error>;
 
 /// A volume, its key and its anchor.
 #[derive(Clone, Debug)]
@@ -69,7 +72,7 @@ impl Place {
     /// Those of [`Volume::mount`], and [`Failure::NoAnchor`].
     pub fn write(&self, freshness: Freshness) -> Result<Volume, Failure> {
         let host = Folder::write(&self.folder)?;
-        let environment = Environment::of_this_machine(host, self.anchor(freshness)?);
+        let environment = Environment::of_this_machine(host, self.anchor(freshness, InsecureFile::open)?);
         Ok(Volume::mount(environment, self.key.clone(), freshness)?)
     }
 
@@ -96,7 +99,7 @@ impl Place {
 
     fn read_once(&self, freshness: Freshness) -> Result<Volume, Failure> {
         let host = Folder::read(&self.folder)?;
-        let environment = Environment::of_this_machine(host, self.anchor(freshness)?);
+        let environment = Environment::of_this_machine(host, self.anchor(freshness, InsecureFile::open_for_reading)?);
         Ok(Volume::mount_for_reading(environment, self.key.clone(), freshness)?)
     }
 
@@ -107,15 +110,18 @@ impl Place {
     pub fn record(&self, freshness: Freshness) -> Result<Option<Record>, Failure> {
         match freshness {
             Freshness::None => Ok(None),
-            Freshness::Strict | Freshness::Interval => Ok(Some(self.anchor(freshness)?.read()?)),
+            Freshness::Strict | Freshness::Interval => {
+                let mut anchor = self.anchor(freshness, InsecureFile::open_for_reading)?;
+                Ok(Some(anchor.read()?))
+            }
         }
     }
 
     /// The anchor's file; nobody where integrity is enough.
-    fn anchor(&self, freshness: Freshness) -> Result<Box<dyn Anchor>, Failure> {
+    fn anchor(&self, freshness: Freshness, open: Open) -> Result<Box<dyn Anchor>, Failure> {
         match (&self.anchor, freshness) {
             (_, Freshness::None) => Ok(Box::new(Memory::default())),
-            (Some(anchor), _) => Ok(Box::new(InsecureFile::open(&anchor.file, anchor.durability)?)),
+            (Some(anchor), _) => Ok(Box::new(open(&anchor.file, anchor.durability)?)),
             (None, _) => Err(Failure::NoAnchor),
         }
     }

@@ -51,11 +51,27 @@ def test_calls_that_wait_let_other_threads_go_on(sealed: Sealed) -> None:
     assert python(sealed, code) == "others go on\nTrue\nended\n"
 
 
-def test_opening_and_closing_let_other_threads_go_on(sealed: Sealed) -> None:
+def test_closing_lets_other_threads_go_on(sealed: Sealed) -> None:
     code = WHILE_THE_ANCHOR_WAITS.replace("WORK", "lambda: volume.close()").replace(
         "volume.sync()\n", 'volume.sync()\nvolume.open("/unsynced", "w").close()\n', 1
     )
     assert python(sealed, code) == "others go on\nTrue\nended\n"
+
+
+def test_opening_lets_other_threads_go_on(sealed: Sealed) -> None:
+    code = """
+import fcntl, threading
+anchor = (sealed.root / "A").open("r+b")
+fcntl.flock(anchor, fcntl.LOCK_EX)
+opening = threading.Thread(target=lambda: sealed.write().close())
+opening.start()
+thread = threading.Thread(target=lambda: print("others go on"))
+thread.start(); thread.join()
+print(opening.is_alive())
+fcntl.flock(anchor, fcntl.LOCK_UN)
+opening.join()
+"""
+    assert python(sealed, code) == "others go on\nTrue\n"
 
 
 def test_threads_share_a_volume(sealed: Sealed) -> None:

@@ -67,6 +67,15 @@ impl InsecureFile {
         Self::of(file.map_err(|error| failed("open", &error))?, durability)
     }
 
+    /// Opens the file for who only wants to know what it says, and may not write to it.
+    ///
+    /// # Errors
+    /// [`Error::Anchor`] from the host.
+    pub fn open_for_reading(path: &Path, durability: Durability) -> Result<Self, Error> {
+        let file = fs::File::open(path);
+        Self::of(file.map_err(|error| failed("open", &error))?, durability)
+    }
+
     fn of(file: fs::File, durability: Durability) -> Result<Self, Error> {
         let mut anchor = Self {
             file,
