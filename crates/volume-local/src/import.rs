@@ -110,7 +110,7 @@ impl Importer<'_> {
             let count = read(&mut file, &mut self.buffer).map_err(|error| Failure::at(path, error))?;
             let bytes = &self.buffer[..count];
             if bytes.iter().any(|byte| *byte != 0) {
-                self.volume.with(|volume| volume.write(inode, offset, bytes))?;
+                self.volume.write(inode, offset, bytes)?;
             }
             offset += count as u64;
             self.imported.bytes += count as u64;

@@ -88,7 +88,7 @@ impl Data<'_> {
 pub fn write(session: &Session, inode: u64, offset: u64, bytes: &[u8]) -> Result<(), Trouble> {
     let mut at = offset;
     for step in bytes.chunks(STEP) {
-        let written = session.with(|volume| Ok(volume.write(inode, at, step)?));
+        let written = session.run(|volume| Ok(volume.write(inode, at, step)?));
         written.map_err(Trouble::of_open_file)?;
         at = at.saturating_add(step.len() as u64);
     }
