@@ -15,7 +15,9 @@ use fuser::{
     ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use parking_lot::Mutex;
+use rustix::fs::FileType;
 
+use crate::acl;
 use crate::attributes::{absent, attributes, kind, time, time_or_now};
 use crate::known::Known;
 use crate::privileges::{SET_GROUP_ID, shed};
@@ -35,7 +37,8 @@ const PARENT: u64 = 2;
 const NAMES: usize = 128;
 
 /// What makes a mount fast, where the kernel knows it. Write-back above all: it turns small writes into large ones.
-const WANTED: [InitFlags; 12] = [
+/// What is masked and what inherited is decided here.
+const WANTED: [InitFlags; 13] = [
     InitFlags::FUSE_WRITEBACK_CACHE,
     InitFlags::FUSE_PARALLEL_DIROPS,
     InitFlags::FUSE_DO_READDIRPLUS,
@@ -48,6 +51,7 @@ const WANTED: [InitFlags; 12] = [
     InitFlags::FUSE_ASYNC_READ,
     InitFlags::FUSE_EXPLICIT_INVAL_DATA,
     InitFlags::FUSE_MAX_PAGES,
+    InitFlags::FUSE_DONT_MASK,
 ];
 
 thread_local! {
@@ -59,14 +63,17 @@ thread_local! {
 #[derive(Debug)]
 pub struct Front {
     volume: Arc<Shared>,
+    /// The kernel checks permissions, and lists of them.
+    checked: bool,
     /// Locked while the volume is, never the other way round.
     known: Mutex<Known>,
 }
 
 impl Front {
-    pub fn new(volume: Arc<Shared>) -> Self {
+    pub fn new(volume: Arc<Shared>, checked: bool) -> Self {
         Self {
             volume,
+            checked,
             known: Mutex::default(),
         }
     }
@@ -139,6 +146,9 @@ impl Filesystem for Front {
         for flag in WANTED {
             let _ = config.add_capabilities(flag);
         }
+        if self.checked {
+            let _ = config.add_capabilities(InitFlags::FUSE_POSIX_ACL);
+        }
         let _ = config.set_max_write(REQUEST);
         let _ = config.set_max_background(BACKGROUND);
         Ok(())
@@ -207,6 +217,9 @@ impl Filesystem for Front {
             if size.is_none() || changes != Changes::default() {
                 volume.set_attributes(inode.0, &changes)?;
             }
+            if let Some(mode) = mode {
+                acl::follow_mode(volume, inode.0, mode)?;
+            }
             if sheds || size.is_some() {
                 shed(volume, &mut self.known.lock().bare, inode.0, sheds)?;
             }
@@ -228,21 +241,27 @@ impl Filesystem for Front {
         parent: INodeNo,
         name: &OsStr,
         mode: u32,
-        _umask: u32,
+        umask: u32,
         device: u32,
         reply: ReplyEntry,
     ) {
         self.entry(reply, |volume| {
-            let new = new(volume, parent, request, mode, device)?;
-            volume.create_file(parent.0, name.as_bytes(), new)
+            let mut new = new(volume, parent, request, mode, device)?;
+            let inherited = acl::inherit(volume, parent.0, &mut new, umask)?;
+            let made = volume.create_file(parent.0, name.as_bytes(), new)?;
+            let given = inherited.give(volume, made);
+            given.or_else(|error| volume.unlink(parent.0, name.as_bytes()).and(Err(error)))
         });
     }
 
-    fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _umask: u32, reply: ReplyEntry) {
+    fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, reply: ReplyEntry) {
         self.entry(reply, |volume| {
-            let mut new = new(volume, parent, request, mode, 0)?;
+            let mut new = new(volume, parent, request, mode | FileType::Directory.as_raw_mode(), 0)?;
             new.mode |= volume.attributes(parent.0)?.mode & SET_GROUP_ID;
-            volume.mkdir(parent.0, name.as_bytes(), new)
+            let inherited = acl::inherit(volume, parent.0, &mut new, umask)?;
+            let made = volume.mkdir(parent.0, name.as_bytes(), new)?;
+            let given = inherited.give(volume, made);
+            given.or_else(|error| volume.rmdir(parent.0, name.as_bytes()).and(Err(error)))
         });
     }
 
@@ -468,7 +487,7 @@ impl Filesystem for Front {
 
     fn setxattr(
         &self,
-        _request: &Request,
+        request: &Request,
         inode: INodeNo,
         name: &OsStr,
         value: &[u8],
@@ -484,7 +503,13 @@ impl Filesystem for Front {
         };
         let set = |volume: &mut Volume| {
             self.known.lock().bare.remove(&inode.0);
-            volume.set_attribute(inode.0, name.as_bytes(), value, exists)
+            match acl::Kind::of(name.as_bytes()) {
+                Some(kind) => {
+                    let keeps_group_id = request.uid() == 0 || request.gid() == volume.attributes(inode.0)?.gid;
+                    acl::set(volume, inode.0, kind, value, keeps_group_id)
+                }
+                None => volume.set_attribute(inode.0, name.as_bytes(), value, exists),
+            }
         };
         done(reply, self.volume.with(set));
     }
@@ -501,11 +526,11 @@ impl Filesystem for Front {
     }
 
     fn removexattr(&self, _request: &Request, inode: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        done(
-            reply,
-            self.volume
-                .with(|volume| volume.remove_attribute(inode.0, name.as_bytes())),
-        );
+        let remove = |volume: &mut Volume| match acl::Kind::of(name.as_bytes()) {
+            Some(kind) => acl::remove(volume, inode.0, kind),
+            None => volume.remove_attribute(inode.0, name.as_bytes()),
+        };
+        done(reply, self.volume.with(remove));
     }
 }
 

@@ -46,7 +46,7 @@ impl Mounted {
     /// # Errors
     /// From the host: no such directory, no FUSE, no right to mount.
     pub fn new(volume: Arc<Shared>, mountpoint: &Path, options: &Options) -> io::Result<Self> {
-        let front = Front::new(Arc::clone(&volume));
+        let front = Front::new(Arc::clone(&volume), is_checked(options));
         let session = Session::new(front, mountpoint, &config(options, volume.is_read_only()))?;
         Ok(Self {
             session,
@@ -61,7 +61,7 @@ impl Mounted {
     /// # Errors
     /// From the kernel: no such device, or nothing is mounted on it.
     pub fn on_device(volume: Arc<Shared>, device: OwnedFd, options: &Options) -> io::Result<Self> {
-        let front = Front::new(Arc::clone(&volume));
+        let front = Front::new(Arc::clone(&volume), true);
         let session = Session::from_fd(front, device, SessionACL::All, config(options, volume.is_read_only()))?;
         Ok(Self {
             session,
@@ -144,8 +144,7 @@ fn config(options: &Options, read_only: bool) -> Config {
         MountOption::Subtype("casemate".into()),
         MountOption::NoAtime,
     ];
-    // Root may do everything anyway: where only root comes in, there is nothing to check.
-    if options.shared || !rustix::process::geteuid().is_root() {
+    if is_checked(options) {
         wanted.push(MountOption::DefaultPermissions);
     }
     if options.shared {
@@ -159,6 +158,11 @@ fn config(options: &Options, read_only: bool) -> Config {
     config.n_threads = Some(threads(options));
     config.clone_fd = true;
     config
+}
+
+/// Root may do everything anyway: where only root comes in, there is nothing to check.
+fn is_checked(options: &Options) -> bool {
+    options.shared || !rustix::process::geteuid().is_root()
 }
 
 fn threads(options: &Options) -> usize {
