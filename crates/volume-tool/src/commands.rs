@@ -51,6 +51,7 @@ pub fn run(request: Request) -> Result<Value, Failure> {
             target,
             salvage,
         } => export_to(&volume.into(), freshness.into(), &target, salvage),
+        Request::Check { volume, freshness } => check(&volume.into(), freshness.into()),
         Request::Verify { volume, freshness } => verify(&volume.into(), freshness.into()),
     }
 }
@@ -73,9 +74,23 @@ fn info(place: &Place, freshness: Freshness) -> Result<Value, Failure> {
     }))
 }
 
+fn check(place: &Place, freshness: Freshness) -> Result<Value, Failure> {
+    let mut volume = place.read(freshness)?;
+    let report = volume.check()?;
+    let findings = report.findings.kept.iter();
+    let findings: Vec<Value> = findings
+        .map(|finding| json!({"what": finding.what, "place": finding.place}))
+        .collect();
+    Ok(json!({
+        "volume": hex(&volume.identity()), "generation": volume.status().generation,
+        "nodes": report.nodes, "inodes": report.inodes, "extents": report.extents,
+        "found": report.findings.count, "findings": findings,
+    }))
+}
+
 fn verify(place: &Place, freshness: Freshness) -> Result<Value, Failure> {
     let mut volume = place.read(freshness)?;
-    volume.verify()?;
+    volume.verify_telling(&mut say_progress)?;
     let statistics = volume.statistics();
     Ok(json!({
         "volume": hex(&volume.identity()), "generation": volume.status().generation,

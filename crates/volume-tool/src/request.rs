@@ -49,7 +49,9 @@ pub enum Request {
         target: PathBuf,
         salvage: bool,
     },
-    /// Reads and verifies everything.
+    /// Holds all that the tree says against itself; reads no data of files.
+    Check { volume: Place, freshness: FreshnessName },
+    /// Checks, then reads and opens all data.
     Verify { volume: Place, freshness: FreshnessName },
 }
 

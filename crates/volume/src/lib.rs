@@ -29,8 +29,8 @@ pub use host::Host;
 pub use seal::VolumeKey;
 pub use shared::{Keeper, Listener, Shared, Upkeep};
 pub use volume::{
-    Allocate, Attributes, Changes, Entry, Environment, Form, Freshness, New, ROOT, Rename, Seek, Statistics, Status,
-    Volume,
+    Allocate, Attributes, Changes, Entry, Environment, Finding, Findings, Form, Freshness, New, ROOT, Rename, Report,
+    Seek, Statistics, Status, Volume,
 };
 
 /// Decoders of what the host hands over, for fuzzing: any bytes give a value or a refusal.

@@ -91,6 +91,7 @@ _group(
         "export": "casemate.cli.volume.export:export",
         "salvage": "casemate.cli.volume.salvage:salvage",
         "info": "casemate.cli.volume.info:info",
+        "check": "casemate.cli.volume.check:check",
         "verify": "casemate.cli.volume.verify:verify",
     },
 )

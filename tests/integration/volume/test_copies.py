@@ -95,3 +95,23 @@ def _damage(sealed: Sealed, size: int) -> None:
         if said["exit"] == 91 and "data of a file" in said["error"]["message"]:
             return
     pytest.fail(f"no block of {size} bytes of data was found")
+
+
+def test_a_check_reads_no_data_and_writes_nothing(sealed: Sealed, source: Path) -> None:
+    sealed.of("import", "V", "source")
+    before = {path.name: path.read_bytes() for path in sealed.folder.iterdir()}
+    checked = sealed.of("check", "V")
+    assert (checked["exit"], checked["found"], checked["findings"]) == (0, 0, []), checked
+    assert checked["inodes"] >= 8
+    assert {path.name: path.read_bytes() for path in sealed.folder.iterdir()} == before
+    _damage(sealed, (source / "folder" / "file").stat().st_size)
+    assert sealed.of("check", "V")["exit"] == 0
+
+
+def test_a_check_refuses_a_changed_tree(sealed: Sealed, source: Path) -> None:
+    sealed.of("import", "V", "source")
+    segment = sealed.folder / "segment-00000000"
+    whole = segment.read_bytes()
+    segment.write_bytes(bytes(byte ^ 1 for byte in whole))
+    refused = sealed.of("check", "V")
+    assert (refused["exit"], "is not what was written" in refused["error"]["message"]) == (91, True), refused

@@ -40,6 +40,15 @@ pub struct Tree {
     dirty: u64,
 }
 
+/// What a walk meets.
+pub enum Met<'a> {
+    Node(&'a Pointer),
+    Entry(Key, &'a [u8]),
+}
+
+/// Told of each.
+pub type Visitor<'v> = &'v mut dyn FnMut(Met<'_>) -> Result<(), Error>;
+
 type Found = Option<(Key, Vec<u8>)>;
 
 impl Tree {
@@ -79,11 +88,9 @@ impl Tree {
         next(&self.root, self.level, store, key)
     }
 
-    /// Addresses of all sealed nodes, for checks.
-    pub fn nodes(&self, store: &mut Store) -> Result<Vec<u64>, Error> {
-        let mut addresses = Vec::new();
-        visit(&self.root, self.level, store, &mut addresses)?;
-        Ok(addresses)
+    /// Shows all sealed nodes and all entries, these in the order of their keys.
+    pub fn walk(&self, store: &mut Store, visit: Visitor<'_>) -> Result<(), Error> {
+        walk(&self.root, self.level, store, visit)
     }
 }
 
@@ -153,25 +160,30 @@ fn first_from(entries: &[(Key, Vec<u8>)], key: Key) -> Found {
     entries.get(entries.partition_point(|(found, _)| *found < key)).cloned()
 }
 
-fn visit(child: &Child, level: u8, store: &mut Store, addresses: &mut Vec<u64>) -> Result<(), Error> {
+fn walk(child: &Child, level: u8, store: &mut Store, visit: Visitor<'_>) -> Result<(), Error> {
     match child {
-        Child::Dirty(node) => {
-            if let Node::Inner(entries) = &**node {
-                for (_, child) in entries {
-                    visit(child, level - 1, store, addresses)?;
-                }
-            }
-        }
+        Child::Dirty(node) => match &**node {
+            Node::Leaf(entries) => leaf(entries, visit),
+            Node::Inner(entries) => entries
+                .iter()
+                .try_for_each(|(_, child)| walk(child, level - 1, store, visit)),
+        },
         Child::Clean(pointer) => {
-            addresses.push(pointer.address);
-            if let Stored::Inner(level, entries) = &*store.node(pointer, level)? {
-                for (_, pointer) in entries {
-                    visit(&Child::Clean(*pointer), level - 1, store, addresses)?;
-                }
+            visit(Met::Node(pointer))?;
+            match &*store.node(pointer, level)? {
+                Stored::Leaf(entries) => leaf(entries, visit),
+                Stored::Inner(level, entries) => entries
+                    .iter()
+                    .try_for_each(|(_, pointer)| walk(&Child::Clean(*pointer), level - 1, store, visit)),
             }
         }
     }
-    Ok(())
+}
+
+fn leaf(entries: &[(Key, Vec<u8>)], visit: Visitor<'_>) -> Result<(), Error> {
+    entries
+        .iter()
+        .try_for_each(|(key, value)| visit(Met::Entry(*key, value)))
 }
 
 impl Context<'_> {

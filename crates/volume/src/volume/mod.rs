@@ -34,6 +34,7 @@ use std::sync::Arc;
 
 pub use allocate::{Allocate, Seek};
 pub use attributes::{Attributes, Changes, Statistics};
+pub use check::{Finding, Findings, Report};
 pub(crate) use data::in_steps;
 pub use directory::Entry;
 pub(crate) use flight::Goal;

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from casemate.cli._output import Json, emit, progress
+from casemate.cli._output import Json, emit
 from casemate.cli.volume._place import Anchor, Durability, Folder, Fresh, Freshness, KeyFile, Lasting, binary, place
+from casemate.cli.volume._progress import bar
 from casemate.volume import tool
 
 
@@ -13,7 +14,9 @@ def verify(
     freshness: Fresh = Freshness.strict,
     as_json: Json = False,
 ) -> None:
-    """Read and verify all of a sealed volume that is not mounted: every node, all data, and which space is in use.
+    """Check a sealed volume that is not mounted, then read and open all data of all files: every byte, once.
+
+    Stops at the first thing that is wrong. `casemate volume check` reads no data and names all that is wrong.
 
     Example: `casemate volume verify V --key-file K --anchor file:A`
     """
@@ -22,6 +25,6 @@ def verify(
         "volume": place(folder, key_file, anchor, durability),
         "freshness": freshness.value,
     }
-    with progress("reading everything", quiet=as_json):
-        verified = tool.ask(binary(), request)
+    with bar("verifying", quiet=as_json) as listener:
+        verified = tool.ask(binary(), request, listener)
     emit(verified, as_json=as_json)

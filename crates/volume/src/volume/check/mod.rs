@@ -1,0 +1,249 @@
+//! Checks of a whole volume.
+//!
+//! [`Volume::check`] holds everything that the tree says against everything else that it says, and reads no file's
+//! data; [`Volume::verify`] also opens every byte of data. Both take it that what opens was written by a holder of the
+//! key: they find what the engine itself did wrong, or who has the key.
+
+mod blocks;
+mod names;
+mod reach;
+
+use std::ops::ControlFlow;
+
+use super::Volume;
+use crate::Error;
+use crate::format::BLOCK;
+use crate::format::extent::Extent;
+use crate::format::key::{Key, Kind};
+use crate::format::pointer::Pointer;
+use crate::store::place;
+use crate::tree::Met;
+use blocks::Blocks;
+use names::Names;
+use reach::Reach;
+
+/// Findings that are kept, so that a volume full of them cannot take all memory; the others are counted.
+const FINDINGS: usize = 1000;
+
+/// Something that is not as it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What.
+    pub what: &'static str,
+    /// Where.
+    pub place: String,
+}
+
+/// What is wrong: nothing, ever, unless the engine has an error or somebody with the key wrote it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// The first of them.
+    pub kept: Vec<Finding>,
+    /// All of them.
+    pub count: u64,
+}
+
+impl Findings {
+    fn add(&mut self, what: &'static str, place: String) {
+        self.count += 1;
+        if self.kept.len() < FINDINGS {
+            self.kept.push(Finding { what, place });
+        }
+    }
+}
+
+/// What a check went through, and what it found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Nodes of the tree.
+    pub nodes: u64,
+    /// Inodes.
+    pub inodes: u64,
+    /// Extents.
+    pub extents: u64,
+    /// What is wrong.
+    pub findings: Findings,
+}
+
+impl Volume {
+    /// Holds nodes, space map, extents, names, links and orphans against one another. Reads no data of files.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`] for a node that is not what was written: what is below it cannot be known.
+    pub fn check(&mut self) -> Result<Report, Error> {
+        let mut check = Check::default();
+        let (roots, next) = (self.store.roots, self.next_inode);
+        let names = &self.names;
+        self.tree.walk(&mut self.store, &mut |met| match met {
+            Met::Node(pointer) => {
+                check.node(pointer);
+                Ok(())
+            }
+            Met::Entry(key, value) => {
+                let findings = &mut check.report.findings;
+                match key.kind {
+                    Kind::Inode => check.names.inode(key.inode, value, next, findings),
+                    Kind::Entry => check.names.entry(key, value, names, findings),
+                    Kind::Attribute => check.names.attribute(key, value, names, findings),
+                    Kind::Orphan => check.names.orphan(key.offset, findings),
+                    Kind::Extent => match Extent::decode(value, roots) {
+                        Ok(extent) => check.extent(key, &extent),
+                        Err(malformed) => findings.add(malformed.0, data(key)),
+                    },
+                    Kind::Space => {}
+                }
+                Ok(())
+            }
+        })?;
+        let (epochs, count) = (self.slot.body.epochs.address, self.slot.body.epoch_blocks);
+        let twice = check.reach.blocks.add(epochs, count);
+        check.shared(twice);
+        check.names.finish(&mut check.report.findings);
+        check.space(self);
+        check.report.inodes = check.names.inodes();
+        Ok(check.report)
+    }
+
+    /// Checks the volume, then reads and opens all data of all files, and ends with the first thing that is wrong.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`].
+    pub fn verify(&mut self) -> Result<(), Error> {
+        self.verify_telling(&mut |_, _| ControlFlow::Continue(()))
+    }
+
+    /// As [`Self::verify`]; `tell` hears how many of about how many bytes are done, and says whether to go on.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`], and [`Error::Host`] where it was not to go on.
+    pub fn verify_telling(&mut self, tell: &mut dyn FnMut(u64, u64) -> ControlFlow<()>) -> Result<(), Error> {
+        if let Some(finding) = self.check()?.findings.kept.into_iter().next() {
+            return Err(Error::tampered(finding.what, finding.place));
+        }
+        let (mut done, total) = (0, self.space.used() * BLOCK as u64);
+        let mut from = Key::FIRST;
+        while let Some((key, _)) = self
+            .tree
+            .next(&mut self.store, from)?
+            .filter(|(key, _)| key.kind == Kind::Inode)
+        {
+            done += self.verify_data(key.inode)?;
+            if tell(done, total.max(done)).is_break() {
+                return Err(Error::Host("the verification was stopped".into()));
+            }
+            from = Key::new(Kind::Inode, key.inode + 1, 0);
+        }
+        Ok(())
+    }
+
+    /// Opens a file's data; how many bytes it has.
+    fn verify_data(&mut self, inode: u64) -> Result<u64, Error> {
+        let mut block = [0; BLOCK];
+        let (mut from, mut blocks) = (0, 0);
+        while let Some((at, extent)) = self.extent_in(inode, from, u64::MAX / BLOCK as u64)? {
+            from = at + u64::from(extent.count);
+            for index in at..from {
+                self.read_block(inode, index, &mut block)?;
+            }
+            blocks += from - at;
+        }
+        Ok(blocks * BLOCK as u64)
+    }
+
+    /// Blocks that the newest state refers to. Nodes that were changed since the newest checkpoint have none yet.
+    fn reachable(&mut self) -> Result<Blocks, Error> {
+        let (mut reach, roots) = (Reach::default(), self.store.roots);
+        self.tree.walk(&mut self.store, &mut |met| {
+            match met {
+                Met::Node(pointer) => reach.node(pointer),
+                Met::Entry(key, value) if key.kind == Kind::Extent => {
+                    let extent = Extent::decode(value, roots);
+                    let extent = extent.map_err(|malformed| Error::malformed(malformed, data(key)))?;
+                    reach.extent(key, &extent)
+                }
+                Met::Entry(..) => None,
+            };
+            Ok(())
+        })?;
+        reach
+            .blocks
+            .add(self.slot.body.epochs.address, self.slot.body.epoch_blocks);
+        Ok(reach.blocks)
+    }
+
+    /// Blocks that a reader refers to and that this writer could give out at this moment: none, while it is registered.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`].
+    pub fn endangers(&self, reader: &mut Self) -> Result<Vec<u64>, Error> {
+        let reachable = reader.reachable()?;
+        Ok(reachable.iter().filter(|block| !self.space.is_busy(*block)).collect())
+    }
+
+    /// Blocks that the newest state refers to and that could be given out at this moment: there are none, ever.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`].
+    pub fn endangered(&mut self) -> Result<Vec<u64>, Error> {
+        let reachable = self.reachable()?;
+        Ok(reachable.iter().filter(|block| !self.space.is_busy(*block)).collect())
+    }
+}
+
+/// A check under way.
+#[derive(Default)]
+struct Check {
+    report: Report,
+    names: Names,
+    reach: Reach,
+    /// The file whose extents come now, and the block behind the last one.
+    shown: (u64, u64),
+}
+
+impl Check {
+    fn node(&mut self, pointer: &Pointer) {
+        self.report.nodes += 1;
+        let twice = self.reach.node(pointer);
+        self.shared(twice);
+    }
+
+    fn extent(&mut self, key: Key, extent: &Extent) {
+        self.report.extents += 1;
+        let findings = &mut self.report.findings;
+        self.names.data(key.inode, findings);
+        let at = key.offset / BLOCK as u64;
+        if key.offset % BLOCK as u64 != 0 || (self.shown.0 == key.inode && at < self.shown.1) {
+            findings.add("two extents of a file overlap", data(key));
+        }
+        self.shown = (key.inode, at + u64::from(extent.count));
+        let twice = self.reach.extent(key, extent);
+        self.shared(twice);
+    }
+
+    fn shared(&mut self, twice: Option<u64>) {
+        if let Some(block) = twice {
+            self.report.findings.add("two things share a block", place(block));
+        }
+    }
+
+    /// The space map has what is referred to, and nothing else: no block can be given out that is needed, and none is
+    /// lost.
+    fn space(&mut self, volume: &Volume) {
+        let findings = &mut self.report.findings;
+        for block in 0..volume.store.capacity {
+            match (self.reach.blocks.has(block), volume.space.is_live(block)) {
+                (true, false) => findings.add("a block that is needed is not in use in the space map", place(block)),
+                (false, true) => findings.add("a block in use in the space map is needed by nothing", place(block)),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Where data of a file is, for people.
+fn data(key: Key) -> String {
+    format!("inode {}, byte {}", key.inode, key.offset)
+}
+
+#[cfg(test)]
+mod tests;
