@@ -24,6 +24,8 @@ pub struct Place {
     pub key: VolumeKey,
     /// Absent only where nobody asks it.
     pub anchor: Option<AnchorFile>,
+    /// Whether the host's page cache is to keep what is read: where nobody above the volume does.
+    pub keeps_reads: bool,
 }
 
 /// An anchor in a file.
@@ -71,7 +73,7 @@ impl Place {
     /// # Errors
     /// Those of [`Volume::mount`], and [`Failure::NoAnchor`].
     pub fn write(&self, freshness: Freshness) -> Result<Volume, Failure> {
-        let host = Folder::write(&self.folder)?;
+        let host = self.host(Folder::write(&self.folder)?);
         let environment = Environment::of_this_machine(host, self.anchor(freshness, InsecureFile::open)?);
         Ok(Volume::mount(environment, self.key.clone(), freshness)?)
     }
@@ -98,9 +100,17 @@ impl Place {
     }
 
     fn read_once(&self, freshness: Freshness) -> Result<Volume, Failure> {
-        let host = Folder::read(&self.folder)?;
+        let host = self.host(Folder::read(&self.folder)?);
         let environment = Environment::of_this_machine(host, self.anchor(freshness, InsecureFile::open_for_reading)?);
         Ok(Volume::mount_for_reading(environment, self.key.clone(), freshness)?)
+    }
+
+    fn host(&self, folder: Folder) -> Folder {
+        if self.keeps_reads {
+            folder.keeping_reads()
+        } else {
+            folder
+        }
     }
 
     /// What the anchor says now; nothing where nobody asks it.

@@ -20,6 +20,7 @@ fn place(root: &Path, durability: Durability) -> Place {
             file: root.join("A"),
             durability,
         }),
+        keeps_reads: false,
     }
 }
 

@@ -25,6 +25,7 @@ pub fn place(folder: PathBuf, key: &str, anchor: PathBuf, durability: &str) -> P
         folder,
         key: volume_key(key)?,
         anchor: Some(anchor),
+        keeps_reads: true,
     })
 }
 

@@ -86,6 +86,8 @@ impl From<Place> for casemate_volume_local::Place {
             folder: place.folder,
             key: place.key,
             anchor,
+            // The kernel keeps what a mount read, and everything else reads once.
+            keeps_reads: false,
         }
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{FallocateFlags, FlockOperation, OFlags, fallocate, flock, statvfs};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation, OFlags, fadvise, fallocate, flock, statvfs};
 use rustix::io::Errno;
 
 use super::{File, Host};
@@ -42,6 +43,8 @@ pub struct Folder {
     open: Mutex<BTreeMap<(File, Way), Arc<fs::File>>>,
     /// The host's file system takes O_DIRECT, as far as is known.
     direct: AtomicBool,
+    /// The host's page cache keeps what is read.
+    keeps_reads: bool,
     _lock: Option<fs::File>,
 }
 
@@ -67,6 +70,7 @@ impl Folder {
             writable: true,
             open: Mutex::default(),
             direct: AtomicBool::new(true),
+            keeps_reads: false,
             _lock: Some(lock),
         })
     }
@@ -82,8 +86,18 @@ impl Folder {
             writable: false,
             open: Mutex::default(),
             direct: AtomicBool::new(true),
+            keeps_reads: false,
             _lock: None,
         })
+    }
+
+    /// Lets the host's page cache keep what is read: for fronts above which nobody does.
+    #[must_use]
+    pub fn keeping_reads(self) -> Self {
+        Self {
+            keeps_reads: true,
+            ..self
+        }
     }
 
     /// The capacity that a new volume in a folder gets where nobody asks for another: what the host has free, less a
@@ -137,6 +151,16 @@ impl Folder {
         Some(outcome)
     }
 
+    fn read_and_keep(&self, file: File, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        let file = self.file(file, Way::Cached)?;
+        if bytes.len() >= DIRECT {
+            // Asked for at once; by itself, the kernel would fetch it in small steps.
+            let length = NonZeroU64::new(bytes.len() as u64);
+            let _ = fadvise(&file, offset, length, Advice::WillNeed);
+        }
+        file.read_exact_at(bytes, offset)
+    }
+
     /// A new name is durable once its folder is.
     fn flush_names(&self) -> io::Result<()> {
         fs::File::open(&self.path)?.sync_all()
@@ -185,6 +209,9 @@ impl Host for Folder {
     }
 
     fn read(&self, file: File, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        if self.keeps_reads {
+            return self.read_and_keep(file, offset, bytes);
+        }
         let direct = self.past_the_cache(file, offset, bytes);
         let read = direct.and_then(|direct| self.accepted(direct.read_exact_at(bytes, offset)));
         read.unwrap_or_else(|| self.file(file, Way::Cached)?.read_exact_at(bytes, offset))

@@ -15,6 +15,7 @@ fn what_was_written_one_way_is_read_the_other_way() {
     let directory = tempfile::tempdir().unwrap();
     let folder = Folder::write(directory.path()).unwrap();
     folder.create(SEGMENT, 4 * DIRECT as u64).unwrap();
+    let keeping = Folder::read(directory.path()).unwrap().keeping_reads();
     let (mut aligned, mut small) = (Buffer::default(), [0; 100]);
     for (round, direct) in [true, false, true].into_iter().enumerate() {
         folder.direct.store(direct, Ordering::Relaxed);
@@ -35,6 +36,9 @@ fn what_was_written_one_way_is_read_the_other_way() {
         let read = aligned.room(2 * DIRECT);
         assert_eq!(read[6..13], [fill + 100, 9, 9, 9, 9, 9, fill + 100]);
         assert_eq!((read[DIRECT - 1], read[DIRECT]), (fill + 100, fill));
+        let mut kept = vec![0; 2 * DIRECT];
+        keeping.read(SEGMENT, 2 * DIRECT as u64, &mut kept).unwrap();
+        assert_eq!(kept, read);
     }
 }
 
