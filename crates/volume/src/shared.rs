@@ -146,6 +146,21 @@ impl Shared {
         self.with(Volume::sync)
     }
 
+    /// Gives the host back what has been free for a minute, if this is called as often as upkeep does.
+    ///
+    /// # Errors
+    /// [`Error::Host`] once the mount ended.
+    fn discard(&self) -> Result<(), Error> {
+        let Some(idle) = self.with(|volume| Ok(volume.take_idle(false)))? else {
+            return Ok(());
+        };
+        idle.discard();
+        self.with(|volume| {
+            volume.give_idle_back(&idle);
+            Ok(())
+        })
+    }
+
     fn wait_for(&self, goal: Goal) -> Result<(), Error> {
         let (sender, outcome) = sync_channel(1);
         // The receiver waits for it below.

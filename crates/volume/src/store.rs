@@ -163,11 +163,11 @@ impl Store {
             Some(length) if length >= end => return Ok(()),
             Some(_) => {
                 let grown = self.host.grow(File::Segment(segment), wanted);
-                grown.map_err(|error| Error::host("grow a segment", &error))?;
+                grown.map_err(|error| full_or("grow a segment", &error))?;
             }
             None => {
                 let created = self.host.create(File::Segment(segment), wanted);
-                created.map_err(|error| Error::host("make a segment", &error))?;
+                created.map_err(|error| full_or("make a segment", &error))?;
             }
         }
         self.lengths.insert(segment, wanted);
@@ -180,6 +180,14 @@ impl Store {
         self.open(Purpose::Epochs, pointer.address, &of(pointer), &mut plaintext)?;
         let decoded = crate::format::epochs::decode(&plaintext);
         decoded.map_err(|malformed| Error::malformed(malformed, place(pointer.address)))
+    }
+}
+
+/// A host without space is a volume without space.
+fn full_or(doing: &str, error: &std::io::Error) -> Error {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Error::NoSpace,
+        _ => Error::host(doing, error),
     }
 }
 

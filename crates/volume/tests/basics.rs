@@ -7,8 +7,14 @@
 
 mod support;
 
-use casemate_volume::{Allocate, Changes, Form, Freshness, New, ROOT, Roots, Seek, Time, Volume};
-use support::{Machine, SMALL};
+use std::os::unix::fs::MetadataExt;
+
+use casemate_volume::anchor::Memory;
+use casemate_volume::host::Folder;
+use casemate_volume::{
+    Allocate, Changes, Environment, Form, Freshness, New, ROOT, Roots, Seek, Time, Volume, VolumeKey,
+};
+use support::{KEY, Machine, SMALL};
 
 const NEW: New = New {
     mode: 0o100_644,
@@ -225,4 +231,33 @@ fn a_punched_hole_gives_its_space_back() {
     volume.verify().unwrap();
     let refused = volume.allocate(file, 0, 1 << 40, Allocate::Reserve { keep_size: true });
     assert_eq!(refused.unwrap_err().errno(), 28, "ENOSPC");
+}
+
+/// Blocks of 512 bytes that the host has for a folder's files.
+fn host_blocks(folder: &std::path::Path) -> u64 {
+    let files = std::fs::read_dir(folder).unwrap();
+    files.map(|file| file.unwrap().metadata().unwrap().blocks()).sum()
+}
+
+#[test]
+fn the_host_gets_space_back() {
+    let (folder, anchor) = (tempfile::tempdir().unwrap(), Memory::default());
+    let form = Form {
+        capacity: 256 << 20,
+        ..SMALL
+    };
+    let environment = || Environment::of_this_machine(Folder::write(folder.path()).unwrap(), Box::new(anchor.clone()));
+    Volume::create(environment(), VolumeKey::new(KEY), &form).unwrap();
+    let mount = || Volume::mount(environment(), VolumeKey::new(KEY), Freshness::Strict).unwrap();
+    let mut volume = mount();
+    let file = volume.create_file(ROOT, b"file", NEW).unwrap().inode;
+    volume.write(file, 0, &vec![7; 100 << 20]).unwrap();
+    volume.unmount().unwrap();
+    assert!(host_blocks(folder.path()) > (100 << 20) / 512);
+    let mut volume = mount();
+    volume.unlink(ROOT, b"file").unwrap();
+    volume.reap(file).unwrap();
+    volume.unmount().unwrap();
+    assert!(host_blocks(folder.path()) < (40 << 20) / 512);
+    mount().verify().unwrap();
 }

@@ -223,6 +223,14 @@ impl Host for Folder {
         written.unwrap_or_else(|| self.file(file, Way::Cached)?.write_all_at(bytes, offset))
     }
 
+    fn discard(&self, file: File, offset: u64, length: u64) -> io::Result<()> {
+        let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        match fallocate(self.file(file, Way::Cached)?, punch, offset, length) {
+            Err(Errno::OPNOTSUPP) => Ok(()),
+            other => other.map_err(io::Error::from),
+        }
+    }
+
     fn flush(&self, file: File) -> io::Result<()> {
         self.file(file, Way::Cached)?.sync_data()
     }

@@ -67,6 +67,15 @@ pub trait Host: Send + Sync {
     /// From the host.
     fn write(&self, file: File, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
+    /// Takes back the host's space for a range, which nobody will read before writing it again. A host that has no such
+    /// thing does nothing.
+    ///
+    /// # Errors
+    /// From the host.
+    fn discard(&self, _file: File, _offset: u64, _length: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Makes all earlier writes to this file durable.
     ///
     /// # Errors

@@ -68,6 +68,7 @@ fn keep(volume: &Shared, upkeep: Upkeep, ended: &Receiver<()>) {
         // What fails here fails again, and is heard, at the next fsync: the engine closes for writing where it must.
         let _ = if due { volume.sync() } else { volume.anchor() };
         if due {
+            let _ = volume.discard();
             checkpointed = Instant::now();
         }
     }

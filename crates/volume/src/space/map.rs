@@ -72,6 +72,16 @@ impl Map {
         self.busy[(block / 64) as usize] >> (block % 64) & 0xf
     }
 
+    /// Whether sixteen quads from one on, which lie in one word, have nothing to give out.
+    pub fn quads_are_busy(&self, quad: u64) -> bool {
+        self.busy[(quad * u64::from(QUAD) / 64) as usize] == u64::MAX
+    }
+
+    /// The words of `busy` for blocks from one on, of which both are multiples of 64.
+    pub fn words(&self, from: u64, count: u64) -> &[u64] {
+        &self.busy[(from / 64) as usize..((from + count) / 64) as usize]
+    }
+
     pub fn live_blocks(&self) -> u64 {
         self.live.iter().map(|word| u64::from(word.count_ones())).sum()
     }

@@ -4,9 +4,13 @@
 //! to a list of its generation, and can be allocated once a checkpoint that no longer has it is anchored. The maps that
 //! a checkpoint stores are exact for that checkpoint: `live` only.
 
+mod idle;
 mod map;
+mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use idle::IDLE;
 
 use crate::Error;
 use crate::format::bytes::check;
@@ -20,12 +24,18 @@ const QUADS: u64 = MAP_BLOCKS / QUAD as u64;
 struct Free {
     blocks: u64,
     quads: u64,
+    /// No more quads than these are free in a row.
+    longest: u64,
 }
 
 impl Free {
     fn of(blocks: u64) -> Self {
         let quads = blocks / u64::from(QUAD);
-        Self { blocks, quads }
+        Self {
+            blocks,
+            quads,
+            longest: quads,
+        }
     }
 
     fn has_partial(self) -> bool {
@@ -45,6 +55,8 @@ pub struct Space {
     free: Vec<Free>,
     deferred: BTreeMap<u64, Vec<(u64, u32)>>,
     touched: BTreeSet<u64>,
+    /// Sixteen mebibytes that became free as a whole, and for how many rounds they have been so.
+    emptied: BTreeMap<u64, u32>,
     /// Next quad to look at, and next map with a partly used quad.
     cursor: u64,
     partial: u64,
@@ -66,6 +78,7 @@ impl Space {
                 .collect(),
             deferred: BTreeMap::new(),
             touched: BTreeSet::new(),
+            emptied: BTreeMap::new(),
             cursor: 0,
             partial: 0,
         }
@@ -82,6 +95,7 @@ impl Space {
         self.free[index as usize] = Free {
             blocks: map.free_blocks(),
             quads: map.free_quads(),
+            longest: map.free_quads(),
         };
         self.maps[index as usize] = Some(map);
         Ok(())
@@ -103,7 +117,7 @@ impl Space {
 
     /// Blocks for a node.
     pub fn allocate_node(&mut self) -> Result<u64, Error> {
-        let quad = self.find_quad().ok_or(Error::NoSpace)?;
+        let (quad, _) = self.find_row(1).ok_or(Error::NoSpace)?;
         let address = quad * u64::from(QUAD);
         self.take(address, NODE_BLOCKS);
         Ok(address)
@@ -119,10 +133,11 @@ impl Space {
                 return Ok((address, count));
             }
         }
-        let first = if whole { self.find_quad() } else { None };
-        let first = first.ok_or(Error::NoSpace)?;
+        if !whole {
+            return Err(Error::NoSpace);
+        }
         let most = u64::from(wanted.div_ceil(QUAD)).min(self.free_quads - floor);
-        let quads = self.run(first, most);
+        let (first, quads) = self.find_row(most).ok_or(Error::NoSpace)?;
         let count = wanted.min(u32::try_from(quads).unwrap_or(1) * QUAD);
         self.keep(first * u64::from(QUAD), count);
         if count % QUAD != 0 {
@@ -183,9 +198,8 @@ impl Space {
     pub fn release(&mut self, generation: u64) {
         let later = self.deferred.split_off(&(generation + 1));
         for (address, count) in std::mem::replace(&mut self.deferred, later).into_values().flatten() {
-            for block in address..address + u64::from(count) {
-                self.set_busy(block, false);
-            }
+            self.give_back(address, count);
+            self.note_emptied(address);
         }
     }
 
@@ -235,6 +249,9 @@ impl Space {
         let free = &mut self.free[(block / MAP_BLOCKS) as usize];
         free.quads = free.quads + gained - lost;
         free.blocks = free.blocks + added - taken;
+        if gained > 0 {
+            free.longest = QUADS;
+        }
         self.free_quads = self.free_quads + gained - lost;
         self.free_blocks = self.free_blocks + added - taken;
     }
@@ -244,13 +261,6 @@ impl Space {
         last && self
             .at(quad * u64::from(QUAD))
             .is_none_or(|map| map.quad_is_free(quad % QUADS))
-    }
-
-    /// A free quad, from where the last one was found on.
-    fn find_quad(&mut self) -> Option<u64> {
-        let found = self.search(self.cursor, |free| free.quads > 0, Self::quad_is_free)?;
-        self.cursor = found;
-        Some(found)
     }
 
     /// The first quad of a kind from `cursor` on, round to it again, in maps that may have one.
@@ -267,14 +277,6 @@ impl Space {
             }
         }
         None
-    }
-
-    /// Free quads in a row from `first`, in one map, at most `most`.
-    fn run(&self, first: u64, most: u64) -> u64 {
-        let end = (first / QUADS + 1) * QUADS;
-        (first..end.min(first + most))
-            .take_while(|quad| self.quad_is_free(*quad))
-            .count() as u64
     }
 
     /// Free blocks in a partly used quad.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::Space;
-use crate::format::Malformed;
+use super::{IDLE, Space};
+use crate::format::{MAP_BLOCKS, Malformed};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
@@ -59,6 +59,87 @@ proptest! {
             prop_assert_eq!(space.free_for_data(0), capacity - busy.len() as u64);
         }
     }
+}
+
+/// Takes and shows so many blocks, in extents as large as they come.
+fn fill(space: &mut Space, blocks: u32) -> Vec<(u64, u32)> {
+    let (mut left, mut taken) = (blocks, Vec::new());
+    while left > 0 {
+        let (address, count) = space.allocate_data(left.min(32), 0).unwrap();
+        space.settle(address, count);
+        taken.push((address, count));
+        left -= count;
+    }
+    taken
+}
+
+fn drop_all(space: &mut Space, taken: Vec<(u64, u32)>, generation: u64) {
+    for (address, count) in taken {
+        space.free(address, count, generation).unwrap();
+    }
+    space.release(generation);
+}
+
+#[test]
+fn what_is_written_again_and_again_takes_no_more_of_the_host_than_twice_its_size() {
+    let mut space = Space::new(64 * MAP_BLOCKS);
+    let mut highest = 0;
+    let mut before = Vec::new();
+    for generation in 1..200 {
+        let taken = fill(&mut space, 2 * MAP_BLOCKS as u32);
+        highest = taken
+            .iter()
+            .map(|(address, count)| address + u64::from(*count))
+            .max()
+            .max(Some(highest))
+            .unwrap();
+        drop_all(&mut space, std::mem::replace(&mut before, taken), generation);
+    }
+    assert!(highest <= 5 * MAP_BLOCKS, "{highest}");
+}
+
+#[test]
+fn long_rows_are_found_among_short_ones() {
+    let mut space = Space::new(3 * MAP_BLOCKS);
+    let taken = fill(&mut space, 3 * MAP_BLOCKS as u32);
+    // Every second extent of the first two maps goes, and one long row at the end of the third.
+    let rows = taken
+        .iter()
+        .copied()
+        .filter(|(address, _)| *address < 2 * MAP_BLOCKS && address / 32 % 2 == 0);
+    let halves = rows.map(|(address, _)| (address, 16)).collect();
+    drop_all(&mut space, halves, 1);
+    drop_all(&mut space, vec![(3 * MAP_BLOCKS - 64, 32)], 2);
+    assert_eq!(space.allocate_data(32, 0).unwrap(), (3 * MAP_BLOCKS - 64, 32));
+    assert_eq!(
+        space.allocate_data(32, 0).unwrap().1,
+        16,
+        "then the longest that are left"
+    );
+    let rest = 2 * MAP_BLOCKS / 64 - 1;
+    (0..rest).for_each(|_| assert_eq!(space.allocate_data(32, 0).unwrap().1, 16));
+    assert!(matches!(space.allocate_data(32, 0), Err(crate::Error::NoSpace)));
+}
+
+#[test]
+fn the_host_gets_back_what_stays_free() {
+    let mut space = Space::new(2 * MAP_BLOCKS);
+    let taken = fill(&mut space, MAP_BLOCKS as u32);
+    let kept: Vec<_> = taken
+        .iter()
+        .copied()
+        .filter(|(address, _)| (4096..4128).contains(address))
+        .collect();
+    let rest = taken.into_iter().filter(|extent| !kept.contains(extent)).collect();
+    drop_all(&mut space, rest, 1);
+    (0..12).for_each(|_| assert!(space.take_idle(false).is_empty(), "it may be wanted again soon"));
+    let idle = space.take_idle(false);
+    assert_eq!(idle, [0, 2, 3, 4, 5, 6, 7].map(|piece| piece * IDLE));
+    assert!(space.is_busy(0), "nobody writes there meanwhile");
+    idle.iter().for_each(|address| space.give_back(*address, IDLE as u32));
+    assert!(space.take_idle(true).is_empty(), "once is enough");
+    drop_all(&mut space, kept, 2);
+    assert_eq!(space.take_idle(true), [IDLE]);
 }
 
 #[test]

@@ -56,6 +56,13 @@ impl Blocks {
         written.map_err(|error| Error::host("write a segment", &error))
     }
 
+    /// Gives blocks back to the host.
+    pub fn discard(&self, address: u64, length: usize) -> Result<(), Error> {
+        let (segment, offset) = self.locate(address, length)?;
+        let discarded = self.host.discard(File::Segment(segment), offset, length as u64);
+        discarded.map_err(|error| Error::host("give space back", &error))
+    }
+
     /// Reads sealed blocks.
     pub fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), Error> {
         let (segment, offset) = self.locate(address, bytes.len())?;

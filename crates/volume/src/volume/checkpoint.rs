@@ -34,7 +34,11 @@ impl Volume {
         if !self.writable {
             return Ok(());
         }
-        self.sync()
+        self.sync()?;
+        if let Some(idle) = self.take_idle(true) {
+            idle.discard();
+        }
+        Ok(())
     }
 
     /// Ends the mount and closes the volume for ever: from now on every mount is refused, whatever the host holds.

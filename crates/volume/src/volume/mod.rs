@@ -14,6 +14,7 @@ mod commit;
 mod create;
 mod data;
 mod directory;
+mod discard;
 mod extents;
 mod flight;
 mod flush;

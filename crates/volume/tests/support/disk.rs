@@ -102,6 +102,11 @@ impl Host for Disk {
         })
     }
 
+    /// What is discarded reads as zeros, at once or after the next flush.
+    fn discard(&self, file: File, offset: u64, length: u64) -> io::Result<()> {
+        self.write(file, offset, &vec![0; length as usize])
+    }
+
     fn flush(&self, file: File) -> io::Result<()> {
         self.push(Event::Flush(file));
         Ok(())
