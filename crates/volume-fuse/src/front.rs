@@ -20,7 +20,9 @@ use rustix::fs::FileType;
 use crate::acl;
 use crate::attributes::{absent, attributes, kind, time, time_or_now};
 use crate::known::Known;
+use crate::listing::{PARENT, list};
 use crate::privileges::{SET_GROUP_ID, shed};
+use crate::searches::{Search, Searches, answer};
 
 /// How long the kernel may believe an answer: nobody else changes the volume.
 const FOR_GOOD: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -30,11 +32,6 @@ const REQUEST: u32 = 1 << 20;
 const BACKGROUND: u16 = 64;
 /// Inode numbers are never used again.
 const GENERATION: Generation = Generation(0);
-/// Names that a directory itself has.
-const SELF: u64 = 1;
-const PARENT: u64 = 2;
-/// Names that are read from the engine at once.
-const NAMES: usize = 128;
 
 /// What makes a mount fast, where the kernel knows it. Write-back above all: it turns small writes into large ones.
 /// What is masked and what inherited is decided here.
@@ -65,15 +62,17 @@ pub struct Front {
     volume: Arc<Shared>,
     /// The kernel checks permissions, and lists of them.
     checked: bool,
+    searches: Searches,
     /// Locked while the volume is, never the other way round.
     known: Mutex<Known>,
 }
 
 impl Front {
-    pub fn new(volume: Arc<Shared>, checked: bool) -> Self {
+    pub fn new(volume: Arc<Shared>, checked: bool, searches: Searches) -> Self {
         Self {
             volume,
             checked,
+            searches,
             known: Mutex::default(),
         }
     }
@@ -129,6 +128,12 @@ fn let_go(volume: &mut Volume, inode: u64) -> Result<(), Error> {
         Ok(_) | Err(Error::NotFound) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Whether an extended attribute may have this name (xattr(7)): others belong to file systems that give them a meaning.
+fn is_attribute(name: &[u8]) -> bool {
+    let spaces: [&[u8]; 3] = [b"user.", b"trusted.", b"security."];
+    spaces.iter().any(|space| name.starts_with(space)) || acl::Kind::of(name).is_some()
 }
 
 /// A value, or its length where the kernel only asks for that.
@@ -464,11 +469,17 @@ impl Filesystem for Front {
             SEEK_HOLE => Seek::Hole,
             _ => return reply.error(Errno::EINVAL),
         };
-        let from = u64::try_from(offset).unwrap_or(u64::MAX);
-        match self.volume.with(|volume| volume.seek(inode.0, from, what)) {
-            Ok(found) => reply.offset(i64::try_from(found).unwrap_or(i64::MAX)),
-            Err(error) => reply.error(errno(&error)),
+        let search = Search {
+            inode: inode.0,
+            from: u64::try_from(offset).unwrap_or(u64::MAX),
+            what,
+        };
+        let known = search.known(&self.volume);
+        if search.is_certain(&known) {
+            return answer(reply, known);
         }
+        // Whoever takes them lives as long as this; if not, dropping the reply answers with EIO.
+        let _ = self.searches.send((search, reply));
     }
 
     fn statfs(&self, _request: &Request, _inode: INodeNo, reply: ReplyStatfs) {
@@ -495,6 +506,9 @@ impl Filesystem for Front {
         _position: u32,
         reply: ReplyEmpty,
     ) {
+        if !is_attribute(name.as_bytes()) {
+            return reply.error(Errno::EOPNOTSUPP);
+        }
         let exists = match flags {
             0 => None,
             CREATE => Some(false),
@@ -544,44 +558,3 @@ const SEEK_HOLE: i32 = 4;
 /// XATTR_CREATE and XATTR_REPLACE (setxattr(2)).
 const CREATE: i32 = 1;
 const REPLACE: i32 = 2;
-
-/// Feeds the entries of a directory behind a cookie to `add` until it says that there is no more room. Names whose
-/// hashes collide share a cookie: all of them fit, or the next listing begins with them.
-fn list(
-    volume: &mut Volume,
-    directory: u64,
-    after: u64,
-    mut add: impl FnMut(&mut Volume, &Entry) -> Result<bool, Error>,
-) -> Result<(), Error> {
-    for entry in own_names(volume, directory, after)? {
-        if add(volume, &entry)? {
-            return Ok(());
-        }
-    }
-    let mut from = after.max(PARENT);
-    loop {
-        let entries = volume.readdir(directory, from, NAMES)?;
-        let Some(last) = entries.last() else { return Ok(()) };
-        from = last.cookie;
-        for entry in &entries {
-            if add(volume, entry)? {
-                return Ok(());
-            }
-        }
-    }
-}
-
-fn own_names(volume: &mut Volume, directory: u64, after: u64) -> Result<Vec<Entry>, Error> {
-    if after >= PARENT {
-        return Ok(Vec::new());
-    }
-    let named = |name: &[u8], cookie, found: &Attributes| Entry {
-        name: name.to_vec(),
-        inode: found.inode,
-        kind: found.mode,
-        cookie,
-    };
-    let own = named(b".", SELF, &volume.lookup(directory, b".")?);
-    let above = named(b"..", PARENT, &volume.lookup(directory, b"..")?);
-    Ok([own, above].into_iter().filter(|entry| entry.cookie > after).collect())
-}

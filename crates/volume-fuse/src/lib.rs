@@ -9,7 +9,9 @@ mod acl;
 mod attributes;
 mod front;
 mod known;
+mod listing;
 mod mount;
 mod privileges;
+mod searches;
 
 pub use mount::{Mounted, Options, detach, unmount};

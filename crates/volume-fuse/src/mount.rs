@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 
 use crate::front::Front;
+use crate::searches::{Left, searches};
 
 /// KiB that the kernel reads ahead of a program that reads in a row.
 const READ_AHEAD: u32 = 2048;
@@ -35,6 +36,7 @@ pub struct Options {
 pub struct Mounted {
     session: Session<Front>,
     volume: Arc<Shared>,
+    left: Left,
     /// Where, if this process sees it.
     mountpoint: Option<PathBuf>,
     upkeep: Upkeep,
@@ -46,11 +48,13 @@ impl Mounted {
     /// # Errors
     /// From the host: no such directory, no FUSE, no right to mount.
     pub fn new(volume: Arc<Shared>, mountpoint: &Path, options: &Options) -> io::Result<Self> {
-        let front = Front::new(Arc::clone(&volume), is_checked(options));
+        let (searches, left) = searches();
+        let front = Front::new(Arc::clone(&volume), is_checked(options), searches);
         let session = Session::new(front, mountpoint, &config(options, volume.is_read_only()))?;
         Ok(Self {
             session,
             volume,
+            left,
             mountpoint: Some(mountpoint.to_owned()),
             upkeep: options.upkeep,
         })
@@ -61,11 +65,13 @@ impl Mounted {
     /// # Errors
     /// From the kernel: no such device, or nothing is mounted on it.
     pub fn on_device(volume: Arc<Shared>, device: OwnedFd, options: &Options) -> io::Result<Self> {
-        let front = Front::new(Arc::clone(&volume), true);
+        let (searches, left) = searches();
+        let front = Front::new(Arc::clone(&volume), true, searches);
         let session = Session::from_fd(front, device, SessionACL::All, config(options, volume.is_read_only()))?;
         Ok(Self {
             session,
             volume,
+            left,
             mountpoint: None,
             upkeep: options.upkeep,
         })
@@ -81,6 +87,8 @@ impl Mounted {
         if let Some(mountpoint) = self.mountpoint {
             read_further_ahead(mountpoint).map_err(failed)?;
         }
+        let kernel = self.session.notifier();
+        self.left.serve(Arc::clone(&self.volume), kernel).map_err(failed)?;
         let served = self.session.run().map_err(failed);
         drop(keeper);
         self.volume.end().and(served)
