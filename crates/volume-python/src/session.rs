@@ -1,18 +1,24 @@
 //! A volume that is open in this process.
 
+use std::cell::Cell;
 use std::collections::HashMap;
-use std::mem;
 use std::sync::Arc;
+use std::{mem, ptr};
 
 use casemate_volume::anchor::Record;
 use casemate_volume::{Error, Freshness, Keeper, Shared, Upkeep, Volume};
-use casemate_volume_local::{Failure, Place};
+use casemate_volume_local::{Failure, Listener, Place};
 use parking_lot::{Mutex, RwLock};
 
 use crate::trouble::Trouble;
 
 /// How often a reader starts again while the anchor moves on.
 const TRIES: usize = 16;
+
+thread_local! {
+    /// The session that this thread holds the lock of while others are told how far it is.
+    static HELD: Cell<usize> = const { Cell::new(0) };
+}
 
 /// A volume that is open in this process, and in no process that is forked from it: keys and counters that two have
 /// would seal different things alike.
@@ -79,6 +85,7 @@ impl Session {
         if self.is_forked() {
             return Err(Trouble::Forked);
         }
+        self.not_held_here()?;
         self.mounted.read().clone().ok_or(Trouble::Closed)
     }
 
@@ -108,6 +115,28 @@ impl Session {
             }
         }
         action(&*self.volume()?)
+    }
+
+    /// Reads and verifies everything. Others wait, and who is told how far that is cannot use the volume meanwhile.
+    pub fn verify(&self, listener: Listener<'_>) -> Result<(), Trouble> {
+        self.with(|volume| {
+            let before = HELD.replace(self.address());
+            let verified = volume.verify_telling(listener);
+            HELD.set(before);
+            Ok(verified?)
+        })
+    }
+
+    /// Whoever holds the lock and asks for it again waits for ever.
+    fn not_held_here(&self) -> Result<(), Trouble> {
+        if HELD.get() == self.address() {
+            return Err(Trouble::Held);
+        }
+        Ok(())
+    }
+
+    fn address(&self) -> usize {
+        ptr::from_ref(self).addr()
     }
 
     /// Lets a reader see what the anchor says by now; whether that is something else. A writer sees it always.
@@ -140,6 +169,7 @@ impl Session {
         if self.is_forked() {
             return Ok(());
         }
+        self.not_held_here()?;
         let mounted = self.mounted.write().take();
         match mounted {
             Some(mounted) => Ok(mounted.volume.end()?),

@@ -2,7 +2,7 @@
 
 use casemate_volume::Error;
 use casemate_volume_local::Failure;
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rustix::io::Errno;
@@ -20,6 +20,8 @@ pub enum Trouble {
     Errno(Errno),
     /// It was closed.
     Closed,
+    /// This thread holds it, and was only told how far it is.
+    Held,
     /// This process is a copy of the one that opened it.
     Forked,
 }
@@ -64,6 +66,9 @@ impl Trouble {
     fn exception(self, py: Python<'_>, paths: &[&[u8]]) -> PyResult<PyErr> {
         match self {
             Self::Closed => Ok(PyValueError::new_err("the volume is closed")),
+            Self::Held => Ok(PyRuntimeError::new_err(
+                "the volume is being verified: who hears how far that is cannot use it",
+            )),
             Self::Forked => refusal(
                 py,
                 "forked",

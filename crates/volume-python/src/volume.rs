@@ -106,8 +106,8 @@ impl Volume {
     }
 
     /// Reads and verifies everything.
-    fn verify(&self, py: Python<'_>) -> PyResult<()> {
-        self.on(py, &[], |session| session.with(|volume| Ok(volume.verify()?)))
+    fn verify(&self, py: Python<'_>, progress: Option<Py<PyAny>>) -> PyResult<()> {
+        told(py, progress, |listener| self.session.verify(listener))
     }
 
     fn identity(&self, py: Python<'_>) -> PyResult<Vec<u8>> {

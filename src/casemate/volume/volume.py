@@ -232,9 +232,11 @@ class Volume:
         """What was written to this file, and all changes of names, are durable, and anchored, when this returns."""
         self._engine.fsync(self.stat(path).st_ino)
 
-    def verify(self) -> None:
-        """Reads and verifies everything. Errors: VolumeTamperedError."""
-        self._engine.verify()
+    def verify(self, *, progress: Progress | None = None) -> None:
+        """Reads and verifies everything; other threads that use the volume wait. Errors: VolumeTamperedError, and what
+        `progress` raises: it cannot use the volume meanwhile (RuntimeError).
+        """
+        self._engine.verify(progress)
 
     def info(self) -> VolumeInfo:
         return VolumeInfo(self._engine.identity().hex(), *self._engine.status())

@@ -166,6 +166,18 @@ def test_modes(writing: CasemateFileSystem) -> None:
         assert file.read() == b"c" * 1000
 
 
+def test_trees_are_put_and_got(writing: CasemateFileSystem, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "below").mkdir(parents=True)
+    (source / "below" / "file").write_bytes(os.urandom(200_000))
+    (source / "other").write_bytes(b"")
+    writing.put(str(source), "/put", recursive=True)
+    assert sorted(writing.find("/put")) == ["/put/below/file", "/put/other"]
+    writing.get("/put", str(tmp_path / "got"), recursive=True)
+    assert (tmp_path / "got/below/file").read_bytes() == (source / "below/file").read_bytes()
+    assert writing.get_mapper("/put")["other"] == b""
+
+
 def test_there_are_no_transactions(writing: CasemateFileSystem) -> None:
     with pytest.raises(UsageError, match="no transactions"), writing.transaction:
         writing.open("/file", "wb")

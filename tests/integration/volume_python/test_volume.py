@@ -218,6 +218,19 @@ def test_work_ends_where_its_listener_wants_that(volume: Volume, tmp_path: Path)
         volume.import_tree(tmp_path / "source", progress=no_more)
 
 
+def test_verifying_tells_how_far_it_is_and_can_be_ended(volume: Volume) -> None:
+    with volume.open("/file", "wb") as file:
+        file.write(os.urandom(4 << 20))
+    told: list[int] = []
+    volume.verify(progress=lambda done, total: told.append(done))
+    assert told == sorted(told)
+
+    for use in (volume.listdir, volume.close, volume.refresh, lambda: volume.open("/file")):
+        with pytest.raises(RuntimeError, match="being verified"):
+            volume.verify(progress=lambda *_, use=use: use())
+    assert volume.listdir() == ["file"]
+
+
 def test_errors_of_trees_name_the_path(volume: Volume, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nothing"):
         volume.import_tree(tmp_path / "nothing")
