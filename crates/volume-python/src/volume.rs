@@ -158,9 +158,9 @@ impl Volume {
         Ok(PyBytes::new(py, &self.on(py, &[path], readlink)?))
     }
 
-    fn link(&self, py: Python<'_>, from: &[u8], to: &[u8]) -> PyResult<()> {
-        let link = |session: &Session| session.with(|volume| paths::link(volume, from, to));
-        self.on(py, &[from, to], link)
+    fn link(&self, py: Python<'_>, source: &[u8], target: &[u8]) -> PyResult<()> {
+        let link = |session: &Session| session.with(|volume| paths::link(volume, source, target));
+        self.on(py, &[source, target], link)
     }
 
     fn unlink(&self, py: Python<'_>, path: &[u8]) -> PyResult<()> {
@@ -173,9 +173,9 @@ impl Volume {
         self.on(py, &[path], rmdir)
     }
 
-    fn rename(&self, py: Python<'_>, from: &[u8], to: &[u8]) -> PyResult<()> {
-        let rename = |session: &Session| session.with(|volume| paths::rename(session, volume, from, to));
-        self.on(py, &[from, to], rename)
+    fn rename(&self, py: Python<'_>, source: &[u8], target: &[u8]) -> PyResult<()> {
+        let rename = |session: &Session| session.with(|volume| paths::rename(session, volume, source, target));
+        self.on(py, &[source, target], rename)
     }
 
     /// Sets what is given: permissions, owner, group, times of access and of content.

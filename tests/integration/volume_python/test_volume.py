@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,27 @@ def test_what_is_written_is_there_when_it_is_opened_again(sealed: Sealed) -> Non
             file.write("ä\nzwei\n")
     with sealed.read() as volume, volume.open("a/b/text", encoding="utf-8") as file:
         assert list(file) == ["ä\n", "zwei\n"]
+
+
+@pytest.mark.parametrize("durability", ["lazy", "durable"])
+@pytest.mark.parametrize("freshness", ["strict", "interval", "none"])
+@pytest.mark.parametrize("root", ["tag", "hash"])
+def test_every_kind_of_volume(tmp_path: Path, durability: Any, freshness: Any, root: Any) -> None:
+    where: dict[str, Any] = {
+        "key_file": tmp_path / "K", "anchor": f"file:{tmp_path / 'A'}", "durability": durability,
+    }  # fmt: skip
+    Volume.create(tmp_path / "V", size=SIZE, root=root, **where)
+    with Volume.open_writing(tmp_path / "V", freshness=freshness, **where) as volume:
+        volume.mkdir("/made")
+        assert volume.info().root == root
+    with Volume.open_reading(tmp_path / "V", freshness=freshness, **where) as reader:
+        assert (reader.listdir(), reader.refresh()) == (["made"], False)
+
+
+@pytest.mark.parametrize("wrong", [{"durability": "soon"}, {"freshness": "maybe"}])
+def test_a_kind_that_there_is_not(sealed: Sealed, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="is called"):
+        Volume.open_writing(sealed.folder, **sealed.named, **wrong)
 
 
 def test_files_that_are_open_are_written_when_the_volume_is_closed(sealed: Sealed) -> None:
