@@ -100,12 +100,7 @@ impl Custodian {
         policy_genesis: &[u8; 32],
     ) -> Result<Release, Error> {
         let opening = OpeningKey::generate()?;
-        let channel = Arc::new(Channel {
-            line: Line::new(&self.addresses, Limits::PROTOCOL)?,
-            identity: self.identity,
-            identity_key: self.identity_key,
-            key: SigningKey::generate()?,
-        });
+        let channel = Arc::new(self.channel(SigningKey::generate()?)?);
         let nonce = challenge(&channel)?;
         let public = channel.key.public();
         let data = report_data(
@@ -128,6 +123,27 @@ impl Custodian {
         )?;
         let lease = Lease::new(channel, answer.lease.id, answer.lease.seconds)?;
         Ok(Release { configuration, lease })
+    }
+
+    /// A lease that was obtained elsewhere, with the key (its seed) that it was made for.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for what is no lease, [`Error::Keys`] for what is no key.
+    pub fn lease(&self, seed: &[u8; 32], id: &str, seconds: u64) -> Result<Lease, Error> {
+        Lease::new(
+            Arc::new(self.channel(SigningKey::from_seed(seed)?)?),
+            id.to_owned(),
+            seconds,
+        )
+    }
+
+    fn channel(&self, key: SigningKey) -> Result<Channel, Error> {
+        Ok(Channel {
+            line: Line::new(&self.addresses, Limits::PROTOCOL)?,
+            identity: self.identity,
+            identity_key: self.identity_key,
+            key,
+        })
     }
 
     fn open(

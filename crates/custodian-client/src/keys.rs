@@ -24,8 +24,7 @@ impl SigningKey {
         Self::of(Ed25519KeyPair::generate().map_err(|_| Error::Keys("Ed25519"))?)
     }
 
-    /// The key of a vector.
-    #[cfg(test)]
+    /// A key that was made elsewhere.
     pub fn from_seed(seed: &[u8]) -> Result<Self, Error> {
         Self::of(Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| Error::Keys("Ed25519"))?)
     }

@@ -8,6 +8,7 @@
 mod anchor;
 mod answer;
 mod attest;
+pub mod clock;
 mod configuration;
 mod configured_volume;
 mod encoding;
@@ -18,7 +19,9 @@ mod instance;
 mod keys;
 mod lease;
 mod problem;
+mod renewing;
 mod signature;
+mod term;
 #[cfg(test)]
 mod vectors;
 
@@ -28,6 +31,7 @@ pub use configuration::{Configuration, PolicyFile, User};
 pub use configured_volume::{ConfiguredVolume, Freshness, Mode, RootKind};
 pub use error::Error;
 pub use lease::Lease;
+pub use renewing::{Renewing, sleep_until};
 
 /// Parsers of what the network says, for fuzzing: any bytes give a value or an [`Error`].
 pub mod parsers {

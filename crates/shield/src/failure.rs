@@ -113,6 +113,12 @@ impl Failure {
     }
 }
 
+impl From<casemate_hardening::Refused> for Failure {
+    fn from(refused: casemate_hardening::Refused) -> Self {
+        Self::new(Exit::Confinement, refused)
+    }
+}
+
 impl fmt::Display for Failure {
     /// `cause: cure` in one line; control characters of untrusted text become spaces, and there is an end to it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -15,15 +15,15 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, set_parent_process_d
 use rustix::thread::CapabilitySet;
 
 use crate::bundle::Bundle;
-use crate::clock;
 use crate::devices;
 use crate::failure::{Exit, Failure};
 use crate::handover::{Report, Start};
-use crate::hardening::{keep_only, stay_out_of_swap};
 use crate::namespaces::{self, Privilege};
 use crate::root::PrivateRoot;
 use crate::seccomp::Filters;
 use crate::workload::{Confinement, become_workload};
+use casemate_custodian_client::clock;
+use casemate_hardening::{keep_only, stay_out_of_swap};
 
 /// What a signal's number is added to in an exit status, as shells do.
 pub const SIGNALLED: i32 = 128;

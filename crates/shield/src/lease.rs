@@ -7,23 +7,22 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use casemate_custodian_client::{Error, Lease};
+use casemate_custodian_client::{Renewing, clock};
 use casemate_evidence::Platform;
 use casemate_sys::block_signals;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::thread::{CapabilitySet, clock_nanosleep_absolute};
+use rustix::thread::CapabilitySet;
 use rustix::time::{
-    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 
 use crate::bundle::Bundle;
 use crate::failure::{Exit, Failure};
-use crate::hardening::keep_only;
 use crate::measured::Measured;
+use crate::release;
 use crate::release::Granted;
-use crate::term::Term;
-use crate::{clock, release};
+use casemate_hardening::keep_only;
 
 /// A lease that a thread renews. Its descriptors become readable when it is over.
 #[derive(Debug)]
@@ -50,7 +49,11 @@ where
         end: Arc::new(AtomicU64::new(0)),
         refusal,
     };
-    let (timer, end) = (Arc::clone(&watch.timer), Arc::clone(&watch.end));
+    let teller = Teller {
+        timer: Arc::clone(&watch.timer),
+        end: Arc::clone(&watch.end),
+        refusal: teller,
+    };
     let (sender, receiver) = mpsc::sync_channel(1);
     let work = move || {
         let asked = clock::since_boot();
@@ -58,12 +61,14 @@ where
         // Nobody asks it again: a workload's domain is attested once.
         drop(platform);
         let begun = obtained.and_then(|(granted, lease)| {
-            let renewer = Renewer::new(asked, lease, timer, end, teller)?;
-            Ok((granted, renewer))
+            let renewing = Renewing::new(lease, asked);
+            let published = teller.publish(renewing.end());
+            published.map_err(refused("the lease cannot be watched"))?;
+            Ok((granted, renewing))
         });
         // The other side waits for exactly this.
         let _ = match begun {
-            Ok((granted, renewer)) => sender.send(Ok(granted)).map(|()| renewer.run()),
+            Ok((granted, renewing)) => sender.send(Ok(granted)).map(|()| teller.renew(renewing)),
             Err(failure) => sender.send(Err(failure)),
         };
     };
@@ -78,7 +83,7 @@ where
 /// Signals are for the main thread, privileges for nobody here.
 fn quiet() -> Result<(), Failure> {
     block_signals().map_err(refused("signals cannot be blocked"))?;
-    keep_only(CapabilitySet::IPC_LOCK)
+    Ok(keep_only(CapabilitySet::IPC_LOCK)?)
 }
 
 fn refused<E: std::fmt::Display>(tried: &str) -> impl FnOnce(E) -> Failure {
@@ -119,52 +124,23 @@ impl Watch {
     }
 }
 
-struct Renewer {
-    lease: Lease,
-    term: Term,
+/// Where the supervisor learns of the lease.
+struct Teller {
     timer: Arc<OwnedFd>,
     end: Arc<AtomicU64>,
-    teller: UnixStream,
+    refusal: UnixStream,
 }
 
-impl Renewer {
-    fn new(
-        asked: Duration,
-        lease: Lease,
-        timer: Arc<OwnedFd>,
-        end: Arc<AtomicU64>,
-        teller: UnixStream,
-    ) -> Result<Self, Failure> {
-        let term = Term::new(asked, length(&lease));
-        let renewer = Self {
-            lease,
-            term,
-            timer,
-            end,
-            teller,
-        };
-        renewer.publish().map_err(refused("the lease cannot be watched"))?;
-        Ok(renewer)
-    }
-
-    fn run(mut self) {
-        loop {
-            sleep_until(self.term.next_try(clock::since_boot()));
-            self.term.asked(clock::since_boot());
-            match self.lease.renew() {
-                Ok(()) => self.term.granted(length(&self.lease)),
-                Err(error) if is_final(&error) => return self.tell(&error.to_string()),
-                Err(_) => self.term.failed(clock::since_boot()),
-            }
-            if self.publish().is_err() {
-                return self.tell("its end cannot be watched any more");
-            }
-        }
+impl Teller {
+    fn renew(self, renewing: Renewing) {
+        let why = renewing.run(|end| self.publish(end));
+        use std::io::Write;
+        // Closing alone tells the supervisor already; the words are for people.
+        let _ = (&self.refusal).write_all(why.as_bytes());
     }
 
     /// Tells the supervisor when the lease ends.
-    fn publish(&self) -> Result<(), Errno> {
-        let end = self.term.end();
+    fn publish(&self, end: Duration) -> Result<(), Errno> {
         self.end
             .store(u64::try_from(end.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
         let never = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -174,23 +150,4 @@ impl Renewer {
         };
         timerfd_settime(&*self.timer, TimerfdTimerFlags::ABSTIME, &alarm).map(drop)
     }
-
-    fn tell(self, why: &str) {
-        use std::io::Write;
-        // Closing alone tells the supervisor already; the words are for people.
-        let _ = (&self.teller).write_all(why.as_bytes());
-    }
-}
-
-fn length(lease: &Lease) -> Duration {
-    Duration::from_secs(lease.seconds())
-}
-
-/// Whether trying again is pointless: a signed answer about this very lease. Anything else may pass before the lease ends.
-fn is_final(error: &Error) -> bool {
-    matches!(error, Error::Refused { code, .. } if code.starts_with("lease."))
-}
-
-fn sleep_until(time: Duration) {
-    while let Err(Errno::INTR) = clock_nanosleep_absolute(ClockId::Boottime, &clock::timespec(time)) {}
 }

@@ -15,11 +15,9 @@ pub mod manifest;
 pub mod run;
 
 mod client_exit;
-mod clock;
 mod devices;
 mod digests;
 mod handover;
-mod hardening;
 mod init;
 mod lease;
 mod measured;
@@ -31,7 +29,6 @@ mod seccomp;
 mod starting;
 mod strict_json;
 mod supervise;
-mod term;
 mod volumes;
 mod workload;
 

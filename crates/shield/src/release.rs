@@ -5,6 +5,8 @@ use std::ffi::CString;
 
 use casemate_custodian_client::{Configuration, ConfiguredVolume, Custodian, Lease};
 use casemate_evidence::{Platform, Purpose, report_data};
+use casemate_volume::VolumeKey;
+use casemate_volume_custodian::Lent;
 use zeroize::Zeroizing;
 
 use crate::bundle::{Bundle, fill};
@@ -67,7 +69,16 @@ fn volumes(
     }
     let grant = |volume: ConfiguredVolume| {
         let anchor = lease.anchor(&volume.name).map_err(of_client)?;
-        Ok(GrantedVolume { volume, anchor })
+        Ok(GrantedVolume {
+            lent: Lent {
+                mode: volume.mode,
+                freshness: volume.freshness,
+                root: volume.root,
+                key: VolumeKey::new(*volume.key),
+                anchor,
+            },
+            path: volume.path,
+        })
     };
     configured.into_iter().map(grant).collect()
 }

@@ -16,9 +16,7 @@ use rustix::stdio::{stderr, stdin, stdout};
 use rustix::thread::CapabilitySet;
 
 use crate::bundle::Bundle;
-use crate::clock;
 use crate::failure::{Exit, Failure};
-use crate::hardening::{hide, keep_only, stay_out_of_swap};
 use crate::lease::{Watch, attest_and_renew};
 use crate::manifest::Role;
 use crate::measured::Measured;
@@ -29,6 +27,8 @@ use crate::starting::Starting;
 use crate::supervise::{End, until_end};
 use crate::volumes::Served;
 use crate::{init, namespaces, release, tell};
+use casemate_custodian_client::clock;
+use casemate_hardening::{hide, keep_only, stay_out_of_swap};
 
 /// Number of the descriptor that leads to the platform (spec/evidence.md).
 const PLATFORM: i32 = 3;

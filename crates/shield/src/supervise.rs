@@ -7,10 +7,10 @@ use casemate_sys::{SignalDescriptor, send_signal};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-use crate::clock;
 use crate::failure::Failure;
 use crate::init::exit_status;
 use crate::lease::Watch;
+use casemate_custodian_client::clock;
 
 /// Time that a workload has between SIGTERM and SIGKILL when its lease is over.
 const GRACE: Duration = Duration::from_secs(5);

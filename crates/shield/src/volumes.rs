@@ -1,23 +1,22 @@
 //! The workload's sealed volumes: opened and served by the supervisor, which alone has their keys.
 
-mod anchor;
-mod opening;
-
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use casemate_custodian_client::{ConfiguredVolume, Freshness, VolumeAnchor};
-use casemate_volume::{Error, Shared, Upkeep};
+use casemate_custodian_client::VolumeAnchor;
+use casemate_volume::{Error, Shared};
+use casemate_volume_custodian::{Lent, Owner};
 use casemate_volume_fuse::{Mounted, Options};
 use rustix::thread::CapabilitySet;
 
 use crate::bundle::Bundle;
 use crate::failure::{Exit, Failure};
-use crate::hardening::keep_only;
 use crate::tell;
+use casemate_hardening::keep_only;
 
 /// How long the kernel may take to write back what a workload left when it ended.
 const LAST_WRITES: Duration = Duration::from_secs(60);
@@ -25,14 +24,11 @@ const LAST_WRITES: Duration = Duration::from_secs(60);
 /// A volume of the configuration, and where the custodian keeps its newest state.
 #[derive(Debug)]
 pub struct Granted {
+    /// Where in the private root it is mounted.
+    pub path: String,
     /// What the policy says.
-    pub volume: ConfiguredVolume,
-    /// Where it is.
-    pub anchor: VolumeAnchor,
+    pub lent: Lent,
 }
-
-/// Whom a new volume belongs to; `None` where the namespace knows one user only.
-pub type Owner = Option<(u32, u32)>;
 
 /// Volumes that are served on threads of their own.
 #[derive(Default)]
@@ -54,11 +50,11 @@ impl Served {
         mut granted: Vec<Granted>,
         devices: Vec<OwnedFd>,
         bundle: &Bundle,
-        owner: Owner,
+        owner: Option<Owner>,
     ) -> Result<Self, Failure> {
         let mut served = Self::default();
         for (path, device) in bundle.manifest.volumes.iter().zip(devices) {
-            let found = granted.iter().position(|granted| granted.volume.path == *path);
+            let found = granted.iter().position(|granted| granted.path == *path);
             let granted = granted.swap_remove(found.ok_or_else(|| missing(path))?);
             let folder = bundle.volumes.get(path).ok_or_else(|| missing(path))?;
             let serving = serve(granted, device, folder, owner);
@@ -89,15 +85,16 @@ impl Served {
     }
 }
 
-fn serve(granted: Granted, device: OwnedFd, folder: &str, owner: Owner) -> Result<Serving, Error> {
+fn serve(granted: Granted, device: OwnedFd, folder: &str, owner: Option<Owner>) -> Result<Serving, Error> {
     let failed = |error: std::io::Error| Error::Host(format!("serve: {error}"));
-    let path = granted.volume.path.clone();
+    let Granted { path, lent } = granted;
     let options = Options {
         shared: true,
-        upkeep: upkeep(granted.volume.freshness),
+        upkeep: lent.upkeep(),
         ..Options::default()
     };
-    let volume = opening::open(&granted, folder, owner)?;
+    let waits = |why: &str| tell(&format_args!("the writer before holds a volume, waiting: {why}"));
+    let volume = lent.open(Path::new(folder), owner, &waits)?;
     let shown = path.clone();
     let listener = Box::new(move |error: &Error| tell(&format_args!("volume {shown}: {error}")));
     let opened = Arc::new(Shared::new(volume, listener));
@@ -107,7 +104,7 @@ fn serve(granted: Granted, device: OwnedFd, folder: &str, owner: Owner) -> Resul
         // Files of the host are opened with what this process's user may, and no more.
         let served = match keep_only(CapabilitySet::IPC_LOCK) {
             Ok(()) => mounted.serve(),
-            Err(failure) => Err(Error::Host(failure.cause)),
+            Err(refused) => Err(Error::Host(refused.to_string())),
         };
         // Whoever waits may have given up.
         let _ = sender.send(served);
@@ -119,19 +116,9 @@ fn serve(granted: Granted, device: OwnedFd, folder: &str, owner: Owner) -> Resul
     Ok(Serving {
         path,
         opened,
-        anchor: granted.anchor,
+        anchor: lent.anchor,
         ended,
     })
-}
-
-fn upkeep(freshness: Freshness) -> Upkeep {
-    match freshness {
-        Freshness::Interval(anchor) => Upkeep {
-            anchor,
-            ..Upkeep::default()
-        },
-        Freshness::Strict | Freshness::None => Upkeep::default(),
-    }
 }
 
 fn missing(path: &str) -> Failure {

@@ -14,9 +14,9 @@ use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use crate::failure::{Exit, Failure};
 use crate::handover::{Report, Start};
-use crate::hardening::keep_only;
 use crate::namespaces::{Privilege, rename_user};
 use crate::seccomp::Filters;
+use casemate_hardening::keep_only;
 
 /// Number of the platform channel's descriptor in a custodian.
 const PLATFORM_CHANNEL: i32 = 3;
@@ -110,7 +110,7 @@ fn give_up_privileges(start: &Start, confinement: &Confinement<'_>) -> Result<()
         set_thread_res_uid(uid, uid, uid).map_err(refused("setresuid"))?;
     }
     // Ambient ones go with the inheritable ones (capabilities(7)).
-    keep_only(CapabilitySet::empty())
+    Ok(keep_only(CapabilitySet::empty())?)
 }
 
 /// Empties the bounding set, so that not even uid 0 gains a capability by exec.

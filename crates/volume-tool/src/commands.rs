@@ -4,12 +4,13 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use casemate_volume::{Error, Freshness, ROOT, Roots, Shared, Volume};
-use casemate_volume_local::{Place, export, import};
+use casemate_volume_local::{export, import};
 use serde_json::{Value, json};
 
 use crate::mounting;
 use crate::report::{Failure, say};
-use crate::request::Request;
+use crate::request::{Place, Request};
+use crate::source::Source;
 
 /// Does one request.
 pub fn run(request: Request) -> Result<Value, Failure> {
@@ -19,7 +20,7 @@ pub fn run(request: Request) -> Result<Value, Failure> {
             roots,
             capacity,
             log,
-        } => create(volume.into(), roots.into(), capacity, log),
+        } => with(volume, |volume| create(volume, roots.into(), capacity, log)),
         Request::Mount {
             volume,
             mountpoint,
@@ -35,35 +36,43 @@ pub fn run(request: Request) -> Result<Value, Failure> {
                 shared,
                 state,
             };
-            mounting::mount(&volume.into(), &wanted)
+            with(volume, |volume| mounting::mount(volume, &wanted))
         }
         Request::Unmount { mountpoint, state } => mounting::unmount(&mountpoint, &state),
-        Request::Info { volume, freshness } => info(&volume.into(), freshness.into()),
+        Request::Info { volume, freshness } => with(volume, |volume| info(volume, freshness.into())),
         Request::Import {
             volume,
             freshness,
             source,
             into,
-        } => import_into(&volume.into(), freshness.into(), &source, &into),
+        } => with(volume, |volume| import_into(volume, freshness.into(), &source, &into)),
         Request::Export {
             volume,
             freshness,
             target,
             salvage,
-        } => export_to(&volume.into(), freshness.into(), &target, salvage),
-        Request::Check { volume, freshness } => check(&volume.into(), freshness.into()),
-        Request::Verify { volume, freshness } => verify(&volume.into(), freshness.into()),
+        } => with(volume, |volume| export_to(volume, freshness.into(), &target, salvage)),
+        Request::Check { volume, freshness } => with(volume, |volume| check(volume, freshness.into())),
+        Request::Verify { volume, freshness } => with(volume, |volume| verify(volume, freshness.into())),
     }
 }
 
-fn create(place: Place, roots: Roots, capacity: Option<u64>, log: Option<u64>) -> Result<Value, Failure> {
-    let made = place.create(roots, capacity, log)?;
+/// Does something with a volume, and gives back what was lent for it.
+fn with(place: Place, action: impl FnOnce(&Source) -> Result<Value, Failure>) -> Result<Value, Failure> {
+    let source = Source::of(place)?;
+    let outcome = action(&source);
+    source.give_back();
+    outcome
+}
+
+fn create(place: &Source, roots: Roots, capacity: Option<u64>, log: Option<u64>) -> Result<Value, Failure> {
+    let (volume, form) = place.create(roots, capacity, log)?;
     Ok(json!({
-        "volume": hex(&made.volume), "roots": name(made.form.roots), "capacity": made.form.capacity, "log": made.form.log,
+        "volume": hex(&volume), "roots": name(form.roots), "capacity": form.capacity, "log": form.log,
     }))
 }
 
-fn info(place: &Place, freshness: Freshness) -> Result<Value, Failure> {
+fn info(place: &Source, freshness: Freshness) -> Result<Value, Failure> {
     let volume = place.read(freshness)?;
     let (status, statistics) = (volume.status(), volume.statistics());
     Ok(json!({
@@ -74,7 +83,7 @@ fn info(place: &Place, freshness: Freshness) -> Result<Value, Failure> {
     }))
 }
 
-fn check(place: &Place, freshness: Freshness) -> Result<Value, Failure> {
+fn check(place: &Source, freshness: Freshness) -> Result<Value, Failure> {
     let mut volume = place.read(freshness)?;
     let report = volume.check()?;
     let findings = report.findings.kept.iter();
@@ -88,7 +97,7 @@ fn check(place: &Place, freshness: Freshness) -> Result<Value, Failure> {
     }))
 }
 
-fn verify(place: &Place, freshness: Freshness) -> Result<Value, Failure> {
+fn verify(place: &Source, freshness: Freshness) -> Result<Value, Failure> {
     let mut volume = place.read(freshness)?;
     volume.verify_telling(&mut say_progress)?;
     let statistics = volume.statistics();
@@ -98,7 +107,7 @@ fn verify(place: &Place, freshness: Freshness) -> Result<Value, Failure> {
     }))
 }
 
-fn import_into(place: &Place, freshness: Freshness, source: &Path, into: &str) -> Result<Value, Failure> {
+fn import_into(place: &Source, freshness: Freshness, source: &Path, into: &str) -> Result<Value, Failure> {
     let mut volume = place.write(freshness)?;
     let directory = directory(&mut volume, into)?;
     let volume = alone(volume);
@@ -110,7 +119,7 @@ fn import_into(place: &Place, freshness: Freshness, source: &Path, into: &str) -
     Ok(json!({"files": imported.files, "bytes": imported.bytes}))
 }
 
-fn export_to(place: &Place, freshness: Freshness, target: &Path, salvage: bool) -> Result<Value, Failure> {
+fn export_to(place: &Source, freshness: Freshness, target: &Path, salvage: bool) -> Result<Value, Failure> {
     let volume = alone(place.read(freshness)?);
     let exported = export(&volume, target, salvage, &mut say_progress)?;
     let lost = exported.lost.iter();

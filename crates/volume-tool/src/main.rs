@@ -6,10 +6,11 @@
 #![deny(missing_docs)]
 
 mod commands;
-mod hardening;
+mod lending;
 mod mounting;
 mod report;
 mod request;
+mod source;
 
 use std::io::Read;
 use std::process::ExitCode;
@@ -41,7 +42,9 @@ fn main() -> ExitCode {
 }
 
 fn read() -> Result<Request, Failure> {
-    hardening::hide()?;
+    casemate_hardening::hide().map_err(Failure::refused)?;
+    // Where that is not allowed, swap is what the administrator made of it.
+    let _ = casemate_hardening::stay_out_of_swap();
     let mut text = Zeroizing::new(Vec::with_capacity(4096));
     let read = std::io::stdin().lock().take(REQUEST).read_to_end(&mut text);
     read.map_err(|error| Failure::usage(format!("the request cannot be read: {error}")))?;

@@ -14,13 +14,13 @@ use std::thread;
 use casemate_sys::{SignalDescriptor, block_signals};
 use casemate_volume::{Error, Freshness, Listener, Shared};
 use casemate_volume_fuse::{Mounted, Options};
-use casemate_volume_local::Place;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::report::{Failure, ended, say};
+use crate::source::Source;
 
 /// How to mount.
 #[derive(Debug)]
@@ -33,27 +33,38 @@ pub struct Wanted {
 }
 
 /// Mounts, says so, and serves until somebody unmounts.
-pub fn mount(place: &Place, wanted: &Wanted) -> Result<Value, Failure> {
+pub fn mount(place: &Source, wanted: &Wanted) -> Result<Value, Failure> {
     let mut state = take(&wanted.state)?;
     let volume = Arc::new(open(place, wanted)?);
     block_signals().map_err(|error| Failure::host("block signals", &error))?;
     let options = Options {
         source: format!("casemate:{}", wanted.state.display()),
         shared: wanted.shared,
+        upkeep: place.upkeep(),
         ..Options::default()
     };
     let mounted = Mounted::new(volume, &wanted.mountpoint, &options);
     let mounted = mounted.map_err(|error| Failure::host("mount", &error))?;
+    let mut last = state
+        .try_clone()
+        .map_err(|error| Failure::host("keep the mount's state file", &error))?;
+    let mountpoint = wanted.mountpoint.clone();
+    place.at_the_end(move |failure| {
+        leave(&mut last, &ended(&Err(failure.clone())));
+        // Whoever has something open there gets errors from now on, and others see the bare directory.
+        let _ = casemate_volume_fuse::detach(&mountpoint);
+    });
     unmount_on_signals(wanted.mountpoint.clone())?;
     say(&json!({"mounted": wanted.mountpoint, "pid": std::process::id()}));
     let served = mounted.serve();
     let outcome = served.map(|()| json!({"unmounted": wanted.mountpoint}));
     let outcome = outcome.map_err(Failure::from);
+    place.give_back();
     leave(&mut state, &ended(&outcome));
     outcome
 }
 
-fn open(place: &Place, wanted: &Wanted) -> Result<Shared, Failure> {
+fn open(place: &Source, wanted: &Wanted) -> Result<Shared, Failure> {
     let volume = match wanted.read_only {
         true => place.read(wanted.freshness)?,
         false => place.write(wanted.freshness)?,
@@ -131,12 +142,18 @@ pub fn unmount(mountpoint: &Path, state: &Path) -> Result<Value, Failure> {
         true => casemate_volume_fuse::detach(mountpoint),
         false => casemate_volume_fuse::unmount(mountpoint),
     };
-    unmounted.map_err(|error| Failure::host("unmount", &error))?;
+    if !abandoned {
+        unmounted.as_ref().map_err(|error| Failure::host("unmount", error))?;
+    }
     flock(&file, FlockOperation::LockShared).map_err(|error| unknown(&error.into()))?;
     let mut text = String::new();
     file.rewind()
         .and_then(|()| file.read_to_string(&mut text))
         .map_err(|error| unknown(&error))?;
+    // Whoever ended with its lease unmounted itself, and said why.
+    if text.is_empty() {
+        unmounted.map_err(|error| Failure::host("unmount", &error))?;
+    }
     let _ = std::fs::remove_file(state);
     let line: Value = serde_json::from_str(&text).unwrap_or_default();
     match (line.get("result"), line.get("error")) {

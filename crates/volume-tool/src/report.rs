@@ -6,7 +6,7 @@ use casemate_volume::Error;
 use serde_json::{Value, json};
 
 /// Why a request was not done.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// For programs; never changes its meaning.
     pub code: &'static str,
@@ -28,6 +28,14 @@ impl Failure {
         }
     }
 
+    /// What the kernel refused.
+    pub fn refused(error: casemate_hardening::Refused) -> Self {
+        Self {
+            code: "host",
+            message: format!("keep others out of this process: {error}"),
+        }
+    }
+
     fn json(&self) -> Value {
         json!({"error": {"code": self.code, "message": self.message}})
     }
@@ -38,6 +46,15 @@ impl From<casemate_volume_local::Failure> for Failure {
         Self {
             code: failure.code(),
             message: failure.to_string(),
+        }
+    }
+}
+
+impl From<casemate_custodian_client::Error> for Failure {
+    fn from(error: casemate_custodian_client::Error) -> Self {
+        Self {
+            code: "anchor",
+            message: error.to_string(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use casemate_custodian_client::{Mode, RootKind};
 use casemate_volume::anchor::Durability;
 use casemate_volume::{Freshness, Roots, VolumeKey};
 use serde::{Deserialize, Deserializer};
@@ -63,8 +64,36 @@ pub struct Place {
     pub folder: PathBuf,
     #[serde(deserialize_with = "key")]
     pub key: VolumeKey,
-    /// Absent only where nobody asks it.
+    /// A file; absent where nobody asks one.
     pub anchor: Option<AnchorFile>,
+    /// Whoever lent the volume; the anchor is there then.
+    pub lent: Option<Loan>,
+}
+
+/// What a custodian lent (spec/protocol.md, "Volumes by hand"), and how it is reached.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Loan {
+    /// The custodian's genesis record.
+    #[serde(deserialize_with = "bytes")]
+    pub genesis: Vec<u8>,
+    /// SHA-256 of it, as it was pinned.
+    #[serde(deserialize_with = "thirty_two")]
+    pub identity: Zeroizing<[u8; 32]>,
+    /// `http://`, an IP literal and a port.
+    pub addresses: Vec<String>,
+    /// Of the key that the lease was made for.
+    pub signing_seed: Seed,
+    pub lease: String,
+    pub seconds: u64,
+    /// When the lease was first asked for, in milliseconds of CLOCK_BOOTTIME.
+    pub asked_ms: u64,
+    /// The volume's name in the policy.
+    pub volume: String,
+    pub mode: Mode,
+    pub freshness: FreshnessName,
+    pub root: RootKind,
+    pub interval_ms: Option<u64>,
 }
 
 /// An anchor in a file.
@@ -76,19 +105,14 @@ pub struct AnchorFile {
     pub durability: Durability,
 }
 
-impl From<Place> for casemate_volume_local::Place {
-    fn from(place: Place) -> Self {
-        let anchor = place.anchor.map(|anchor| casemate_volume_local::AnchorFile {
-            file: anchor.file,
-            durability: anchor.durability,
-        });
-        Self {
-            folder: place.folder,
-            key: place.key,
-            anchor,
-            // The kernel keeps what a mount read, and everything else reads once.
-            keeps_reads: false,
-        }
+/// The private half of a signing key.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub struct Seed(#[serde(deserialize_with = "thirty_two")] pub Zeroizing<[u8; 32]>);
+
+impl std::fmt::Debug for Seed {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Seed(<redacted>)")
     }
 }
 
@@ -136,12 +160,20 @@ impl From<FreshnessName> for Freshness {
 }
 
 fn key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VolumeKey, D::Error> {
+    thirty_two(deserializer).map(|bytes| VolumeKey::new(*bytes))
+}
+
+fn thirty_two<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<[u8; 32]>, D::Error> {
     let text = Zeroizing::new(String::deserialize(deserializer)?);
-    let malformed = || serde::de::Error::custom("a key is 32 bytes in base64url");
     let mut bytes = Zeroizing::new([0; 32]);
-    let length = URL_SAFE_NO_PAD.decode_slice(text.as_bytes(), bytes.as_mut_slice());
-    match length {
-        Ok(32) => Ok(VolumeKey::new(*bytes)),
-        _ => Err(malformed()),
+    match URL_SAFE_NO_PAD.decode_slice(text.as_bytes(), bytes.as_mut_slice()) {
+        Ok(32) => Ok(bytes),
+        _ => Err(serde::de::Error::custom("not 32 bytes in base64url")),
     }
+}
+
+fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let malformed = |_| serde::de::Error::custom("not base64url");
+    URL_SAFE_NO_PAD.decode(text.as_bytes()).map_err(malformed)
 }

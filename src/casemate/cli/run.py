@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import ipaddress
-import socket
 from typing import Annotated
 
 import typer
@@ -12,8 +10,7 @@ from casemate.cli._output import JsonFailure
 from casemate.cli._supervising import wait
 from casemate.cli.manifest._find import find
 from casemate.cli.manifest._options import environment, folders, new_folders, values
-from casemate.client.addresses import parse_address
-from casemate.errors import UnreachableError, UsageError
+from casemate.client.addresses import literal_addresses
 from casemate.manifest.bundle import host_holes, launch_bundle
 from casemate.simulator.launch import launch
 from casemate.wire import canonical
@@ -46,7 +43,7 @@ def run(
     bundle = launch_bundle(
         built,
         genesis=canonical.encode(pin.genesis.to_object()),
-        addresses=_addresses(address or pin.url),
+        addresses=literal_addresses(address or pin.url),
         holes=host_holes(built.parsed.manifest, arguments or [], values(hole or [])),
         mounts=folders(mount or []),
         volumes=new_folders(volume or []),
@@ -61,16 +58,3 @@ def run(
         stdio=(0, 1, 2),
     )
     raise typer.Exit(wait(started))
-
-
-def _addresses(url: str) -> list[str]:
-    """The custodian's name, resolved here: the shield believes signatures, not names."""
-    address = parse_address(url)
-    if address.scheme != "http":
-        raise UsageError("shields speak plain HTTP: every answer is signed", expected="http://host:port", got=url)
-    try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise UnreachableError(f"no address for {address.host}", remedy="check the pinned URL") from error
-    literals = dict.fromkeys(str(entry[4][0]) for entry in found)
-    return [f"http://{f'[{a}]' if ipaddress.ip_address(a).version == 6 else a}:{address.port}" for a in literals]

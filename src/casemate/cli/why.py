@@ -9,7 +9,7 @@ from casemate.cli._connecting import As, connect
 from casemate.cli._custodians import Custodian
 from casemate.cli._output import Json, emit
 from casemate.errors import UsageError
-from casemate.wire.policies import DecisionAnswer, StepRecord
+from casemate.wire.policies import DecidedPerson, DecisionAnswer, StepRecord
 
 _ID: Final = re.compile(r"[0-9a-f]{40}")
 _OF_GENESIS: Final = 16
@@ -22,7 +22,7 @@ def why(
     who: As = None,
     as_json: Json = False,
 ) -> None:
-    """Say why a workload was admitted or refused; for those with `read` on the policy.
+    """Say why a workload or a person was admitted or refused; for those with `read` on the policy.
 
     Example: `casemate why 2ef6c8d95d47fee501a2107ba04d7614603998a3`
     """
@@ -37,8 +37,9 @@ def _text(answer: DecisionAnswer) -> str:
     facts = {
         "decision": answer.id,
         "outcome": answer.outcome,
-        "policy": f"{answer.policy}#{answer.service}",
+        "policy": answer.policy if answer.service is None else f"{answer.policy}#{answer.service}",
         "version": answer.version,
+        **_person(answer.person),
         "platform": answer.platform,
         "runtime": answer.runtime,
         "manifest": answer.manifest,
@@ -49,6 +50,12 @@ def _text(answer: DecisionAnswer) -> str:
     }
     lines = [f"{name:>10}  {value}" for name, value in facts.items() if value is not None]
     return "\n".join([*lines, "", *(_step(step) for step in answer.steps)]).rstrip()
+
+
+def _person(person: DecidedPerson | None) -> dict[str, str]:
+    if person is None:
+        return {}
+    return {"person": f"{person.name} ({person.key})", "volume": f"{person.volume}, to {person.mode}"}
 
 
 def _step(step: StepRecord) -> str:

@@ -43,7 +43,7 @@ from casemate.wire.release import (
     RenewalAnswer,
     RenewalRequest,
 )
-from casemate.wire.volumes import VolumeAnswer, VolumeRequest
+from casemate.wire.volumes import VolumeAnswer, VolumeLeaseAnswer, VolumeLeaseRequest, VolumeRequest
 
 __all__ = ["CustodianClient", "discover"]
 
@@ -99,6 +99,11 @@ class CustodianClient:
     def anchor(self, lease: str, volume: str, request: VolumeRequest) -> VolumeAnswer:
         """An error leaves open whether a record was moved."""
         return self._call(VolumeAnswer, "POST", f"/v1/leases/{_segment(lease)}/volumes/{_segment(volume)}", request)
+
+    def volume_lease(self, genesis: str, volume: str, request: VolumeLeaseRequest) -> VolumeLeaseAnswer:
+        """This client's key must be that of a person whom the policy names for the volume."""
+        path = f"/v1/policies/{_segment(genesis)}/volumes/{_segment(volume)}/leases"
+        return self._call(VolumeLeaseAnswer, "POST", path, request)
 
     def create_policy(self, creation: PolicyCreation) -> VersionAnswer:
         return self._call(VersionAnswer, "POST", "/v1/policies", creation)

@@ -16,12 +16,24 @@ from typing import Any, Final, Literal
 
 from casemate.claims import VerifiedClaims
 from casemate.custodian.keeper import Put, State
+from casemate.custodian.policies_book import LoadedPolicy
 from casemate.policy.decide import Decision
+from casemate.policy.people import PersonDecision
 from casemate.wire import canonical
 from casemate.wire.manifest import ParsedManifest
-from casemate.wire.policies import DecisionAnswer
+from casemate.wire.policies import DecidedPerson, DecisionAnswer
 
-__all__ = ["DEFAULT_LISTED", "MAX_LISTED", "decision_put", "describe", "find", "new_id", "newest", "prefix_of"]
+__all__ = [
+    "DEFAULT_LISTED",
+    "MAX_LISTED",
+    "decision_put",
+    "describe",
+    "describe_person",
+    "find",
+    "new_id",
+    "newest",
+    "prefix_of",
+]
 
 MAX_LISTED: Final = 100
 """Decisions in one answer; each is a few KiB."""
@@ -70,6 +82,27 @@ def describe(
         remedy=decision.remedy,
         steps=list(decision.steps),
         claims=_claims(claims),
+    )
+
+
+def describe_person(
+    decision_id: str, decision: PersonDecision, *, outcome: Outcome, person: DecidedPerson, policy: LoadedPolicy
+) -> DecisionAnswer:
+    """The record of `decision` on a person who wanted a volume by hand. Holds no secret."""
+    failed = decision.failed
+    return DecisionAnswer(
+        id=decision_id,
+        time=decision.at.replace(microsecond=0),
+        outcome=outcome,
+        policy=policy.head.name,
+        genesis=policy.identity,
+        version=policy.head.version,
+        person=person,
+        step=failed.step if failed else None,
+        expected=failed.expected if failed else None,
+        got=failed.got if failed else None,
+        remedy=decision.remedy,
+        steps=list(decision.steps),
     )
 
 

@@ -10,18 +10,20 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Final
 
+from pydantic import model_validator
+
 from casemate.attestation.recorded import RecordedClaims
 from casemate.custodian import decisions
 from casemate.custodian.app_context import Custodian
 from casemate.custodian.keeper import AuditEntry, Compare, Item, Put
-from casemate.custodian.policies_book import key_of
+from casemate.custodian.policies_book import LoadedPolicy, key_of
 from casemate.custodian.problems import Refusal
 from casemate.errors import CompareFailedError
-from casemate.policy.decide import Decision, decide
+from casemate.policy.decide import decide
+from casemate.policy.people import decide_person
 from casemate.wire import canonical
 from casemate.wire.fields import Model, Sha256, SigningKeyText, Time
-from casemate.wire.manifest import ParsedManifest
-from casemate.wire.policies import DecisionAnswer, StepRecord
+from casemate.wire.policies import DecidedPerson, DecisionAnswer, StepRecord
 from casemate.wire.release import RenewalAnswer
 
 __all__ = ["GRACE", "LEASES", "LeaseRecord", "lease_key", "new_lease_id", "parse_lease", "renew"]
@@ -36,17 +38,26 @@ _TRIES: Final = 3
 
 
 class LeaseRecord(Model):
-    """`sequence` is the last renewal's number, 0 before the first; `revoked` what the policy said against it."""
+    """Of a workload, with `manifest` and `claims`, or of a `person`. `sequence` is the last renewal's number, 0 before
+    the first; `revoked` what the policy said against it.
+    """
 
     signing_key: SigningKeyText
     genesis: Sha256
-    manifest: Sha256
-    claims: RecordedClaims
+    manifest: Sha256 | None = None
+    claims: RecordedClaims | None = None
+    person: DecidedPerson | None = None
     ends: Time
     sequence: int = 0
     answer: RenewalAnswer | None = None
     revoked: StepRecord | None = None
     decision: str
+
+    @model_validator(mode="after")
+    def _of_one(self) -> LeaseRecord:
+        if (self.manifest is None) != (self.claims is None) or (self.claims is None) == (self.person is None):
+            raise ValueError("a lease is of a workload or of a person")
+        return self
 
     def to_bytes(self) -> bytes:
         return self.model_dump_json(exclude_none=True).encode()
@@ -92,19 +103,12 @@ async def _decide_anew(
     custodian: Custodian, item: Item, lease: LeaseRecord, sequence: int, now: datetime
 ) -> RenewalAnswer:
     policy = await custodian.policies.load(lease.genesis)
-    manifest = await custodian.manifests.recorded(lease.genesis, lease.manifest)
-    decision = decide(
-        lease.claims.restore(),
-        manifest,
-        custodian=custodian.identity.identity,
-        anchor=custodian.anchor,
-        genesis=policy.genesis if policy else None,
-        document=policy.document if policy else None,
-        now=now,
-    )
-    if decision.service is None or policy is None:
-        raise await _revoke(custodian, item, lease, decision, manifest, policy.head.version if policy else None)
-    seconds = decision.service.lease_seconds
+    judged = await _judge(custodian, lease, policy, now)
+    if isinstance(judged, DecisionAnswer):
+        raise await _revoke(custodian, item, lease, judged)
+    if policy is None:
+        raise Refusal("lease.unknown")
+    seconds = judged
     answer = RenewalAnswer(sequence=sequence, seconds=seconds)
     renewed = lease.model_copy(
         update={"sequence": sequence, "answer": answer, "ends": now + timedelta(seconds=seconds)}
@@ -116,24 +120,41 @@ async def _decide_anew(
     return answer
 
 
-async def _revoke(
-    custodian: Custodian,
-    item: Item,
-    lease: LeaseRecord,
-    decision: Decision,
-    manifest: ParsedManifest,
-    version: str | None,
-) -> Refusal:
-    """Record the refusal; the lease stays until its end, so that a repeat hears the same."""
-    decision_id = decisions.new_id(lease.genesis, decision.at)
-    recorded: DecisionAnswer = decisions.describe(
-        decision_id,
-        decision,
-        outcome="revoked",
-        claims=lease.claims.restore(),
-        manifest=manifest,
-        version=version,
+async def _judge(
+    custodian: Custodian, lease: LeaseRecord, policy: LoadedPolicy | None, now: datetime
+) -> int | DecisionAnswer:
+    """For how many seconds the lease goes on, or the decision that ends it."""
+    decision_id = decisions.new_id(lease.genesis, now)
+    if lease.person is not None and policy is not None:
+        asked = lease.person
+        given = decide_person(policy.document, asked.volume, asked.mode, asked.key, anchor=custodian.anchor, now=now)
+        if given.volume is not None:
+            return given.lease_seconds
+        return decisions.describe_person(decision_id, given, outcome="revoked", person=asked, policy=policy)
+    if lease.claims is None or lease.manifest is None:
+        raise Refusal("lease.unknown")
+    claims = lease.claims.restore()
+    manifest = await custodian.manifests.recorded(lease.genesis, lease.manifest)
+    decision = decide(
+        claims,
+        manifest,
+        custodian=custodian.identity.identity,
+        anchor=custodian.anchor,
+        genesis=policy.genesis if policy else None,
+        document=policy.document if policy else None,
+        now=now,
     )
+    if decision.service is not None:
+        return decision.service.lease_seconds
+    version = policy.head.version if policy else None
+    return decisions.describe(
+        decision_id, decision, outcome="revoked", claims=claims, manifest=manifest, version=version
+    )
+
+
+async def _revoke(custodian: Custodian, item: Item, lease: LeaseRecord, recorded: DecisionAnswer) -> Refusal:
+    """Record the refusal; the lease stays until its end, so that a repeat hears the same."""
+    decision_id = recorded.id
     failed = StepRecord(step=recorded.step or "", got=recorded.got)
     over = lease.model_copy(update={"revoked": failed, "decision": decision_id})
     await custodian.state.transact(

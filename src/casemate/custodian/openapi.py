@@ -42,6 +42,8 @@ _MODELS: Final[tuple[type[Model], ...]] = (
     policies.VersionAnswer,
     policies.VersionsAnswer,
     volumes.VolumeAnswer,
+    volumes.VolumeLeaseAnswer,
+    volumes.VolumeLeaseRequest,
     volumes.VolumeRequest,
     Problem,
     Health,

@@ -50,7 +50,7 @@ class Anchors:
                 return answer
         for _ in range(_TRIES):
             now = await custodian.state.now()
-            facts = await load(custodian, lease_id, volume, key, now)
+            facts = await load(custodian, lease_id, volume, key, now, giving_up=request.release is not None)
             try:
                 return await self._answer(custodian, facts, request, now)
             except CompareFailedError:
@@ -63,7 +63,7 @@ class Anchors:
         """The hot path: one transaction that compares all that is remembered. None: look, and think, anew."""
         facts = self._facts.get((lease_id, volume))
         now = await custodian.state.now()
-        if facts is None or facts.lease.signing_key != key or facts.good_until <= now:
+        if facts is None or facts.mode is None or facts.lease.signing_key != key or facts.good_until <= now:
             return None
         if facts.anchor.record != wish.expected or wish.new.fence != wish.expected.fence:
             return None
@@ -75,10 +75,10 @@ class Anchors:
             return None
 
     async def _answer(self, custodian: Custodian, facts: Facts, request: VolumeRequest, now: datetime) -> VolumeAnswer:
-        if request.set_ is not None:
-            return await self._wish(custodian, facts, request.set_, now)
         if request.release is not None:
             return await _release(custodian, facts)
+        if request.set_ is not None:
+            return await self._wish(custodian, facts, request.set_, now)
         if facts.mode == "read":
             await _register(custodian, facts)
         return _told(facts, "current", facts.anchor.record)
@@ -142,6 +142,8 @@ async def _release(custodian: Custodian, facts: Facts) -> VolumeAnswer:
     elif facts.lease_id in facts.reading:
         left = {lease: generation for lease, generation in facts.reading.items() if lease != facts.lease_id}
         await _put_readers(custodian, facts, left)
+    elif facts.mode is None:
+        raise Refusal("volume.unknown")
     return _told(facts, "released", facts.anchor.record)
 
 
@@ -169,7 +171,7 @@ def _entry(kind: str, facts: Facts, record: VolumeRecord, **more: str) -> AuditE
         kind,
         {
             "genesis": facts.genesis,
-            "service": facts.service,
+            **facts.subject,
             "volume": facts.name,
             "lease": facts.lease_id,
             "decision": facts.lease.decision,

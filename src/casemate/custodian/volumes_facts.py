@@ -17,9 +17,10 @@ from typing import Final, Literal
 from casemate.custodian.app_context import Custodian
 from casemate.custodian.keeper import Compare, Item
 from casemate.custodian.leases import GRACE, LeaseRecord, lease_key, parse_lease
-from casemate.custodian.policies_book import key_of
+from casemate.custodian.policies_book import LoadedPolicy, key_of
 from casemate.custodian.problems import Refusal
 from casemate.custodian.volumes_rules import EMPTY, KeptAnchor, KeptReaders
+from casemate.policy.people import decide_person
 from casemate.wire import canonical
 
 __all__ = ["Facts", "anchor_key", "load", "readers_key"]
@@ -36,8 +37,10 @@ class Facts:
     lease_id: str
     lease: LeaseRecord
     name: str
-    service: str
-    mode: Literal["write", "read"]
+    mode: Literal["write", "read"] | None
+    """None: the policy took the volume away, and all that is left is to give it up."""
+    subject: dict[str, str]
+    """Whose lease it is, for the record."""
     anchor: KeptAnchor
     reading: dict[str, str]
     good_until: datetime
@@ -68,10 +71,22 @@ def readers_key(genesis: str, volume: str) -> str:
     return f"anchors/{genesis.removeprefix('sha256:')}/{volume}/readers"
 
 
-async def load(custodian: Custodian, lease_id: bytes, volume: str, key: str, now: datetime) -> Facts:
-    """What is stored now. `Refusal`: `lease.unknown`, `lease.revoked`, `volume.unknown`."""
+async def load(
+    custodian: Custodian, lease_id: bytes, volume: str, key: str, now: datetime, *, giving_up: bool = False
+) -> Facts:
+    """What is stored now. `Refusal`: `lease.unknown`, `lease.revoked`, `volume.unknown`.
+
+    Whoever is `giving_up` needs nobody's leave for it: what a policy took away must not stay held until a lease ends.
+    """
     held, lease = await _lease(custodian, lease_id, key, now)
-    service, mode, head = await _mode(custodian, lease, volume)
+    policy = await custodian.policies.load(lease.genesis)
+    if policy is None:
+        raise Refusal("volume.unknown")
+    subject, mode = await _mode(custodian, policy, lease, volume, now)
+    if not giving_up and lease.revoked is not None:
+        raise Refusal("lease.revoked", id=lease.decision, step=lease.revoked.step, got=lease.revoked.got)
+    if not giving_up and mode is None:
+        raise Refusal("volume.unknown")
     kept = await custodian.state.get(anchor_key(lease.genesis, volume))
     listed = await custodian.state.get(readers_key(lease.genesis, volume))
     reading, reading_until = await _reading(custodian, listed, now)
@@ -79,14 +94,14 @@ async def load(custodian: Custodian, lease_id: bytes, volume: str, key: str, now
         lease_id=lease_id.hex(),
         lease=lease,
         name=volume,
-        service=service,
         mode=mode,
+        subject=subject,
         anchor=EMPTY if kept is None else _parsed(kept),
         reading=reading,
         good_until=min(lease.ends, reading_until),
         compare=(
             Compare(held.key, held.revision),
-            Compare(key_of(lease.genesis, "head"), head),
+            Compare(key_of(lease.genesis, "head"), policy.revision),
             Compare(anchor_key(lease.genesis, volume), None if kept is None else kept.revision),
             Compare(readers_key(lease.genesis, volume), None if listed is None else listed.revision),
         ),
@@ -99,21 +114,27 @@ async def _lease(custodian: Custodian, lease_id: bytes, key: str, now: datetime)
     # Somebody else's lease, one that ended and one that never was look the same.
     if item is None or lease is None or lease.signing_key != key or lease.ends <= now:
         raise Refusal("lease.unknown")
-    if lease.revoked is not None:
-        raise Refusal("lease.revoked", id=lease.decision, step=lease.revoked.step, got=lease.revoked.got)
     return item, lease
 
 
-async def _mode(custodian: Custodian, lease: LeaseRecord, volume: str) -> tuple[str, Literal["write", "read"], int]:
-    """Service, what its newest version lets it do with the volume, and the revision of the policy's head."""
-    policy = await custodian.policies.load(lease.genesis)
+async def _mode(
+    custodian: Custodian, policy: LoadedPolicy, lease: LeaseRecord, volume: str, now: datetime
+) -> tuple[dict[str, str], Literal["write", "read"] | None]:
+    """Whose lease it is, and what the policy's newest version lets it do with the volume."""
+    if lease.person is not None:
+        asked = lease.person
+        subject = {"person": asked.name, "key": asked.key}
+        if asked.volume != volume:
+            return subject, None
+        given = decide_person(policy.document, volume, asked.mode, asked.key, anchor=custodian.anchor, now=now)
+        return subject, asked.mode if given.volume else None
+    if lease.manifest is None:
+        raise Refusal("volume.unknown")
     manifest = (await custodian.manifests.recorded(lease.genesis, lease.manifest)).manifest
     name = manifest.policy.service if manifest.policy else ""
-    service = policy.document.services.get(name) if policy else None
+    service = policy.document.services.get(name)
     mounted = [] if service is None else [item for item in service.volumes.values() if item.volume.name == volume]
-    if policy is None or not mounted:
-        raise Refusal("volume.unknown")
-    return name, mounted[0].mode, policy.revision
+    return {"service": name}, mounted[0].mode if mounted else None
 
 
 async def _reading(custodian: Custodian, listed: Item | None, now: datetime) -> tuple[dict[str, str], datetime]:

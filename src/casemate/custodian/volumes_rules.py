@@ -46,10 +46,10 @@ class KeptReaders(Model):
         return self.model_dump_json().encode()
 
 
-def judge(kept: KeptAnchor, lease: str, mode: str, expected: VolumeRecord, new: VolumeRecord) -> Verdict:
+def judge(kept: KeptAnchor, lease: str, mode: str | None, expected: VolumeRecord, new: VolumeRecord) -> Verdict:
     """What a wish to put `new` in place of `expected` comes to; `Refusal` where it can never be."""
     if mode != "write":
-        raise _refused("volume.mode", mode)
+        raise _refused("volume.mode", mode or "none")
     mine = kept.holder == lease
     if mine and kept.record == new:
         # The reply to the first time was lost.

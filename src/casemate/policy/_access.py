@@ -10,7 +10,7 @@ from casemate.policy._faults import Fault, Path, closest
 from casemate.wire.binding import key_bytes
 from casemate.wire.rules import MAX_MEMBERS, MAX_NESTING
 
-__all__ = ["access_faults", "board_faults", "principal_faults"]
+__all__ = ["access_faults", "board_faults", "names_of", "principal_faults", "rule_faults"]
 
 _FORMS: Final = "{any: […]}, {all: […]} or {at_least: N, of: […]}"
 
@@ -40,25 +40,27 @@ def access_faults(value: object, principals: object) -> list[Fault]:
     """Everything that is wrong with the two rules of `access`."""
     if not isinstance(value, dict):
         return []
-    names = _names(principals)
+    names = names_of(principals)
     return [
         fault
         for field in ("read", "update")
         if field in value
-        for fault in _rule_faults(value[field], ("access", field), names, 1)
+        for fault in rule_faults(value[field], ("access", field), names, 1)
     ]
 
 
 def board_faults(rule: object, principals: object) -> list[Fault]:
     """Everything that is wrong with a custodian's board."""
-    return principal_faults(principals) + _rule_faults(rule, ("rule",), _names(principals), 1)
+    return principal_faults(principals) + rule_faults(rule, ("rule",), names_of(principals), 1)
 
 
-def _names(principals: object) -> list[str]:
+def names_of(principals: object) -> list[str]:
+    """Of whatever stands at `principals`."""
     return [name for name in principals if isinstance(name, str)] if isinstance(principals, dict) else []
 
 
-def _rule_faults(rule: object, path: Path, names: list[str], depth: int) -> list[Fault]:
+def rule_faults(rule: object, path: Path, names: list[str], depth: int = 1) -> list[Fault]:
+    """Everything that is wrong with the rule at `path`; `names` are the principals'."""
     if not isinstance(rule, dict):
         return [Fault(path, "not an access rule", f"write {_FORMS}")]
     if depth > MAX_NESTING:
@@ -106,7 +108,7 @@ def _threshold_faults(rule: dict[str, object], path: Path) -> list[Fault]:
 
 def _member_faults(member: object, path: Path, names: list[str], depth: int) -> list[Fault]:
     if not isinstance(member, str):
-        return _rule_faults(member, path, names, depth + 1)
+        return rule_faults(member, path, names, depth + 1)
     if member in names:
         return []
     meant = closest(member, names)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from casemate.policy._access import names_of, rule_faults
 from casemate.policy._faults import Fault, Path, closest
 
-__all__ = ["volume_faults"]
+__all__ = ["people_faults", "volume_faults"]
 
 
 def volume_faults(volumes: object, services: object) -> list[Fault]:
@@ -27,6 +28,34 @@ def volume_faults(volumes: object, services: object) -> list[Fault]:
             if first != service and _root(named.get(volume)) == "tag":
                 faults.append(_shared(here, volume, first))
     return faults
+
+
+def people_faults(volumes: object, principals: object) -> list[Fault]:
+    """All that is wrong with who may mount a volume by hand."""
+    faults: list[Fault] = []
+    for name, volume in volumes.items() if isinstance(volumes, dict) else ():
+        people = volume.get("people") if isinstance(volume, dict) else None
+        if not isinstance(people, dict):
+            continue
+        path: Path = ("volumes", name, "people")
+        if _root(volume) == "tag":
+            message = "whoever has the key of a volume with root: tag can make another content with the same root"
+            faults.append(Fault(path, message, "people need a volume with root: hash", on_key=True))
+        for mode in ("read", "write"):
+            # What is no rule at all is told by the form.
+            if isinstance(people.get(mode), dict) and {"any", "all", "of"} & set(people[mode]):
+                faults += rule_faults(people[mode], (*path, mode), names_of(principals))
+                faults += _alone_faults(people[mode], (*path, mode))
+    return faults
+
+
+def _alone_faults(rule: Mapping[str, Any], path: Path) -> list[Fault]:
+    """A person asks alone: a rule that needs two admits nobody, which its author did not mean."""
+    members = rule.get("all") or rule.get("of")
+    needed = rule.get("at_least", len(members) if isinstance(members, list) else 1)
+    if "any" in rule or needed == 1:
+        return []
+    return [Fault(path, "whoever asks for a volume asks alone, and this rule needs several", "write {any: […]}")]
 
 
 def _reference_faults(volume: str, path: Path, named: Mapping[str, Any]) -> list[Fault]:

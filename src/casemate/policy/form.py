@@ -26,7 +26,7 @@ from casemate.wire.fields import (
 from casemate.wire.manifest import MAX_VOLUMES as MAX_MOUNTED
 from casemate.wire.manifest import Path as VolumePath
 from casemate.wire.release import User
-from casemate.wire.rules import Access, Principal
+from casemate.wire.rules import Access, Principal, Rule
 
 __all__ = [
     "DEFAULT_LEASE",
@@ -34,6 +34,7 @@ __all__ = [
     "MIN_LEASE_SECONDS",
     "DocumentForm",
     "FileForm",
+    "PeopleForm",
     "RuntimeForm",
     "ServiceForm",
     "ServiceVolumeForm",
@@ -148,6 +149,20 @@ class TcbMinima(Model):
     fmc: SecurityVersion | None = None
 
 
+class PeopleForm(Model):
+    """Who may mount a volume by hand; what is absent, nobody may. Whoever may write may read as well."""
+
+    read: Rule | None = None
+    write: Rule | None = None
+    lease: Lease = DEFAULT_LEASE
+
+    @model_validator(mode="after")
+    def _somebody(self) -> PeopleForm:
+        if self.read is None and self.write is None:
+            raise ValueError("nobody is named", "name who may read or write, or leave 'people' out")
+        return self
+
+
 class VolumeForm(Model):
     """A sealed volume. `root` never changes; `accept_anchor` names anchors that protect less than a strict one must."""
 
@@ -155,6 +170,7 @@ class VolumeForm(Model):
     root: Literal["tag", "hash"]
     interval: Interval | None = None
     accept_anchor: Annotated[list[Literal["insecure_file"]], Field(default_factory=list, max_length=1)]
+    people: PeopleForm | None = None
 
     @model_validator(mode="after")
     def _interval_fits(self) -> VolumeForm:

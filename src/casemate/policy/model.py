@@ -18,14 +18,22 @@ from casemate.policy._explain import fill_form
 from casemate.policy._faults import Fault, Path, first_error
 from casemate.policy._secrets import read_secrets
 from casemate.policy._services import KNOWN_PLATFORMS, is_confidential, service_faults
-from casemate.policy._volumes import volume_faults
-from casemate.policy.form import DocumentForm, ServiceForm, TcbMinima, VolumeForm, interval_milliseconds, lease_seconds
+from casemate.policy._volumes import people_faults, volume_faults
+from casemate.policy.form import (
+    DocumentForm,
+    PeopleForm,
+    ServiceForm,
+    TcbMinima,
+    VolumeForm,
+    interval_milliseconds,
+    lease_seconds,
+)
 from casemate.policy.templates import Template
 from casemate.wire import canonical
 from casemate.wire.binding import sha256_text
 from casemate.wire.fields import Model
 from casemate.wire.release import User
-from casemate.wire.rules import Access, Principal
+from casemate.wire.rules import Access, Principal, Rule
 from casemate.wire.secrets import SecretSchema, SecretSchemas
 
 __all__ = [
@@ -33,6 +41,7 @@ __all__ = [
     "MAX_DOCUMENT_BYTES",
     "Filling",
     "MountedVolume",
+    "People",
     "PlacedFile",
     "PolicyDocument",
     "Service",
@@ -63,6 +72,20 @@ class PlacedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class People:
+    """Who may mount a volume by hand. A rule that is absent admits nobody."""
+
+    read: Rule | None
+    write: Rule | None
+    lease_seconds: int
+
+    def rules(self, mode: Literal["write", "read"]) -> tuple[Rule, ...]:
+        """One of them has to hold: whoever may write may read as well."""
+        wanted = (self.write,) if mode == "write" else (self.read, self.write)
+        return tuple(rule for rule in wanted if rule is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class Volume:
     """A sealed volume. `accept_anchor` are kinds of anchors that count for it although the host can rewrite them."""
 
@@ -71,6 +94,7 @@ class Volume:
     root: Literal["tag", "hash"]
     interval_ms: int | None
     accept_anchor: frozenset[str]
+    people: People | None
 
     def accepts(self, anchor: str) -> bool:
         """Whether `anchor`, a kind that the host can rewrite, is good enough."""
@@ -151,6 +175,7 @@ def judge(value: object, schemas: SecretSchemas) -> tuple[PolicyDocument | None,
     specs, found = read_secrets(value.get("secrets"), schemas)
     faults += rules + found + service_faults(value.get("services"), _kinds(value.get("secrets"), schemas))
     faults += volume_faults(value.get("volumes"), value.get("services"))
+    faults += people_faults(value.get("volumes"), value.get("principals"))
     # 5. Fields and text forms.
     form, found = fill_form(DocumentForm, _without_broken_rules(value, rules))
     faults = absent + _without(faults + found, absent)
@@ -182,7 +207,11 @@ def _document(form: DocumentForm, data: bytes, specs: dict[str, Model], schemas:
 
 def _volume(name: str, form: VolumeForm) -> Volume:
     interval = None if form.interval is None else interval_milliseconds(form.interval)
-    return Volume(name, form.freshness, form.root, interval, frozenset(form.accept_anchor))
+    return Volume(name, form.freshness, form.root, interval, frozenset(form.accept_anchor), _people(form.people))
+
+
+def _people(form: PeopleForm | None) -> People | None:
+    return None if form is None else People(form.read, form.write, lease_seconds(form.lease))
 
 
 def _service(name: str, form: ServiceForm, kinds: Mapping[str, SecretSchema], volumes: Mapping[str, Volume]) -> Service:

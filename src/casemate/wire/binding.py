@@ -23,6 +23,7 @@ __all__ = [
     "report_data",
     "sha256_text",
     "signing_key_text",
+    "volume_info",
 ]
 
 RELEASE_INFO_LABEL: Final = b"casemate/release/v1"
@@ -97,5 +98,21 @@ def release_info(
         digest_bytes(manifest),
         digest_bytes(policy_genesis),
         digest_bytes(policy_version),
+        key_bytes(signing_key),
+    )
+
+
+def volume_info(
+    *, custodian: str, nonce: bytes, policy_genesis: str, policy_version: str, volume: str, mode: str, signing_key: str
+) -> bytes:
+    """HPKE `info` of a volume's key for a person: spec/protocol.md, "Volumes by hand"."""
+    return bind(
+        b"casemate/volume-by-hand/v1",
+        digest_bytes(custodian),
+        nonce,
+        digest_bytes(policy_genesis),
+        digest_bytes(policy_version),
+        volume.encode(),
+        mode.encode(),
         key_bytes(signing_key),
     )

@@ -24,6 +24,7 @@ from casemate.wire.release import Number
 from casemate.wire.rules import Access, Principal
 
 __all__ = [
+    "DecidedPerson",
     "DecisionAnswer",
     "DecisionsAnswer",
     "PolicyAnswer",
@@ -113,8 +114,17 @@ class StepRecord(Model):
     got: str | None = None
 
 
+class DecidedPerson(Model):
+    """Who wanted a volume by hand. `name` is the principal's in the version that decided."""
+
+    name: PrincipalName
+    key: SigningKeyText
+    volume: str
+    mode: Literal["write", "read"]
+
+
 class DecisionAnswer(Model):
-    """A decision with everything that those with `read` may know."""
+    """A decision with everything that those with `read` may know: on a workload, or on a `person`."""
 
     id: str
     time: Time
@@ -122,10 +132,11 @@ class DecisionAnswer(Model):
     policy: PolicyName
     genesis: Sha256
     version: Sha256 | None = None
-    service: str
-    manifest: Sha256
-    platform: str
-    runtime: str
+    service: str | None = None
+    manifest: Sha256 | None = None
+    platform: str | None = None
+    runtime: str | None = None
+    person: DecidedPerson | None = None
     step: str | None = None
     expected: str | None = None
     got: str | None = None

@@ -7,12 +7,28 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from casemate.wire.fields import Bytes16, Model, Sha256
+from casemate.wire.fields import (
+    MAX_INTEGER,
+    Bytes,
+    Bytes16,
+    Bytes32,
+    FormatOne,
+    HpkeKeyText,
+    Model,
+    Sha256,
+    SigningKeyText,
+    VolumeName,
+)
+from casemate.wire.release import Lease, PolicyReference
 
 __all__ = [
     "UNINITIALISED",
+    "Mode",
+    "ReleasedVolume",
     "Unsigned",
     "VolumeAnswer",
+    "VolumeLeaseAnswer",
+    "VolumeLeaseRequest",
     "VolumeRead",
     "VolumeRecord",
     "VolumeRelease",
@@ -35,6 +51,9 @@ Unsigned = Annotated[str, AfterValidator(_number), WithJsonSchema({"type": "stri
 """64 bits: as text, because JSON numbers end at 2⁵³ on their way through many parsers."""
 
 _NO_ROOT: Final = "sha256:" + "0" * 64
+
+
+Mode = Literal["write", "read"]
 
 
 class VolumeRecord(Model):
@@ -93,3 +112,33 @@ class VolumeAnswer(Model):
     outcome: Literal["current", "set", "conflict", "released"]
     record: VolumeRecord
     oldest_reader: Unsigned | None = None
+
+
+class VolumeLeaseRequest(Model):
+    """A person's wish to have a volume by hand. The two keys are made for it, and nobody else's."""
+
+    nonce: Bytes32
+    mode: Mode
+    signing_key: SigningKeyText
+    hpke_key: HpkeKeyText
+
+
+class VolumeLeaseAnswer(Model):
+    """`volume` is a `ReleasedVolume`, sealed to the key of the request."""
+
+    decision: str
+    policy: PolicyReference
+    lease: Lease
+    volume: Bytes
+
+
+class ReleasedVolume(Model):
+    """What a person gets, sealed. `interval_ms` is there exactly with freshness `interval`. Print nothing of it."""
+
+    casemate_volume: FormatOne
+    volume: VolumeName
+    mode: Mode
+    freshness: Literal["strict", "interval", "none"]
+    root: Literal["tag", "hash"]
+    interval_ms: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
+    key: Annotated[Bytes32, Field(repr=False)]

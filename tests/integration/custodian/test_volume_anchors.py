@@ -140,8 +140,36 @@ async def test_a_policy_that_takes_the_volume_away_counts_at_once(sealed: Sealed
     later = record(5, generation=2)
     assert (await writer.set(new, later)).status == 200
     await sealed.story.accept(sealed.without("api"))
-    for request in ({"read": {}}, {"release": {}}, {"set": {"expected": later, "new": record(5, generation=3)}}):
+    for request in ({"read": {}}, {"set": {"expected": later, "new": record(5, generation=3)}}):
         assert refused(await writer.ask(request)) == (404, "volume.unknown", None)
+
+
+async def test_what_a_policy_took_away_is_given_up_by_its_holder_and_by_nobody_else(sealed: Sealed) -> None:
+    bystander = await sealed.mount()
+    writer, new = await sealed.written()
+    reader = await sealed.mount("reader")
+    await reader.read()
+    document = sealed.without("api")
+    document["services"]["reader"]["volumes"] = {}
+    await sealed.story.accept(document)
+    assert refused(await bystander.release()) == (404, "volume.unknown", None)
+    for mount in (writer, reader):
+        assert (await mount.release()).data["outcome"] == "released"
+        assert refused(await mount.release()) == (404, "volume.unknown", None)
+    other = await sealed.mount("second")
+    answer = await other.set(new, record(7))
+    assert (answer.data["outcome"], answer.data.get("oldest_reader")) == ("set", None)
+
+
+async def test_a_revoked_lease_gives_up_what_it_holds(sealed: Sealed) -> None:
+    writer, new = await sealed.written()
+    document = sealed.story.next()
+    document["services"]["api"]["runtime"] = {"measurement": "sha384:" + "0" * 96}
+    await sealed.story.accept(document)
+    assert (await writer.renew(1)).code == "lease.revoked"
+    assert refused(await writer.read())[1] == "lease.revoked"
+    assert (await writer.release()).data["outcome"] == "released"
+    assert (await (await sealed.mount("second")).set(new, record(7))).data["outcome"] == "set"
 
 
 async def test_a_policy_that_makes_a_writer_a_reader_counts_at_once(sealed: Sealed) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from casemate.cli.run import _addresses
 from casemate.client import pins
+from casemate.client.addresses import literal_addresses
 from casemate.errors import UnreachableError, UsageError
 from casemate.manifest.bundle import host_holes
 from casemate.wire.manifest import Manifest, ParsedManifest
@@ -67,18 +67,18 @@ def test_policy_holes_are_left_to_the_policy() -> None:
     ("url", "address"), [("http://127.0.0.1:7700", "http://127.0.0.1:7700"), ("http://[::1]:1", "http://[::1]:1")]
 )
 def test_names_are_resolved_here(url: str, address: str) -> None:
-    assert _addresses(url) == [address]
+    assert literal_addresses(url) == [address]
 
 
 def test_a_name_without_an_address_is_told() -> None:
     for host in ("no-such-host.invalid", "a" * 70, "xn--"):
         with pytest.raises(UnreachableError, match="no address for"):
-            _addresses(f"http://{host}:1")
+            literal_addresses(f"http://{host}:1")
 
 
 def test_a_shield_is_not_sent_through_tls() -> None:
-    with pytest.raises(UsageError, match="shields speak plain HTTP"):
-        _addresses("https://127.0.0.1")
+    with pytest.raises(UsageError, match="plain HTTP"):
+        literal_addresses("https://127.0.0.1")
 
 
 def test_nothing_is_launched_for_another_custodian(casemate: Casemate, main_custodian: pins.Pin, home: Path) -> None:

@@ -9,6 +9,7 @@ from casemate.cli._custodians import Custodian
 from casemate.cli._output import Json, emit, table
 from casemate.cli.policy._genesis_of import genesis_of
 from casemate.wire.fields import format_time
+from casemate.wire.policies import DecidedPerson
 
 
 def decisions(
@@ -24,5 +25,12 @@ def decisions(
     if as_json:
         emit(answer.to_object(), as_json=True)
         return
-    rows = [[format_time(item.time), item.outcome, item.service, item.step or "", item.id] for item in answer.decisions]
-    table(["time", "outcome", "service", "failed at", "decision (casemate why)"], rows)
+    rows = [
+        [format_time(item.time), item.outcome, item.service or _person(item.person), item.step or "", item.id]
+        for item in answer.decisions
+    ]
+    table(["time", "outcome", "for", "failed at", "decision (casemate why)"], rows)
+
+
+def _person(person: DecidedPerson | None) -> str:
+    return "" if person is None else f"{person.name} ({person.volume})"

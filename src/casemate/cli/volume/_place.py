@@ -10,9 +10,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from casemate.errors import PlatformError
+from casemate.cli.volume._lent import Lender, Name, Policy
+from casemate.errors import PlatformError, UsageError
 from casemate.volume import key
 from casemate.volume.anchor import file_of
+from casemate.wire.volumes import Mode
 
 __all__ = [
     "Anchor",
@@ -22,12 +24,16 @@ __all__ = [
     "Freshness",
     "KeyFile",
     "Lasting",
+    "Lender",
+    "Name",
+    "Policy",
     "binary",
     "place",
     "unanchored",
 ]
 
 BINARY_NAME: Final = "casemate-volume"
+_CHOICE: Final = "say --key-file and --anchor, or --policy and --volume"
 
 
 class Durability(StrEnum):
@@ -46,21 +52,38 @@ class Freshness(StrEnum):
 
 
 Folder = Annotated[Path, typer.Argument(help="The volume's folder: everything in it may be in an attacker's hands.")]
-KeyFile = Annotated[Path, typer.Option("--key-file", help="The volume's key. Keep it where the attacker is not.")]
+KeyFile = Annotated[
+    Path | None, typer.Option("--key-file", help="The volume's key. Keep it where the attacker is not.")
+]
 Anchor = Annotated[
-    str, typer.Option("--anchor", help="file:PATH remembers the newest state. Keep it where the attacker is not.")
+    str | None,
+    typer.Option("--anchor", help="file:PATH remembers the newest state. Keep it where the attacker is not."),
 ]
 Lasting = Annotated[
     Durability, typer.Option("--durability", help="Of the anchor's file: lazy survives kill -9, durable a power loss.")
 ]
 Fresh = Annotated[
     Freshness,
-    typer.Option("--freshness", help="strict: before an fsync returns. interval: soon after. none: never, for caches."),
+    typer.Option(
+        "--freshness",
+        help="strict: before an fsync returns. interval: soon after. none: never. With --policy, it says.",
+    ),
 ]
 
 
-def place(folder: Path, key_file: Path, anchor: str, durability: Durability) -> dict[str, Any]:
-    """The volume, as crates/volume-tool wants it."""
+def place(
+    folder: Path,
+    key_file: Path | None,
+    anchor: str | None,
+    durability: Durability,
+    lender: Lender = Lender(),
+    mode: Mode = "read",
+) -> dict[str, Any]:
+    """The volume, as crates/volume-tool wants it: with key and anchor in files, or lent by a policy's custodian."""
+    if _is_lent(key_file, anchor, lender):
+        return lender.lend(folder, mode)
+    if key_file is None or anchor is None:
+        raise UsageError("where are the volume's key and anchor?", remedy=_CHOICE)
     return {
         "folder": str(folder.absolute()),
         "key": key.load(key_file),
@@ -68,9 +91,22 @@ def place(folder: Path, key_file: Path, anchor: str, durability: Durability) -> 
     }
 
 
-def unanchored(folder: Path, key_file: Path) -> dict[str, Any]:
+def unanchored(folder: Path, key_file: Path | None, lender: Lender = Lender()) -> dict[str, Any]:
     """The volume where nobody asks its anchor."""
+    if _is_lent(key_file, None, lender):
+        return lender.lend(folder, "read", anchored=False)
+    if key_file is None:
+        raise UsageError("where is the volume's key?", remedy=_CHOICE)
     return {"folder": str(folder.absolute()), "key": key.load(key_file), "anchor": None}
+
+
+def _is_lent(key_file: Path | None, anchor: str | None, lender: Lender) -> bool:
+    """One way or the other: nobody should believe that the custodian looks after a volume whose key is in a file."""
+    if lender == Lender():
+        return False
+    if key_file is not None or anchor is not None:
+        raise UsageError("a key or an anchor in a file, and a policy", remedy=_CHOICE)
+    return True
 
 
 def binary() -> Path:

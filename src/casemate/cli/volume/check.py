@@ -1,17 +1,36 @@
 from __future__ import annotations
 
+from casemate.cli._connecting import As
+from casemate.cli._custodians import Custodian
 from casemate.cli._output import Json, emit, note, progress
-from casemate.cli.volume._place import Anchor, Durability, Folder, Fresh, Freshness, KeyFile, Lasting, binary, place
+from casemate.cli.volume._place import (
+    Anchor,
+    Durability,
+    Folder,
+    Fresh,
+    Freshness,
+    KeyFile,
+    Lasting,
+    Lender,
+    Name,
+    Policy,
+    binary,
+    place,
+)
 from casemate.errors import VolumeTamperedError
 from casemate.volume import tool
 
 
 def check(
     folder: Folder,
-    key_file: KeyFile,
-    anchor: Anchor,
+    key_file: KeyFile = None,
+    anchor: Anchor = None,
     durability: Lasting = Durability.durable,
     freshness: Fresh = Freshness.strict,
+    policy: Policy = None,
+    volume: Name = None,
+    custodian: Custodian = None,
+    who: As = None,
     as_json: Json = False,
 ) -> None:
     """Check the structure of a sealed volume that is not mounted: tree, space, extents, names, links, orphans.
@@ -21,7 +40,7 @@ def check(
     """
     request = {
         "command": "check",
-        "volume": place(folder, key_file, anchor, durability),
+        "volume": place(folder, key_file, anchor, durability, Lender(policy, volume, custodian, who), "read"),
         "freshness": freshness.value,
     }
     with progress("reading the tree", quiet=as_json):

@@ -6,8 +6,10 @@ from typing import Annotated, Final
 
 import typer
 
+from casemate.cli._connecting import As
+from casemate.cli._custodians import Custodian
 from casemate.cli._output import Json, emit, note, progress
-from casemate.cli.volume._place import Anchor, Durability, Folder, KeyFile, Lasting, binary, place
+from casemate.cli.volume._place import Anchor, Durability, Folder, KeyFile, Lasting, Lender, Name, Policy, binary, place
 from casemate.errors import UsageError
 from casemate.volume import key, tool
 
@@ -25,8 +27,8 @@ class _Roots(StrEnum):
 
 def create(
     folder: Folder,
-    key_file: KeyFile,
-    anchor: Anchor,
+    key_file: KeyFile = None,
+    anchor: Anchor = None,
     roots: Annotated[
         _Roots, typer.Option("--root", help="hash: also binds those who have the key. tag: faster.")
     ] = _Roots.tag,
@@ -34,6 +36,10 @@ def create(
         str | None, typer.Option("--size", help="Most bytes, as 20G; what the host has free, if not given.")
     ] = None,
     durability: Lasting = Durability.durable,
+    policy: Policy = None,
+    volume: Name = None,
+    custodian: Custodian = None,
+    who: As = None,
     as_json: Json = False,
 ) -> None:
     """Make a sealed volume: an encrypted file system that notices every change and every rollback.
@@ -41,13 +47,13 @@ def create(
     The key file is made where there is none. Example: `casemate volume create V --key-file K --anchor file:A`
     """
     capacity = None if size is None else _bytes(size)
-    if not key_file.exists():
+    if key_file is not None and anchor is not None and policy is None and not key_file.exists():
         key.create(key_file)
         if not as_json:
             note(f"made a key: {key_file}. Without it the volume is lost: keep a copy in a safe place.")
     request = {
         "command": "create",
-        "volume": place(folder, key_file, anchor, durability),
+        "volume": place(folder, key_file, anchor, durability, Lender(policy, volume, custodian, who), "write"),
         "roots": roots.value,
         "capacity": capacity,
         "log": None,

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from casemate.cli._connecting import As
+from casemate.cli._custodians import Custodian
 from casemate.cli._output import Json, emit
-from casemate.cli.volume._place import Anchor, Durability, Folder, KeyFile, Lasting, binary, place
+from casemate.cli.volume._place import Anchor, Durability, Folder, KeyFile, Lasting, Lender, Name, Policy, binary, place
 from casemate.cli.volume._progress import bar
 from casemate.errors import UsageError
 from casemate.volume import tool
@@ -15,10 +17,14 @@ from casemate.volume import tool
 def import_folder(
     folder: Folder,
     source: Annotated[Path, typer.Argument(help="A folder of this machine; what is in it is copied.")],
-    key_file: KeyFile,
-    anchor: Anchor,
+    key_file: KeyFile = None,
+    anchor: Anchor = None,
     into: Annotated[str, typer.Option("--into", help="A directory of the volume that is there.")] = "/",
     durability: Lasting = Durability.durable,
+    policy: Policy = None,
+    volume: Name = None,
+    custodian: Custodian = None,
+    who: As = None,
     as_json: Json = False,
 ) -> None:
     """Copy a folder into a sealed volume that is not mounted: contents, links, owners, times, attributes, holes.
@@ -29,7 +35,7 @@ def import_folder(
         raise UsageError(f"{source} is not a folder", remedy="name the folder whose content is to be copied")
     request = {
         "command": "import",
-        "volume": place(folder, key_file, anchor, durability),
+        "volume": place(folder, key_file, anchor, durability, Lender(policy, volume, custodian, who), "write"),
         "freshness": "strict",
         "source": str(source.absolute()),
         "into": into,

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from casemate.cli._connecting import As
+from casemate.cli._custodians import Custodian
 from casemate.cli._output import Json, emit, note
 from casemate.cli.volume import _mounts
 from casemate.cli.volume._place import (
@@ -17,6 +19,9 @@ from casemate.cli.volume._place import (
     Freshness,
     KeyFile,
     Lasting,
+    Lender,
+    Name,
+    Policy,
     binary,
     place,
 )
@@ -27,8 +32,8 @@ from casemate.volume import tool
 def mount(
     folder: Folder,
     mountpoint: Annotated[Path, typer.Argument(help="A directory to mount it at.", readable=False)],
-    key_file: KeyFile,
-    anchor: Anchor,
+    key_file: KeyFile = None,
+    anchor: Anchor = None,
     durability: Lasting = Durability.durable,
     freshness: Fresh = Freshness.strict,
     read_only: Annotated[bool, typer.Option("--read-only", help="Read what the anchor has, beside a writer.")] = False,
@@ -36,6 +41,10 @@ def mount(
         bool, typer.Option("--shared", help="For every user of this machine, as permissions say.")
     ] = False,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay until it is unmounted.")] = False,
+    policy: Policy = None,
+    volume: Name = None,
+    custodian: Custodian = None,
+    who: As = None,
     as_json: Json = False,
 ) -> None:
     """Mount a sealed volume; it is usable when this returns.
@@ -44,9 +53,10 @@ def mount(
     """
     where = _mounts.find(mountpoint)
     where.check()
+    lender = Lender(policy, volume, custodian, who)
     request = {
         "command": "mount",
-        "volume": place(folder, key_file, anchor, durability),
+        "volume": place(folder, key_file, anchor, durability, lender, "read" if read_only else "write"),
         "mountpoint": str(where.mountpoint),
         "freshness": freshness.value,
         "read_only": read_only,

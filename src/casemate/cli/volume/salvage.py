@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from casemate.cli._connecting import As
+from casemate.cli._custodians import Custodian
 from casemate.cli._output import Json, emit, note
-from casemate.cli.volume._place import Folder, KeyFile, binary, unanchored
+from casemate.cli.volume._place import Folder, KeyFile, Lender, Name, Policy, binary, unanchored
 from casemate.cli.volume._progress import bar
 from casemate.errors import VolumeTamperedError
 from casemate.volume import tool
@@ -15,7 +17,11 @@ from casemate.volume import tool
 def salvage(
     folder: Folder,
     target: Annotated[Path, typer.Argument(help="A new folder of this machine.")],
-    key_file: KeyFile,
+    key_file: KeyFile = None,
+    policy: Policy = None,
+    volume: Name = None,
+    custodian: Custodian = None,
+    who: As = None,
     as_json: Json = False,
 ) -> None:
     """Copy what still verifies out of a damaged volume, its newest checkpoint, without asking the anchor.
@@ -25,7 +31,7 @@ def salvage(
     """
     request = {
         "command": "export",
-        "volume": unanchored(folder, key_file),
+        "volume": unanchored(folder, key_file, Lender(policy, volume, custodian, who)),
         "freshness": "none",
         "target": str(target.absolute()),
         "salvage": True,

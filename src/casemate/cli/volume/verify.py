@@ -1,17 +1,36 @@
 from __future__ import annotations
 
+from casemate.cli._connecting import As
+from casemate.cli._custodians import Custodian
 from casemate.cli._output import Json, emit
-from casemate.cli.volume._place import Anchor, Durability, Folder, Fresh, Freshness, KeyFile, Lasting, binary, place
+from casemate.cli.volume._place import (
+    Anchor,
+    Durability,
+    Folder,
+    Fresh,
+    Freshness,
+    KeyFile,
+    Lasting,
+    Lender,
+    Name,
+    Policy,
+    binary,
+    place,
+)
 from casemate.cli.volume._progress import bar
 from casemate.volume import tool
 
 
 def verify(
     folder: Folder,
-    key_file: KeyFile,
-    anchor: Anchor,
+    key_file: KeyFile = None,
+    anchor: Anchor = None,
     durability: Lasting = Durability.durable,
     freshness: Fresh = Freshness.strict,
+    policy: Policy = None,
+    volume: Name = None,
+    custodian: Custodian = None,
+    who: As = None,
     as_json: Json = False,
 ) -> None:
     """Check a sealed volume that is not mounted, then read and open all data of all files: every byte, once.
@@ -22,7 +41,7 @@ def verify(
     """
     request = {
         "command": "verify",
-        "volume": place(folder, key_file, anchor, durability),
+        "volume": place(folder, key_file, anchor, durability, Lender(policy, volume, custodian, who), "read"),
         "freshness": freshness.value,
     }
     with bar("verifying", quiet=as_json) as listener:

@@ -1,10 +1,18 @@
 //! What a process that holds secrets does first.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
 
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs};
 
-use crate::failure::{Exit, Failure};
+/// What the kernel refused: the process must not go on to hold secrets.
+#[derive(Debug, thiserror::Error)]
+#[error("{tried}: {source}")]
+pub struct Refused {
+    tried: &'static str,
+    source: std::io::Error,
+}
 
 /// What a core dump may hold of the memory of a process and of the programs that it becomes (core(5)): nothing. This is
 /// what counts where the host takes dumps by a socket, which no limit keeps the kernel from.
@@ -16,11 +24,10 @@ const CORE_BYTES: u64 = 1;
 /// No core dumps, of this process or of the workload, and no other process of the same user may look in.
 ///
 /// # Errors
-/// [`Exit::Confinement`].
-pub fn hide() -> Result<(), Failure> {
-    std::fs::write(COREDUMP_FILTER, "0").map_err(Failure::because(Exit::Confinement, COREDUMP_FILTER))?;
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)
-        .map_err(Failure::because(Exit::Confinement, "prctl(PR_SET_DUMPABLE)"))?;
+/// What the kernel refuses.
+pub fn hide() -> Result<(), Refused> {
+    std::fs::write(COREDUMP_FILTER, "0").map_err(refused(COREDUMP_FILTER))?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(refused("prctl(PR_SET_DUMPABLE)"))?;
     let limit = Rlimit {
         current: Some(CORE_BYTES),
         maximum: Some(CORE_BYTES),
@@ -32,7 +39,7 @@ pub fn hide() -> Result<(), Failure> {
     };
     setrlimit(Resource::Core, limit)
         .or_else(|_| setrlimit(Resource::Core, none))
-        .map_err(Failure::because(Exit::Confinement, "setrlimit(RLIMIT_CORE)"))
+        .map_err(refused("setrlimit(RLIMIT_CORE)"))
 }
 
 /// Keeps this process's memory out of swap, now and later, page by page as it is used; false where it is not allowed.
@@ -48,15 +55,22 @@ pub fn stay_out_of_swap() -> bool {
 /// Gives up every capability of this thread but `kept`, and every way to more.
 ///
 /// # Errors
-/// [`Exit::Confinement`].
-pub fn keep_only(kept: CapabilitySet) -> Result<(), Failure> {
-    set_no_new_privs(true).map_err(Failure::because(Exit::Confinement, "prctl(PR_SET_NO_NEW_PRIVS)"))?;
-    let had = rustix::thread::capabilities(None).map_err(Failure::because(Exit::Confinement, "capget"))?;
+/// What the kernel refuses.
+pub fn keep_only(kept: CapabilitySet) -> Result<(), Refused> {
+    set_no_new_privs(true).map_err(refused("prctl(PR_SET_NO_NEW_PRIVS)"))?;
+    let had = rustix::thread::capabilities(None).map_err(refused("capget"))?;
     let kept = kept & had.permitted;
     let sets = CapabilitySets {
         effective: kept,
         permitted: kept,
         inheritable: CapabilitySet::empty(),
     };
-    set_capabilities(None, sets).map_err(Failure::because(Exit::Confinement, "capset"))
+    set_capabilities(None, sets).map_err(refused("capset"))
+}
+
+fn refused<E: Into<std::io::Error>>(tried: &'static str) -> impl FnOnce(E) -> Refused {
+    move |error| Refused {
+        tried,
+        source: error.into(),
+    }
 }

@@ -1,4 +1,4 @@
-//! The two clocks of the shield, neither of which anybody can set.
+//! Two clocks that nobody can set.
 
 use std::time::Duration;
 
