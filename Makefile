@@ -54,9 +54,10 @@ test: setup
 	cargo test --workspace --locked --quiet
 	$(BIN)/pytest
 
-# Every subset of pending writes, every byte of a volume: minutes instead of seconds.
+# Every subset of pending writes, every byte of a volume, thousands of random operations: minutes instead of seconds.
 test-long: test
 	CASEMATE_LONG=1 cargo test --locked --package casemate-volume
+	CASEMATE_LONG=1 $(BIN)/pytest tests/integration/volume/test_processes.py
 
 check: setup
 	$(BIN)/ruff format --check .
