@@ -214,6 +214,59 @@ impl Volume {
         self.on(py, &[path], set)
     }
 
+    /// The value of an extended attribute.
+    fn attribute<'py>(&self, py: Python<'py>, path: &[u8], follow: bool, name: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let value = |session: &Session| {
+            session.with(|volume| {
+                let inode = paths::attributes(volume, path, follow)?.inode;
+                Ok(volume.attribute(inode, name)?)
+            })
+        };
+        Ok(PyBytes::new(py, &self.on(py, &[path], value)?))
+    }
+
+    /// Names of extended attributes.
+    fn attribute_names(&self, py: Python<'_>, path: &[u8], follow: bool) -> PyResult<Vec<Py<PyBytes>>> {
+        let names = |session: &Session| {
+            session.with(|volume| {
+                let inode = paths::attributes(volume, path, follow)?.inode;
+                Ok(volume.attribute_names(inode)?)
+            })
+        };
+        let names = self.on(py, &[path], names)?.into_iter();
+        Ok(names.map(|name| PyBytes::new(py, &name).unbind()).collect())
+    }
+
+    /// Sets an extended attribute: one that must be there, must not, or either.
+    fn set_attribute(
+        &self,
+        py: Python<'_>,
+        path: &[u8],
+        follow: bool,
+        name: &[u8],
+        value: Data<'_>,
+        exists: Option<bool>,
+    ) -> PyResult<()> {
+        let value = value.as_bytes();
+        let set = |session: &Session| {
+            session.with(|volume| {
+                let inode = paths::attributes(volume, path, follow)?.inode;
+                Ok(volume.set_attribute(inode, name, value, exists)?)
+            })
+        };
+        self.on(py, &[path], set)
+    }
+
+    fn remove_attribute(&self, py: Python<'_>, path: &[u8], follow: bool, name: &[u8]) -> PyResult<()> {
+        let remove = |session: &Session| {
+            session.with(|volume| {
+                let inode = paths::attributes(volume, path, follow)?.inode;
+                Ok(volume.remove_attribute(inode, name)?)
+            })
+        };
+        self.on(py, &[path], remove)
+    }
+
     /// Opens a file: its inode, which stays until it is closed as often as it was opened. `create` has the permissions
     /// of a file that is made.
     fn open(&self, py: Python<'_>, path: &[u8], create: Option<u32>, exclusive: bool, truncate: bool) -> PyResult<u64> {

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import os
 import stat
 import weakref
@@ -48,6 +49,7 @@ _SMALLEST: Final = 64 * _BLOCK
 _LARGEST: Final = 1 << 46
 _FOLLOW: Final = True
 _BORN: Final = 9
+_EXISTS: Final = {0: None, os.XATTR_CREATE: False, os.XATTR_REPLACE: True}
 
 
 @dataclass(frozen=True)
@@ -191,11 +193,10 @@ class Volume:
         """
         if os.getpid() != self._process:
             return
-        try:
+        with contextlib.ExitStack() as ending:  # each of them, whatever another says
+            ending.callback(self._engine.close)
             for file in list(self._files):
-                file.close()
-        finally:
-            self._engine.close()
+                ending.callback(file.close)
 
     @property
     def closed(self) -> bool:
@@ -387,6 +388,24 @@ class Volume:
     def utime(self, path: StrPath, *, ns: tuple[int, int]) -> None:
         """Sets the times of access and of content, in nanoseconds since 1970. Errors: OSError, OverflowError."""
         self._engine.set_attributes(os.fsencode(path), follow=_FOLLOW, accessed=ns[0], modified=ns[1])
+
+    def getxattr(self, path: StrPath, name: str, *, follow_symlinks: bool = True) -> bytes:
+        """The value of an extended attribute. Errors: OSError (ENODATA)."""
+        return self._engine.attribute(os.fsencode(path), follow_symlinks, os.fsencode(name))
+
+    def listxattr(self, path: StrPath, *, follow_symlinks: bool = True) -> list[str]:
+        """Names of the extended attributes, in no order. Errors: OSError."""
+        return [os.fsdecode(name) for name in self._engine.attribute_names(os.fsencode(path), follow_symlinks)]
+
+    def setxattr(self, path: StrPath, name: str, value: bytes, flags: int = 0, *, follow_symlinks: bool = True) -> None:
+        """Sets an extended attribute; `flags` are `os.XATTR_CREATE` or `os.XATTR_REPLACE`. Errors: OSError."""
+        if flags not in _EXISTS:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), os.fspath(path))
+        self._engine.set_attribute(os.fsencode(path), follow_symlinks, os.fsencode(name), value, _EXISTS[flags])
+
+    def removexattr(self, path: StrPath, name: str, *, follow_symlinks: bool = True) -> None:
+        """Removes an extended attribute. Errors: OSError (ENODATA)."""
+        self._engine.remove_attribute(os.fsencode(path), follow_symlinks, os.fsencode(name))
 
     def import_tree(self, source: StrPath, into: StrPath = "/", *, progress: Progress | None = None) -> Imported:
         """Copies what is in a folder of this machine into a directory of the volume: contents, links, owners, times,

@@ -190,6 +190,49 @@ def test_attributes(volume: Volume) -> None:
         volume.utime("/file", ns=(0, 1 << 100))
 
 
+def _attributes(face: Any, path: str) -> list[Any]:
+    """What `os`, or a volume, answers to a fixed row of calls."""
+    calls = [
+        (face.setxattr, "user.word", b"value"), (face.listxattr,), (face.getxattr, "user.word"),
+        (face.getxattr, "user.none"), (face.setxattr, "user.word", b"", os.XATTR_CREATE),
+        (face.setxattr, "user.none", b"", os.XATTR_REPLACE), (face.setxattr, "user.word", b"new", os.XATTR_REPLACE),
+        (face.setxattr, "user.word", b"", 7), (face.getxattr, "user.word"), (face.removexattr, "user.word"),
+        (face.removexattr, "user.word"), (face.listxattr,),
+    ]  # fmt: skip
+    return [_outcome(call, path, *arguments) for call, *arguments in calls]
+
+
+def _outcome(call: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return call(*arguments)
+    except OSError as error:
+        return error.errno
+
+
+def test_extended_attributes_are_those_of_os(volume: Volume, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    volume.open("/file", "w").close()
+    volume.symlink("file", "/link")
+    assert _attributes(volume, "/file") == _attributes(os, str(tmp_path / "file"))
+    volume.setxattr("/link", "user.word", b"through")
+    assert volume.listxattr("/link", follow_symlinks=False) == []
+    assert volume.getxattr("/file", "user.word") == b"through"
+
+
+def test_closing_closes_every_file_whatever_another_says(sealed: Sealed) -> None:
+    volume = sealed.write()
+    files = [volume.open(f"/{number}", "wb", 4 << 20) for number in range(4)]
+    files.append(volume.open("/big", "wb", SIZE))
+    for file in files:
+        file.write(os.urandom(100))
+    files[-1].write(os.urandom(SIZE - 200))
+    with pytest.raises(OSError, match="No space left"):
+        volume.close()
+    assert volume.closed
+    with sealed.read() as reader:
+        assert [reader.stat(f"/{number}").st_size for number in range(4)] == [100] * 4
+
+
 def test_names_are_any_bytes(volume: Volume) -> None:
     name = os.fsdecode(b"\xff\xfe")
     volume.open(f"/{name}", "w").close()
