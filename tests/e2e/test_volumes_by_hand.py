@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -192,16 +193,42 @@ def test_a_key_is_in_no_argument_no_environment_and_no_file(hand: Hand) -> None:
         assert not [path for path in written if b"signing_seed" in path.read_bytes()]
 
 
-def test_salvage_brings_a_volume_on_that_moved_past_a_restored_custodian(hand: Hand, tmp_path: Path) -> None:
-    """docs/guides/restored-custodian.md, as it is written; the demo shows the board's restore."""
+def test_a_volume_that_moved_past_a_restored_custodian_is_salvaged(hand: Hand, tmp_path: Path) -> None:
+    """docs/guides/restored-custodian.md, step by step."""
+    installation, stage = hand.policy.installation, hand.policy.stage
     hand.policy.run(WRITE, hand.at())
+    installation.stop()
+    shutil.copytree(installation.data, tmp_path / "backup")
+    installation.serve()
+    for number in range(3):
+        hand.policy.run(f"echo patient {number} > /data/later", hand.at())
+    installation.stop()
+    _restored(hand, tmp_path / "backup", tmp_path / "report.txt")
+    installation.serve()
+    told = hand.policy.run("cat /data/later", hand.at())
+    assert told.status == 73, told.output
+    assert "rolled back" in told.errors
+    # 2. What verifies, by somebody whom the policy names; 3. looked at.
     hand.ask("salvage", hand.files, tmp_path / "rescued", who="bob")
-    assert (tmp_path / "rescued" / "record").read_text() == "patient 7\n"
-    fresh = [tmp_path / "fresh", tmp_path / "rescued"]
-    stage, options = hand.policy.stage, hand.options("alice", "copies")
-    stage.ask("volume", "create", str(fresh[0]), "--size", "64M", *options)
-    stage.ask("volume", "import", *map(str, fresh), *options)
-    stage.ask("volume", "verify", str(fresh[0]), *options)
+    assert (tmp_path / "rescued" / "later").read_text() == "patient 2\n"
+    # 4. A volume beside the old one.
+    fresh, new = tmp_path / "fresh", hand.options("alice", "copies")
+    stage.ask("volume", "create", str(fresh), "--size", "64M", *new)
+    stage.ask("volume", "import", str(fresh), str(tmp_path / "rescued"), *new)
+    # 5. And the service on it.
+    hand.policy.document["services"]["sh"]["volumes"]["/data"]["volume"] = "copies"
+    hand.policy.submit()
+    told = hand.policy.run("cat /data/later /data/record", f"--volume=/data={fresh}")
+    assert (told.status, told.output) == (0, "patient 2\npatient 7\n"), told.errors
+
+
+def _restored(hand: Hand, backup: Path, report: Path) -> None:
+    """The board accepts the store of a backup."""
+    installation, stage = hand.policy.installation, hand.policy.stage
+    shutil.rmtree(installation.data)
+    shutil.copytree(backup, installation.data)
+    report.write_text(stage.cli("custodian", "serve", "main").errors)
+    stage.ask("custodian", "restore", "main", "--as", "alice", "--found", report, "--reason", "backup of 02:00")
 
 
 def _written(path: Path, text: str) -> None:
