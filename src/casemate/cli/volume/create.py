@@ -47,13 +47,14 @@ def create(
     The key file is made where there is none. Example: `casemate volume create V --key-file K --anchor file:A`
     """
     capacity = None if size is None else _bytes(size)
-    if key_file is not None and anchor is not None and policy is None and not key_file.exists():
+    lender = Lender(policy, volume, custodian, who)
+    if lender == Lender() and anchor is not None and key_file is not None and not key_file.exists():
         key.create(key_file)
         if not as_json:
             note(f"made a key: {key_file}. Without it the volume is lost: keep a copy in a safe place.")
     request = {
         "command": "create",
-        "volume": place(folder, key_file, anchor, durability, Lender(policy, volume, custodian, who), "write"),
+        "volume": place(folder, key_file, anchor, durability, lender, "write"),
         "roots": roots.value,
         "capacity": capacity,
         "log": None,
