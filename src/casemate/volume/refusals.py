@@ -25,8 +25,12 @@ _KINDS: Final[Mapping[str, tuple[type[VolumeError], str | None]]] = {
     "wrong-volume": (VolumeRolledBackError, "name the folder and the anchor of one volume"),
     "missing": (VolumeMissingError, "make one with: casemate volume create"),
     "occupied": (VolumeExistsError, "mount it, or name another folder and another anchor"),
-    "locked": (VolumeInUseError, None),
-    "fenced": (VolumeInUseError, None),
+    "locked": (VolumeInUseError, "end the program that has it, or open it for reading"),
+    "fenced": (VolumeInUseError, "see who else writes: each open ends the one before; then open it again"),
+    "retired": (VolumeError, "name another volume: this one was closed for ever"),
+    "worn-out": (VolumeError, "open it for reading, and copy it into a new volume"),
+    "anchor": (VolumeError, "see that the anchor can be reached and is the volume's, then open it again"),
+    "host": (VolumeError, "see to the host's disk, then open it again"),
     "forked": (VolumeInUseError, "open the volume in the process that uses it"),
 }
 
