@@ -38,8 +38,11 @@ class Folder:
         return Volume(self.read, bytes.fromhex(self.description["key"]), record)
 
     def listing(self) -> list[dict[str, Any]]:
-        volume = self.volume()
-        return [_line(volume, *entry) for entry in volume.walk()]
+        return listing(self.volume())
+
+
+def listing(volume: Volume) -> list[dict[str, Any]]:
+    return [_line(volume, *entry) for entry in volume.walk()]
 
 
 def _line(volume: Volume, path: str, number: int, inode: Any) -> dict[str, Any]:
@@ -59,6 +62,30 @@ def folder(request: pytest.FixtureRequest) -> Folder:
 
 def test_everything_in_the_volume_is_what_its_description_says(folder: Folder) -> None:
     assert folder.listing() == folder.description["entries"]
+
+
+def test_each_snapshot_shows_what_its_description_says(folder: Folder) -> None:
+    volume = folder.volume()
+    told = [
+        {"name": snapshot.name, "generation": snapshot.generation, "entries": listing(volume.at(snapshot))}
+        for snapshot in volume.snapshots()
+    ]
+    assert len(told) == 2
+    assert told == folder.description["snapshots"]
+
+
+def test_dead_lists_keep_what_snapshots_need(folder: Folder) -> None:
+    volume = folder.volume()
+    kept = volume.dead()
+    assert kept
+    for snapshot in volume.snapshots():
+        needed = volume.at(snapshot).blocks()
+        for dead in kept:
+            blocks = {block for start, count in dead.runs for block in range(start, start + count)}
+            if dead.birth <= snapshot.generation <= dead.newest:
+                assert blocks <= needed
+            else:
+                assert not blocks & needed
 
 
 def test_data_after_a_hole_is_where_it_was_written(folder: Folder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import hmac
 import struct
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 BLOCK = 4096
 NODE = 4 * BLOCK
 SEGMENT_BLOCKS = 65_536
-INODE, ENTRY, EXTENT, ATTRIBUTE, ORPHAN, SPACE = 1, 2, 3, 4, 5, 7
+INODE, ENTRY, EXTENT, ATTRIBUTE, ORPHAN, SNAPSHOT, SPACE, DEAD = 1, 2, 3, 4, 5, 6, 7, 8
 DATA, NODES, LOG, SLOT, EPOCHS = 1, 2, 3, 4, 5
 DIRECTORY, SYMLINK = 0o040000, 0o120000
 
@@ -69,6 +70,26 @@ class Pointer:
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """A checkpoint under a name; `going` while it is being deleted."""
+
+    name: str
+    generation: int
+    going: bool
+    level: int
+    root: Pointer
+
+
+@dataclass(frozen=True)
+class Dead:
+    """Blocks that snapshots of the generations `birth` to `newest` need, and nothing else."""
+
+    birth: int
+    newest: int
+    runs: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
 class Extent:
     address: int
     fence: int
@@ -99,6 +120,7 @@ class Volume:
 
     def __post_init__(self) -> None:
         self.salts: dict[int, bytes] = {}
+        self.nodes: list[int] = []
         body, fence = self._slot()
         fields = Fields(body)
         level = fields.number(1)
@@ -115,6 +137,49 @@ class Volume:
         if sum(bin(byte).count("1") for key in self.entries if key[0] == SPACE for byte in self.entries[key]) != used:
             raise RefusedError("the space map has not the blocks in use")
         self._replay(body, position, sequence, link)
+
+    # Snapshots
+
+    def snapshots(self) -> list[Snapshot]:
+        return [self._snapshot(key, self.entries[key]) for key in sorted(self.entries) if key[0] == SNAPSHOT]
+
+    def _snapshot(self, key: Key, value: bytes) -> Snapshot:
+        fields = Fields(value)
+        level, going = fields.number(1), fields.number(1)
+        fields.reserved(2)
+        fields.raw(12)
+        root = self._pointer(fields)
+        name = fields.raw(fields.number(1))
+        if going > 1 or key[2] != 0 or not name or fields.data:
+            raise RefusedError("a snapshot is malformed")
+        return Snapshot(name.decode(), key[1], bool(going), level, root)
+
+    def at(self, snapshot: Snapshot) -> Volume:
+        """The volume as it was then: other entries, and no log."""
+        then = copy.copy(self)
+        then.nodes = []
+        then.entries = dict(then._node(snapshot.root, snapshot.level))
+        then.overlays = {}
+        return then
+
+    def dead(self) -> list[Dead]:
+        lists = []
+        for key in sorted(key for key in self.entries if key[0] == DEAD):
+            fields, runs = Fields(self.entries[key]), []
+            while fields.data:
+                runs.append((fields.number(8), fields.number(4)))
+            lists.append(Dead(key[2] >> 22, key[1], tuple(runs)))
+        return lists
+
+    def blocks(self) -> set[int]:
+        """Blocks of all nodes and all shown pieces of this tree; only of a tree that no log was applied to."""
+        found = {block for start in self.nodes for block in range(start, start + 4)}
+        for key, value in self.entries.items():
+            if key[0] == EXTENT:
+                extent = self._extent(value)
+                first, behind = extent.start // 4 * 4, -(-(extent.start + extent.count) // 4) * 4
+                found |= set(range(extent.address + first, extent.address + min(behind, extent.blocks)))
+        return found
 
     # Seals
 
@@ -185,6 +250,7 @@ class Volume:
             raise RefusedError("an epoch has two salts")
 
     def _node(self, pointer: Pointer, level: int) -> Iterator[tuple[Key, bytes]]:
+        self.nodes.append(pointer.address)
         fields = Fields(self._blocks(NODES, pointer, 4))
         if fields.number(1) != level:
             raise RefusedError("a node is not of its level")

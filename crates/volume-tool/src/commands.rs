@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::mounting;
 use crate::report::{Failure, say};
 use crate::request::{Place, Request};
+use crate::snapshots;
 use crate::source::Source;
 
 /// Does one request.
@@ -26,6 +27,7 @@ pub fn run(request: Request) -> Result<Value, Failure> {
             mountpoint,
             freshness,
             read_only,
+            snapshot,
             shared,
             state,
         } => {
@@ -33,6 +35,7 @@ pub fn run(request: Request) -> Result<Value, Failure> {
                 mountpoint,
                 freshness: freshness.into(),
                 read_only,
+                snapshot,
                 shared,
                 state,
             };
@@ -52,6 +55,9 @@ pub fn run(request: Request) -> Result<Value, Failure> {
             target,
             salvage,
         } => with(volume, |volume| export_to(volume, freshness.into(), &target, salvage)),
+        Request::SnapshotCreate { volume, name } => with(volume, |volume| snapshots::create(volume, &name)),
+        Request::SnapshotList { volume, freshness } => with(volume, |volume| snapshots::list(volume, freshness.into())),
+        Request::SnapshotDelete { volume, name } => with(volume, |volume| snapshots::delete(volume, &name)),
         Request::Check { volume, freshness } => with(volume, |volume| check(volume, freshness.into())),
         Request::Verify { volume, freshness } => with(volume, |volume| verify(volume, freshness.into())),
     }
@@ -92,7 +98,7 @@ fn check(place: &Source, freshness: Freshness) -> Result<Value, Failure> {
         .collect();
     Ok(json!({
         "volume": hex(&volume.identity()), "generation": volume.status().generation,
-        "nodes": report.nodes, "inodes": report.inodes, "extents": report.extents,
+        "nodes": report.nodes, "inodes": report.inodes, "extents": report.extents, "snapshots": report.snapshots,
         "found": report.findings.count, "findings": findings,
     }))
 }

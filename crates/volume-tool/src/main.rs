@@ -10,6 +10,7 @@ mod lending;
 mod mounting;
 mod report;
 mod request;
+mod snapshots;
 mod source;
 
 use std::io::Read;

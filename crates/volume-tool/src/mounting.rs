@@ -20,6 +20,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::report::{Failure, ended, say};
+use crate::snapshots;
 use crate::source::Source;
 
 /// How to mount.
@@ -28,6 +29,8 @@ pub struct Wanted {
     pub mountpoint: PathBuf,
     pub freshness: Freshness,
     pub read_only: bool,
+    /// Shows this snapshot instead of the newest state; for reading.
+    pub snapshot: Option<String>,
     pub shared: bool,
     pub state: PathBuf,
 }
@@ -65,9 +68,10 @@ pub fn mount(place: &Source, wanted: &Wanted) -> Result<Value, Failure> {
 }
 
 fn open(place: &Source, wanted: &Wanted) -> Result<Shared, Failure> {
-    let volume = match wanted.read_only {
-        true => place.read(wanted.freshness)?,
-        false => place.write(wanted.freshness)?,
+    let volume = match (&wanted.snapshot, wanted.read_only) {
+        (Some(name), _) => snapshots::read(place, wanted.freshness, name)?,
+        (None, true) => place.read(wanted.freshness)?,
+        (None, false) => place.write(wanted.freshness)?,
     };
     Ok(Shared::new(volume, listener()))
 }

@@ -28,6 +28,8 @@ pub enum Request {
         mountpoint: PathBuf,
         freshness: FreshnessName,
         read_only: bool,
+        /// Shows this snapshot; for reading.
+        snapshot: Option<String>,
         shared: bool,
         /// Where the outcome is left for [`Request::Unmount`].
         state: PathBuf,
@@ -50,6 +52,12 @@ pub enum Request {
         target: PathBuf,
         salvage: bool,
     },
+    /// Keeps a volume that is not mounted as it is under a name.
+    SnapshotCreate { volume: Place, name: String },
+    /// All snapshots.
+    SnapshotList { volume: Place, freshness: FreshnessName },
+    /// Deletes one of a volume that is not mounted.
+    SnapshotDelete { volume: Place, name: String },
     /// Holds all that the tree says against itself; reads no data of files.
     Check { volume: Place, freshness: FreshnessName },
     /// Checks, then reads and opens all data.

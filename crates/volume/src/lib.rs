@@ -30,13 +30,14 @@ pub use seal::VolumeKey;
 pub use shared::{Keeper, Listener, Shared, Upkeep};
 pub use volume::{
     Allocate, Attributes, Changes, Entry, Environment, Finding, Findings, Form, Freshness, New, ROOT, Rename, Report,
-    Seek, Statistics, Status, Volume,
+    Seek, SnapshotInfo, Statistics, Status, Volume,
 };
 
 /// Decoders of what the host hands over, for fuzzing: any bytes give a value or a refusal.
 pub mod decoders {
     use crate::Roots;
-    use crate::format::{epochs, extent, group, inode, named, node, superblock};
+    use crate::format::key::{Key, Kind};
+    use crate::format::{epochs, extent, group, inode, named, node, snapshot, superblock};
 
     /// Feeds bytes to every decoder; whether one of them took them.
     #[must_use]
@@ -52,6 +53,8 @@ pub mod decoders {
             extent::Extent::decode(bytes, roots).is_ok(),
             inode::Inode::decode(bytes).is_ok(),
             named::decode(bytes).is_ok(),
+            snapshot::Snapshot::decode(Key::new(Kind::Snapshot, 1, 0), bytes, roots).is_ok(),
+            snapshot::runs(bytes).is_ok(),
         ];
         results.contains(&true)
     }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use casemate_volume::anchor::Record;
 use casemate_volume::{Form, Freshness, Roots, Volume};
 use support::disk::{Disk, Event, Files, Moment, moments};
-use support::model::{Model, Operation, Seen, View, drive, is_state, look};
+use support::model::{Model, Operation, Seen, Snapshots, View, drive, is_state, look};
 use support::operations;
 use support::{Machine, SMALL, Seeded};
 
@@ -57,7 +57,9 @@ impl Plan {
     fn adapt(&self, operation: Operation) -> Operation {
         match operation {
             Operation::Fsync(path) | Operation::Write(path, ..) if self.kill => Operation::SetAttribute(path, 9, 900),
-            Operation::Sync if self.kill => Operation::Mkdir(b"zz".to_vec()),
+            Operation::Sync | Operation::Snapshot(_) | Operation::DeleteSnapshot(_) if self.kill => {
+                Operation::Mkdir(b"zz".to_vec())
+            }
             other => other,
         }
     }
@@ -68,7 +70,22 @@ struct Run {
     start: Files,
     record: Record,
     events: Vec<Event>,
-    states: Vec<View>,
+    states: Vec<State>,
+}
+
+/// What can be seen, and what each snapshot shows.
+struct State {
+    view: View,
+    snapshots: Snapshots,
+}
+
+impl State {
+    fn of(model: &Model) -> Self {
+        Self {
+            view: model.view(),
+            snapshots: model.snapshots.clone(),
+        }
+    }
 }
 
 fn record(plan: &Plan) -> Run {
@@ -87,16 +104,22 @@ fn record(plan: &Plan) -> Run {
     let mut random = Seeded(plan.seed);
     let mut volume = machine.mount(plan.freshness).unwrap();
     let mut model = Model::default();
-    let mut states = vec![model.view()];
+    let mut states = vec![State::of(&model)];
     for _ in 0..plan.operations {
         let operation = plan.adapt(operations::random(&mut random, &model));
         machine.disk.push(Event::Begun(states.len()));
         let outcome = drive(&mut volume, &operation);
         assert_eq!(outcome, model.apply(&operation), "{operation:?}");
-        states.push(model.view());
-        if outcome.is_ok() && matches!(operation, Operation::Fsync(_) | Operation::Sync) {
+        states.push(State::of(&model));
+        let durable = matches!(
+            operation,
+            Operation::Fsync(_) | Operation::Sync | Operation::Snapshot(_) | Operation::DeleteSnapshot(_)
+        );
+        if outcome.is_ok() && durable {
             machine.disk.push(Event::Acknowledged(states.len() - 1));
         }
+        let mut anchored = machine.mount_for_reading(plan.freshness).unwrap();
+        assert_eq!(volume.endangers(&mut anchored).unwrap(), Vec::<u64>::new());
     }
     if plan.kill {
         drop(volume);
@@ -119,16 +142,41 @@ fn recover(plan: &Plan, run: &Run, moment: &Moment, machine: &mut Machine) -> Vo
         panic!("seed {}: after a crash in state {}: {error}", plan.seed, moment.begun);
     });
     let seen = look(&mut volume).unwrap();
+    let snapshots = look_at_snapshots(plan, machine, &mut volume);
     let may = moment.acknowledged..=moment.begun;
     assert!(
-        may.clone().any(|state| is_state(&seen, &run.states[state])),
+        may.clone()
+            .any(|state| is_state(&seen, &run.states[state].view) && has(&run.states[state], &snapshots)),
         "seed {}: not a state of {may:?}: {}",
         plan.seed,
-        difference(&seen, &run.states[moment.acknowledged])
+        difference(&seen, &run.states[moment.acknowledged].view)
     );
     volume.verify().unwrap();
     assert_eq!(volume.endangered().unwrap(), Vec::<u64>::new());
     volume
+}
+
+type Tree = BTreeMap<Vec<u8>, Seen>;
+
+fn look_at_snapshots(plan: &Plan, machine: &Machine, volume: &mut Volume) -> BTreeMap<Vec<u8>, Tree> {
+    let names = volume.snapshots().unwrap().into_iter().map(|snapshot| snapshot.name);
+    names
+        .map(|name| {
+            let mut reader = machine.mount_for_reading(plan.freshness).unwrap();
+            reader.show_snapshot(&name).unwrap();
+            let seen = look(&mut reader).unwrap();
+            (name, seen)
+        })
+        .collect()
+}
+
+/// These snapshots, each with the content that it was taken of.
+fn has(state: &State, snapshots: &BTreeMap<Vec<u8>, Tree>) -> bool {
+    let same = |(name, seen): (&Vec<u8>, &Tree)| {
+        let expected = state.snapshots.get(name);
+        expected.is_some_and(|view| is_state(seen, view))
+    };
+    snapshots.len() == state.snapshots.len() && snapshots.iter().all(same)
 }
 
 fn difference(seen: &BTreeMap<Vec<u8>, Seen>, expected: &View) -> String {

@@ -7,9 +7,11 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+
 use casemate_volume::{Form, Freshness, Roots, Volume};
 use proptest::prelude::*;
-use support::model::{Model, Operation, drive, look};
+use support::model::{Model, Operation, drive, is_state, look};
 use support::operations::{Numbers, choose};
 use support::{Machine, SMALL};
 
@@ -25,6 +27,13 @@ fn same(volume: &mut Volume, model: &Model) {
         assert_eq!(seen.get(path), Some(expected), "at {path:?}");
     }
     assert_eq!(seen.len(), model.view().len());
+    let names: Vec<Vec<u8>> = volume
+        .snapshots()
+        .unwrap()
+        .into_iter()
+        .map(|snapshot| snapshot.name)
+        .collect();
+    assert_eq!(BTreeSet::from_iter(names), model.snapshots.keys().cloned().collect());
     volume.verify().unwrap();
     assert_eq!(volume.endangered().unwrap(), Vec::<u64>::new());
 }
@@ -48,6 +57,12 @@ fn run(numbers: &[(Numbers, bool)], form: &Form, freshness: Freshness) {
     same(&mut volume, &model);
     volume.unmount().unwrap();
     same(&mut machine.mount_for_reading(freshness).unwrap(), &model);
+    for (name, view) in &model.snapshots {
+        let mut reader = machine.mount_for_reading(freshness).unwrap();
+        reader.show_snapshot(name).unwrap();
+        assert!(is_state(&look(&mut reader).unwrap(), view));
+        reader.verify().unwrap();
+    }
 }
 
 /// More cases with CASEMATE_LONG=1.

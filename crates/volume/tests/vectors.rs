@@ -32,7 +32,8 @@ const FORM: Form = Form {
     log: 256 << 10,
 };
 
-/// Everything that the format has: a tree of two levels, two writers, a split extent, and each change of the log.
+/// Everything that the format has: a tree of two levels, two writers, a split extent, snapshots with their dead lists,
+/// and each change of the log.
 fn make(roots: Roots) -> Machine {
     let mut machine = Machine::new();
     machine.create(&Form { roots, ..FORM }).unwrap();
@@ -54,7 +55,7 @@ fn tree(volume: &mut Volume) -> Result<(), Error> {
     }
     let large = volume.create_file(ROOT, b"large", FILE)?.inode;
     volume.write(large, 0, &bytes(50, 100_000))?;
-    volume.sync()?;
+    volume.create_snapshot(b"first")?;
     volume.write(large, 5 * 4096, &bytes(51, 4096))?;
     let sparse = volume.create_file(ROOT, "späße".as_bytes(), FILE)?.inode;
     volume.write(sparse, 1 << 30, b"after a hole")?;
@@ -69,7 +70,10 @@ fn tree(volume: &mut Volume) -> Result<(), Error> {
             ..FILE
         },
     )?;
-    Ok(())
+    volume.create_snapshot("zweiter Stand".as_bytes())?;
+    let removed = volume.lookup(directory, b"inline-7")?.inode;
+    volume.unlink(directory, b"inline-7")?;
+    volume.reap(removed)
 }
 
 fn log(volume: &mut Volume) -> Result<(), Error> {
@@ -123,6 +127,20 @@ fn description(machine: &Machine) -> String {
         .collect();
     write!(text, "  \"lengths\": {{{}}},\n  \"entries\": [\n", lengths.join(", ")).unwrap();
     text.push_str(&entries(&mut volume, ROOT, "").join(",\n"));
+    text.push_str("\n  ],\n  \"snapshots\": [\n");
+    let snapshots: Vec<String> = volume
+        .snapshots()
+        .unwrap()
+        .iter()
+        .map(|snapshot| {
+            let mut reader = machine.mount_for_reading(Freshness::Strict).unwrap();
+            reader.show_snapshot(&snapshot.name).unwrap();
+            let name = String::from_utf8(snapshot.name.clone()).unwrap();
+            let (generation, entries) = (snapshot.generation, entries(&mut reader, ROOT, "").join(",\n"));
+            format!("    {{\"name\": \"{name}\", \"generation\": {generation}, \"entries\": [\n{entries}\n    ]}}")
+        })
+        .collect();
+    text.push_str(&snapshots.join(",\n"));
     text.push_str("\n  ]\n}\n");
     text
 }

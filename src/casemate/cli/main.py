@@ -30,11 +30,10 @@ app = typer.Typer(
 )
 
 
-def _group(name: str, text: str, commands: dict[str, str]) -> None:
-    app.add_typer(
-        typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=_MARKUP, cls=lazy(commands)),
-        name=name,
-    )
+def _group(name: str, text: str, commands: dict[str, str], *, under: typer.Typer = app) -> typer.Typer:
+    group = typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=_MARKUP, cls=lazy(commands))
+    under.add_typer(group, name=name)
+    return group
 
 
 _group(
@@ -80,7 +79,7 @@ _group(
         "restore": "casemate.cli.custodian.restore:restore",
     },
 )
-_group(
+_volume = _group(
     "volume",
     "Sealed volumes: encrypted file systems that notice every change and every rollback.",
     {
@@ -94,6 +93,16 @@ _group(
         "check": "casemate.cli.volume.check:check",
         "verify": "casemate.cli.volume.verify:verify",
     },
+)
+_group(
+    "snapshot",
+    "What a sealed volume was at some time, under a name.",
+    {
+        "create": "casemate.cli.volume.snapshot.create:create",
+        "list": "casemate.cli.volume.snapshot.list:list_snapshots",
+        "delete": "casemate.cli.volume.snapshot.delete:delete",
+    },
+    under=_volume,
 )
 _group(
     "platform",

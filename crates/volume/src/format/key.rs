@@ -23,8 +23,12 @@ pub enum Kind {
     Attribute = 4,
     /// An inode without a name that may still be open. Inode 0, offset: the inode.
     Orphan = 5,
-    /// Which blocks live. Inode: index of 32,768 blocks, offset 0.
+    /// A checkpoint under a name. Inode: its generation, offset 0.
+    Snapshot = 6,
+    /// Which blocks are in use. Inode: index of 32,768 blocks, offset 0.
     Space = 7,
+    /// Blocks that only snapshots need. Inode: generation of the newest snapshot that does, offset: birth and part.
+    Dead = 8,
 }
 
 impl Kind {
@@ -35,7 +39,9 @@ impl Kind {
             Self::Extent,
             Self::Attribute,
             Self::Orphan,
+            Self::Snapshot,
             Self::Space,
+            Self::Dead,
         ];
         let found = known.into_iter().find(|kind| *kind as u8 == byte);
         found.ok_or(Malformed("a key is of an unknown kind"))

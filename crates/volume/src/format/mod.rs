@@ -11,6 +11,7 @@ pub mod key;
 pub mod named;
 pub mod node;
 pub mod pointer;
+pub mod snapshot;
 pub mod superblock;
 
 /// Unit of space on the host, in bytes.

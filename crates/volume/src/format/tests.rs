@@ -227,11 +227,13 @@ fn what_is_out_of_bounds_is_refused() {
     ] {
         assert_eq!(Inode::decode(&change.encode()), Err(Malformed(reason)));
     }
-    let space = Change::Remove(Key::new(Kind::Space, 0, 0));
-    let mut bytes = Vec::new();
-    space.encode(&mut bytes, Roots::Tag);
-    let refused = group::decode(&group::plaintext(&bytes), Roots::Tag);
-    assert_eq!(refused, Err(Malformed("a change of a key that has its own")));
+    for kind in [Kind::Extent, Kind::Snapshot, Kind::Space, Kind::Dead] {
+        let own = Change::Remove(Key::new(kind, 0, 0));
+        let mut bytes = Vec::new();
+        own.encode(&mut bytes, Roots::Tag);
+        let refused = group::decode(&group::plaintext(&bytes), Roots::Tag);
+        assert_eq!(refused, Err(Malformed("a change of a key that has its own")));
+    }
 }
 
 #[test]

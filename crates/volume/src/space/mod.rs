@@ -14,6 +14,7 @@ pub use idle::IDLE;
 
 use crate::Error;
 use crate::format::bytes::check;
+use crate::format::snapshot::Run;
 use crate::format::{MAP_BLOCKS, Malformed, NODE_BLOCKS};
 use map::{Map, QUAD};
 
@@ -53,7 +54,11 @@ pub struct Space {
     free_quads: u64,
     /// Of each map, so that a search passes by those that have nothing.
     free: Vec<Free>,
-    deferred: BTreeMap<u64, Vec<(u64, u32)>>,
+    deferred: BTreeMap<u64, Vec<Run>>,
+    /// Generation of the newest snapshot: what was born by then is not freed. 0 without one.
+    pinned: u64,
+    /// What the tree no longer has and the newest snapshot needs, by birth, until the dead lists take it in.
+    dead: BTreeMap<u64, Vec<Run>>,
     touched: BTreeSet<u64>,
     /// Sixteen mebibytes that became free as a whole, and for how many rounds they have been so.
     emptied: BTreeMap<u64, u32>,
@@ -77,6 +82,8 @@ impl Space {
                 .map(|index| Free::of(blocks_of(capacity, index)))
                 .collect(),
             deferred: BTreeMap::new(),
+            pinned: 0,
+            dead: BTreeMap::new(),
             touched: BTreeSet::new(),
             emptied: BTreeMap::new(),
             cursor: 0,
@@ -180,12 +187,59 @@ impl Space {
         Ok(())
     }
 
-    /// Blocks that the tree of `generation` no longer has.
-    pub fn free(&mut self, address: u64, count: u32, generation: u64) -> Result<(), Malformed> {
+    /// The newest snapshot is the one of this generation; 0: there is none.
+    pub fn pin(&mut self, generation: u64) {
+        self.pinned = generation;
+    }
+
+    pub fn pinned(&self) -> u64 {
+        self.pinned
+    }
+
+    /// Blocks that the tree of `generation` no longer has: they are freed, or stay in use for the newest snapshot.
+    pub fn leave(&mut self, address: u64, count: u32, birth: u64, generation: u64) -> Result<(), Malformed> {
+        if birth > self.pinned {
+            return self.free(address, count, generation);
+        }
+        check(self.is_in_use(address, count), "a block that a snapshot needs was free")?;
+        let runs = self.dead.entry(birth).or_default();
+        match runs.last_mut() {
+            Some((first, length)) if *first + u64::from(*length) == address => *length += count,
+            _ => runs.push((address, count)),
+        }
+        Ok(())
+    }
+
+    fn is_in_use(&self, address: u64, count: u32) -> bool {
         let end = address.checked_add(count.into()).filter(|end| *end <= self.capacity);
-        check(end.is_some(), "a freed block is behind the volume's end")?;
+        end.is_some_and(|end| (address..end).all(|block| self.is_live(block)))
+    }
+
+    /// What the dead lists will take in, by birth.
+    pub fn dead(&self) -> &BTreeMap<u64, Vec<Run>> {
+        &self.dead
+    }
+
+    /// The same, for who takes it in.
+    pub fn take_dead(&mut self) -> BTreeMap<u64, Vec<Run>> {
+        std::mem::take(&mut self.dead)
+    }
+
+    /// Nodes that taking it in changes at most: each birth has its place, and what these nodes were dies, too.
+    pub fn nodes_for_dead(&self) -> u64 {
+        let runs: usize = self.dead.values().map(Vec::len).sum();
+        2 * self.dead.len() as u64 + runs as u64 / 128
+    }
+
+    /// Maps that changed since they were last asked for.
+    pub fn touched(&self) -> u64 {
+        self.touched.len() as u64
+    }
+
+    /// Blocks that neither the tree of `generation` nor a snapshot has.
+    pub fn free(&mut self, address: u64, count: u32, generation: u64) -> Result<(), Malformed> {
+        check(self.is_in_use(address, count), "a freed block was free")?;
         for block in address..address + u64::from(count) {
-            check(self.is_live(block), "a freed block was free")?;
             self.map(block).set_live(block % MAP_BLOCKS, false);
             self.touched.insert(block / MAP_BLOCKS);
         }

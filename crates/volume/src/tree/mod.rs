@@ -191,7 +191,9 @@ impl Context<'_> {
     fn own<'c>(&mut self, child: &'c mut Child, level: u8, dirty: &mut u64) -> Result<&'c mut Node, Error> {
         if let Child::Clean(pointer) = child {
             let stored = self.store.node(pointer, level)?;
-            let freed = self.space.free(pointer.address, NODE_BLOCKS, self.generation);
+            let freed = self
+                .space
+                .leave(pointer.address, NODE_BLOCKS, pointer.birth, self.generation);
             freed.map_err(|malformed| Error::malformed(malformed, place(pointer.address)))?;
             *child = Child::Dirty(Box::new(Node::of(Arc::unwrap_or_clone(stored))));
             *dirty += 1;

@@ -27,14 +27,17 @@ impl Volume {
     }
 
     /// Makes a change that the log has.
-    pub(super) fn replay(&mut self, change: Change) -> Result<(), Error> {
-        if let Change::Extent(_, _, extent) = &change {
+    pub(super) fn replay(&mut self, mut change: Change) -> Result<(), Error> {
+        let birth = self.generation();
+        if let Change::Extent(_, _, extent) = &mut change {
             let fresh = check(
                 extent.start == 0 && extent.count == extent.blocks,
                 "a logged extent is not whole",
             );
             let claimed = fresh.and_then(|()| self.space.claim(extent.address, extent.blocks));
             claimed.map_err(|malformed| Error::malformed(malformed, "the log"))?;
+            // The writer may have been checkpoints ahead of the one that is recovered: the next one has it first.
+            extent.birth = birth;
         }
         self.forget_logged(&change)?;
         self.apply(change)

@@ -57,7 +57,7 @@ impl Volume {
         }
     }
 
-    fn is_unchanged(&self) -> bool {
+    pub(super) fn is_unchanged(&self) -> bool {
         let logged = self.log.pending() == 0 && self.log.head == self.slot.body.log;
         logged && self.files.is_empty() && self.tree.dirty() == 0
     }
@@ -137,8 +137,9 @@ impl Volume {
         Ok((store::pointer(address, self.generation(), &sealed), blocks))
     }
 
-    /// Gives each changed node an address and brings the space map in the tree up to date with that. A map's entry has
-    /// a fixed size: once it is in memory, setting it again changes no other node, so this ends.
+    /// Gives each changed node an address and brings the space map and the dead lists in the tree up to date with that.
+    /// A map's entry has a fixed size: once it is in memory, setting it again changes no other node; and a node dies
+    /// once. So this ends.
     pub(super) fn settle_space(&mut self) -> Result<Vec<u64>, Error> {
         let mut addresses = Vec::new();
         loop {
@@ -151,8 +152,9 @@ impl Volume {
                 let freed = self.space.free(address, NODE_BLOCKS, generation);
                 freed.map_err(|malformed| Error::malformed(malformed, store::place(address)))?;
             }
+            self.bury()?;
             let touched = self.space.take_touched();
-            if touched.is_empty() {
+            if touched.is_empty() && addresses.len() as u64 == self.tree.dirty() {
                 return Ok(addresses);
             }
             for (index, map) in touched {

@@ -90,8 +90,8 @@ impl Volume {
             let window = from..from + u64::from(blocks);
             let whole = gone.start <= window.start && window.end <= gone.end;
             if whole || !self.is_shown(inode, removed, window)? {
-                let freed = self.space.free(address, blocks, generation);
-                freed.map_err(|malformed| Error::malformed(malformed, place(address)))?;
+                let left = self.space.leave(address, blocks, removed.birth, generation);
+                left.map_err(|malformed| Error::malformed(malformed, place(address)))?;
             }
         }
         Ok(())
@@ -147,7 +147,7 @@ impl Volume {
     }
 
     /// Opens a piece, unless it was the last one.
-    fn read_piece(&mut self, extent: &Extent, index: u32) -> Result<(), Error> {
+    pub(super) fn read_piece(&mut self, extent: &Extent, index: u32) -> Result<(), Error> {
         let (address, blocks) = extent.piece(index);
         let counter = extent.counter.saturating_add(index.into());
         let same = |piece: &Piece| (piece.address, piece.fence, piece.counter) == (address, extent.fence, counter);

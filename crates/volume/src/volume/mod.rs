@@ -27,6 +27,7 @@ mod recover;
 mod rename;
 mod room;
 mod slots;
+mod snapshots;
 mod writing;
 mod xattr;
 
@@ -41,6 +42,7 @@ pub use directory::Entry;
 pub(crate) use flight::Goal;
 pub use names::New;
 pub use rename::Rename;
+pub use snapshots::SnapshotInfo;
 
 use crate::environment::{Clock, Random, SystemClock, SystemRandom};
 use crate::format::{BLOCK, Roots};
@@ -151,6 +153,8 @@ pub struct Volume {
     /// Sealed bytes of the last large read or write: room that need not be found and wiped each time.
     scratch: Buffer,
     next_inode: u64,
+    /// Generation of the snapshot that is shown instead of the newest state.
+    snapshot: Option<u64>,
     writable: bool,
     /// Where the flight that is under way leaves how it ended.
     flight: Option<Arc<Landing>>,

@@ -18,7 +18,8 @@ use crate::{Error, VolumeKey};
 impl Volume {
     /// Mounts for writing. Steps, in this order: the anchor's record (1), the slot that it names (2), the log up to
     /// the anchored head and, where more may be acknowledged, to its end under the recorded fence (3), all of that made
-    /// durable (4), the anchor moved to this head under a new fence (5), files without names removed (6).
+    /// durable (4), the anchor moved to this head under a new fence (5), files without names removed and deletions of snapshots
+    /// finished (6).
     ///
     /// # Errors
     /// [`Error::RolledBack`], [`Error::Tampered`], [`Error::WrongVolume`], [`Error::Retired`], [`Error::Fenced`], or
@@ -29,6 +30,7 @@ impl Volume {
         this.fence(&mut *random)?;
         this.writable = true;
         this.reap_orphans()?;
+        this.finish_deletions()?;
         Ok(this)
     }
 
@@ -83,10 +85,12 @@ impl Volume {
             shown: None,
             scratch: Buffer::default(),
             writable: false,
+            snapshot: None,
             flight: None,
             latched: None,
         };
         this.load_space()?;
+        this.load_snapshots()?;
         let to_the_end = beyond && (ahead || freshness == Freshness::Interval);
         this.replay_log(to_the_end)?;
         Ok((this, random))

@@ -25,6 +25,13 @@ impl Volume {
         used.map_err(|malformed| Error::malformed(malformed, "the space map"))
     }
 
+    /// What was born up to the newest snapshot is not freed by what the log says.
+    pub(super) fn load_snapshots(&mut self) -> Result<(), Error> {
+        let pinned = self.newest_snapshot()?;
+        self.space.pin(pinned);
+        Ok(())
+    }
+
     /// Applies the log up to the anchored head, and beyond it to the end of what the recorded writer wrote.
     pub(super) fn replay_log(&mut self, to_the_end: bool) -> Result<(), Error> {
         let record = self.anchored.record;

@@ -106,7 +106,9 @@ impl Volume {
     fn has_space(&self, need: Need) -> bool {
         let nodes = self.nodes_needed() + need.pages / 32;
         if need.frees {
-            return self.space.free_quads() > nodes;
+            // With a snapshot nothing may come free: enough stays to delete the snapshot.
+            let kept = if self.space.pinned() > 0 { self.reserve() / 2 } else { 0 };
+            return self.space.free_quads() > nodes + kept;
         }
         let floor = nodes + self.reserve();
         self.space.free_quads() > floor && self.space.free_for_data(floor) >= self.pages + need.pages
@@ -120,11 +122,13 @@ impl Volume {
     }
 
     /// Nodes that the next checkpoint may write: the changed ones, those that placing pages will change (no more than
-    /// there are, and what they grow by), the path to the space map, and the table of epochs.
+    /// there are, and what they grow by), the path to the space map, the dead lists, and the table of epochs.
     pub(super) fn nodes_needed(&self) -> u64 {
         let waiting = self.pages + 2 * self.files.len() as u64;
-        let maps = self.store.capacity.div_ceil(crate::format::MAP_BLOCKS).min(16);
-        let changed = waiting.min(self.space.used() / 4) + waiting / 32;
+        let maps = self.store.capacity.div_ceil(crate::format::MAP_BLOCKS);
+        let maps = maps.min(self.space.touched().max(16));
+        let dead = if self.space.pinned() > 0 { waiting } else { 0 } + self.space.nodes_for_dead();
+        let changed = waiting.min(self.space.used() / 4) + waiting / 32 + dead;
         self.tree.dirty() + changed + maps + 2 * u64::from(self.tree.level) + 4
     }
 

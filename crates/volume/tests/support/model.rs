@@ -43,6 +43,8 @@ pub enum Operation {
     Fsync(Path),
     Sync,
     Remount,
+    Snapshot(u8),
+    DeleteSnapshot(u8),
 }
 
 /// What can be seen of one path.
@@ -82,7 +84,12 @@ impl Node {
 pub struct Model {
     nodes: BTreeMap<u64, Node>,
     next: u64,
+    /// What each snapshot shows.
+    pub snapshots: Snapshots,
 }
+
+/// Snapshots by name.
+pub type Snapshots = BTreeMap<Vec<u8>, Rc<View>>;
 
 type Done = Result<(), i32>;
 
@@ -92,6 +99,7 @@ impl Default for Model {
         Self {
             nodes: BTreeMap::from([(ROOT, root)]),
             next: ROOT + 1,
+            snapshots: Snapshots::new(),
         }
     }
 }
@@ -142,6 +150,18 @@ impl Model {
                 Ok(())
             }
             Operation::Sync | Operation::Remount => {
+                self.nodes.values_mut().for_each(Node::settle);
+                Ok(())
+            }
+            Operation::Snapshot(name) if self.snapshots.contains_key([*name].as_slice()) => Err(errno::EXIST),
+            Operation::Snapshot(name) => {
+                self.nodes.values_mut().for_each(Node::settle);
+                self.snapshots.insert(vec![*name], Rc::new(self.view()));
+                Ok(())
+            }
+            Operation::DeleteSnapshot(name) => {
+                let removed = self.snapshots.remove([*name].as_slice());
+                removed.ok_or(errno::NOENT)?;
                 self.nodes.values_mut().for_each(Node::settle);
                 Ok(())
             }
@@ -445,6 +465,8 @@ fn perform(volume: &mut Volume, operation: &Operation) -> Result<(), Error> {
         }
         Operation::Sync => volume.sync(),
         Operation::Remount => Ok(()),
+        Operation::Snapshot(name) => volume.create_snapshot(&[*name]).map(drop),
+        Operation::DeleteSnapshot(name) => volume.delete_snapshot(&[*name]),
     }
 }
 

@@ -27,6 +27,7 @@ from casemate.cli.volume._place import (
 )
 from casemate.errors import VolumeError
 from casemate.volume import tool
+from casemate.wire.volumes import Mode
 
 
 def mount(
@@ -37,6 +38,9 @@ def mount(
     durability: Lasting = Durability.durable,
     freshness: Fresh = Freshness.strict,
     read_only: Annotated[bool, typer.Option("--read-only", help="Read what the anchor has, beside a writer.")] = False,
+    snapshot: Annotated[
+        str | None, typer.Option("--snapshot", help="Show this snapshot, read-only, instead of the newest state.")
+    ] = None,
     shared: Annotated[
         bool, typer.Option("--shared", help="For every user of this machine, as permissions say.")
     ] = False,
@@ -54,12 +58,14 @@ def mount(
     where = _mounts.find(mountpoint)
     where.check()
     lender = Lender(policy, volume, custodian, who)
+    mode: Mode = "read" if read_only or snapshot is not None else "write"
     request = {
         "command": "mount",
-        "volume": place(folder, key_file, anchor, durability, lender, "read" if read_only else "write"),
+        "volume": place(folder, key_file, anchor, durability, lender, mode),
         "mountpoint": str(where.mountpoint),
         "freshness": freshness.value,
         "read_only": read_only,
+        "snapshot": snapshot,
         "shared": shared,
         "state": str(where.state),
     }

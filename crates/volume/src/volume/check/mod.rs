@@ -16,8 +16,9 @@ use crate::format::BLOCK;
 use crate::format::extent::Extent;
 use crate::format::key::{Key, Kind};
 use crate::format::pointer::Pointer;
+use crate::format::snapshot::{self, Grave, Run, Snapshot};
 use crate::store::place;
-use crate::tree::Met;
+use crate::tree::{Met, Tree};
 use blocks::Blocks;
 use names::Names;
 use reach::Reach;
@@ -61,6 +62,8 @@ pub struct Report {
     pub inodes: u64,
     /// Extents.
     pub extents: u64,
+    /// Snapshots.
+    pub snapshots: u64,
     /// What is wrong.
     pub findings: Findings,
 }
@@ -73,7 +76,7 @@ impl Volume {
     pub fn check(&mut self) -> Result<Report, Error> {
         let mut check = Check::default();
         let (roots, next) = (self.store.roots, self.next_inode);
-        let names = &self.names;
+        let (names, is_old) = (&self.names, self.snapshot.is_some());
         self.tree.walk(&mut self.store, &mut |met| match met {
             Met::Node(pointer) => {
                 check.node(pointer);
@@ -90,7 +93,13 @@ impl Volume {
                         Ok(extent) => check.extent(key, &extent),
                         Err(malformed) => findings.add(malformed.0, data(key)),
                     },
-                    Kind::Space => {}
+                    Kind::Snapshot | Kind::Space => {}
+                    // Of then: what a snapshot says of others is old.
+                    Kind::Dead if is_old => {}
+                    Kind::Dead => match snapshot::runs(value) {
+                        Ok(runs) => check.dead(Grave::of(key), &runs),
+                        Err(malformed) => findings.add(malformed.0, "a dead list".into()),
+                    },
                 }
                 Ok(())
             }
@@ -98,8 +107,14 @@ impl Volume {
         let (epochs, count) = (self.slot.body.epochs.address, self.slot.body.epoch_blocks);
         let twice = check.reach.blocks.add(epochs, count);
         check.shared(twice);
+        for (birth, runs) in self.space.dead() {
+            check.dead(Grave::last(self.space.pinned(), *birth), runs);
+        }
+        check.snapshots(self)?;
         check.names.finish(&mut check.report.findings);
-        check.space(self);
+        if self.snapshot.is_none() {
+            check.space(self);
+        }
         check.report.inodes = check.names.inodes();
         Ok(check.report)
     }
@@ -120,40 +135,66 @@ impl Volume {
         if let Some(finding) = self.check()?.findings.kept.into_iter().next() {
             return Err(Error::tampered(finding.what, finding.place));
         }
-        let (mut done, total) = (0, self.space.used() * BLOCK as u64);
-        let mut from = Key::FIRST;
-        while let Some((key, _)) = self
-            .tree
+        let mut opened = Opened {
+            blocks: Blocks::default(),
+            done: 0,
+            total: self.space.used() * BLOCK as u64,
+            tell,
+        };
+        for tree in self.snapshot_trees()? {
+            self.open_data(&tree, &mut opened)?;
+        }
+        let tree = std::mem::replace(&mut self.tree, Tree::empty());
+        let outcome = self.open_data(&tree, &mut opened);
+        self.tree = tree;
+        outcome
+    }
+
+    /// Opens all data of a tree that was not opened before.
+    fn open_data(&mut self, tree: &Tree, opened: &mut Opened<'_>) -> Result<(), Error> {
+        let mut from = Key::new(Kind::Extent, 0, 0);
+        while let Some((key, value)) = tree
             .next(&mut self.store, from)?
-            .filter(|(key, _)| key.kind == Kind::Inode)
+            .filter(|(key, _)| key.kind == Kind::Extent)
         {
-            done += self.verify_data(key.inode)?;
-            if tell(done, total.max(done)).is_break() {
-                return Err(Error::Host("the verification was stopped".into()));
+            let extent = Extent::decode(&value, self.store.roots);
+            let extent = extent.map_err(|malformed| Error::malformed(malformed, data(key)))?;
+            for piece in extent.shown_pieces() {
+                let (address, blocks) = extent.piece(piece);
+                if opened.blocks.add(address, blocks).is_none() {
+                    self.read_piece(&extent, piece)?;
+                    opened.tell(blocks)?;
+                }
             }
-            from = Key::new(Kind::Inode, key.inode + 1, 0);
+            from = Key::new(Kind::Extent, key.inode, key.offset + 1);
         }
         Ok(())
     }
 
-    /// Opens a file's data; how many bytes it has.
-    fn verify_data(&mut self, inode: u64) -> Result<u64, Error> {
-        let mut block = [0; BLOCK];
-        let (mut from, mut blocks) = (0, 0);
-        while let Some((at, extent)) = self.extent_in(inode, from, u64::MAX / BLOCK as u64)? {
-            from = at + u64::from(extent.count);
-            for index in at..from {
-                self.read_block(inode, index, &mut block)?;
-            }
-            blocks += from - at;
-        }
-        Ok(blocks * BLOCK as u64)
+    fn snapshot_trees(&mut self) -> Result<Vec<Tree>, Error> {
+        let active = self.active_snapshots()?.into_iter();
+        Ok(active.map(|snapshot| Tree::of(snapshot.level, snapshot.root)).collect())
     }
 
-    /// Blocks that the newest state refers to. Nodes that were changed since the newest checkpoint have none yet.
+    /// Blocks that the newest state and all snapshots refer to. Nodes that were changed since the newest checkpoint
+    /// have none yet.
     fn reachable(&mut self) -> Result<Blocks, Error> {
-        let (mut reach, roots) = (Reach::default(), self.store.roots);
-        self.tree.walk(&mut self.store, &mut |met| {
+        let mut blocks = Blocks::default();
+        for tree in self.snapshot_trees()? {
+            self.reach(&tree, &mut blocks)?;
+        }
+        let tree = std::mem::replace(&mut self.tree, Tree::empty());
+        let outcome = self.reach(&tree, &mut blocks);
+        self.tree = tree;
+        outcome?;
+        blocks.add(self.slot.body.epochs.address, self.slot.body.epoch_blocks);
+        Ok(blocks)
+    }
+
+    fn reach(&mut self, tree: &Tree, blocks: &mut Blocks) -> Result<(), Error> {
+        let mut reach = Reach::beside(std::mem::take(blocks));
+        let roots = self.store.roots;
+        let outcome = tree.walk(&mut self.store, &mut |met| {
             match met {
                 Met::Node(pointer) => reach.node(pointer),
                 Met::Entry(key, value) if key.kind == Kind::Extent => {
@@ -164,11 +205,9 @@ impl Volume {
                 Met::Entry(..) => None,
             };
             Ok(())
-        })?;
-        reach
-            .blocks
-            .add(self.slot.body.epochs.address, self.slot.body.epoch_blocks);
-        Ok(reach.blocks)
+        });
+        *blocks = reach.blocks;
+        outcome
     }
 
     /// Blocks that a reader refers to and that this writer could give out at this moment: none, while it is registered.
@@ -180,7 +219,8 @@ impl Volume {
         Ok(reachable.iter().filter(|block| !self.space.is_busy(*block)).collect())
     }
 
-    /// Blocks that the newest state refers to and that could be given out at this moment: there are none, ever.
+    /// Blocks that the newest state or a snapshot refers to and that could be given out at this moment: there are none,
+    /// ever.
     ///
     /// # Errors
     /// [`Error::Tampered`].
@@ -190,12 +230,31 @@ impl Volume {
     }
 }
 
+/// Data that was opened, and who hears of it.
+struct Opened<'t> {
+    blocks: Blocks,
+    done: u64,
+    total: u64,
+    tell: &'t mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+}
+
+impl Opened<'_> {
+    fn tell(&mut self, blocks: u32) -> Result<(), Error> {
+        self.done += u64::from(blocks) * BLOCK as u64;
+        match (self.tell)(self.done, self.total) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::Host("the verification was stopped".into())),
+        }
+    }
+}
+
 /// A check under way.
 #[derive(Default)]
 struct Check {
     report: Report,
     names: Names,
     reach: Reach,
+    graves: Vec<(Grave, Vec<Run>)>,
     /// The file whose extents come now, and the block behind the last one.
     shown: (u64, u64),
 }
@@ -218,6 +277,61 @@ impl Check {
         self.shown = (key.inode, at + u64::from(extent.count));
         let twice = self.reach.extent(key, extent);
         self.shared(twice);
+    }
+
+    /// Blocks that only snapshots need.
+    fn dead(&mut self, grave: Grave, runs: &[Run]) {
+        for (address, count) in runs {
+            let twice = self.reach.blocks.add(*address, *count);
+            self.shared(twice);
+        }
+        self.graves.push((grave, runs.to_vec()));
+    }
+
+    /// What a snapshot needs is in use, and what a dead list keeps is needed by each snapshot that it is kept for.
+    fn snapshots(&mut self, volume: &mut Volume) -> Result<(), Error> {
+        let active = volume.active_snapshots()?;
+        for snapshot in &active {
+            let mut blocks = Blocks::default();
+            volume.reach(&Tree::of(snapshot.level, snapshot.root), &mut blocks)?;
+            let findings = &mut self.report.findings;
+            for block in blocks.iter().filter(|block| !self.reach.blocks.has(*block)) {
+                findings.add("a block that a snapshot needs is not kept", place(block));
+            }
+            self.graves(snapshot, &blocks);
+        }
+        if volume.all_snapshots()?.len() == active.len() {
+            self.forgotten(&active);
+        }
+        self.report.snapshots = active.len() as u64;
+        Ok(())
+    }
+
+    /// While no deletion is under way, everything on a dead list is there for somebody.
+    fn forgotten(&mut self, active: &[Snapshot]) {
+        let findings = &mut self.report.findings;
+        for (grave, runs) in &self.graves {
+            if !active.iter().any(|snapshot| grave.is_needed_by(snapshot.generation)) {
+                findings.add("a dead list keeps what no snapshot needs", place(runs[0].0));
+            }
+        }
+    }
+
+    fn graves(&mut self, snapshot: &Snapshot, blocks: &Blocks) {
+        let findings = &mut self.report.findings;
+        for (grave, runs) in self
+            .graves
+            .iter()
+            .filter(|(grave, _)| grave.is_needed_by(snapshot.generation))
+        {
+            for (address, count) in runs {
+                let kept = *address..*address + u64::from(*count);
+                for block in kept.filter(|block| !blocks.has(*block)) {
+                    let what = "a dead list keeps a block for a snapshot that has not got it";
+                    findings.add(what, format!("{}, born in {}", place(block), grave.birth));
+                }
+            }
+        }
     }
 
     fn shared(&mut self, twice: Option<u64>) {

@@ -22,6 +22,15 @@ struct Piece {
 }
 
 impl Reach {
+    /// Beside blocks that other trees refer to.
+    pub fn beside(blocks: Blocks) -> Self {
+        Self {
+            blocks,
+            inode: 0,
+            open: Vec::new(),
+        }
+    }
+
     /// A node; the first of its blocks that something else has.
     pub fn node(&mut self, pointer: &Pointer) -> Option<u64> {
         self.blocks.add(pointer.address, NODE_BLOCKS)

@@ -6,6 +6,7 @@ use crate::format::Roots;
 use crate::format::group::Change;
 use crate::format::inode::Inode;
 use crate::format::key::{Key, Kind};
+use crate::format::snapshot;
 use crate::host::Folder;
 use crate::volume::{Environment, Form, Freshness, New, ROOT, Volume};
 use crate::{Error, VolumeKey};
@@ -196,4 +197,49 @@ fn inode_numbers_are_given_out_once() {
     let mut sound = sound();
     sound.volume.next_inode = sound.file;
     sound.says("an inode's number is not given out yet");
+}
+
+/// The volume with a snapshot, and something on its dead list.
+fn with_snapshot() -> Sound {
+    let mut sound = sound();
+    sound.volume.create_snapshot(b"snapshot").unwrap();
+    sound.volume.write(sound.file, 0, &[7; 200_000]).unwrap();
+    sound.volume.sync().unwrap();
+    let report = sound.volume.check().unwrap();
+    assert_eq!((report.findings.count, report.snapshots), (0, 1));
+    sound
+}
+
+fn dead(sound: &mut Sound) -> (Key, Vec<u8>) {
+    let newest = sound.volume.space.pinned();
+    sound.entries(Kind::Dead, newest).remove(0)
+}
+
+#[test]
+fn what_a_snapshot_needs_is_in_use() {
+    let mut sound = with_snapshot();
+    let (key, _) = dead(&mut sound);
+    let (tree, mut context) = sound.volume.edit();
+    tree.remove(&mut context, key).unwrap();
+    sound.says("a block that a snapshot needs is not kept");
+}
+
+#[test]
+fn a_dead_list_keeps_what_its_snapshots_have() {
+    let mut sound = with_snapshot();
+    let free = sound.volume.space.allocate_node().unwrap();
+    let (key, value) = dead(&mut sound);
+    let mut runs = snapshot::runs(&value).unwrap();
+    runs.push((free, 1));
+    sound.put(key, snapshot::encode_runs(&runs));
+    sound.says("a dead list keeps a block for a snapshot that has not got it");
+}
+
+#[test]
+fn a_dead_list_is_of_a_snapshot() {
+    let mut sound = with_snapshot();
+    let snapshot = sound.entries(Kind::Snapshot, sound.volume.space.pinned()).remove(0);
+    let (tree, mut context) = sound.volume.edit();
+    tree.remove(&mut context, snapshot.0).unwrap();
+    sound.says("a dead list keeps what no snapshot needs");
 }

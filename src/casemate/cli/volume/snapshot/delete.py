@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from casemate.cli._connecting import As
+from casemate.cli._custodians import Custodian
+from casemate.cli._output import Json, emit, progress
+from casemate.cli.volume._place import (
+    Anchor,
+    Durability,
+    Folder,
+    KeyFile,
+    Lasting,
+    Lender,
+    Name,
+    Policy,
+    binary,
+    place,
+)
+from casemate.cli.volume.snapshot._name import SnapshotName
+from casemate.volume import tool
+
+
+def delete(
+    folder: Folder,
+    name: SnapshotName,
+    key_file: KeyFile = None,
+    anchor: Anchor = None,
+    durability: Lasting = Durability.durable,
+    policy: Policy = None,
+    volume: Name = None,
+    custodian: Custodian = None,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Delete a snapshot of a sealed volume that is not mounted, and free what only it needs.
+
+    Example: `casemate volume snapshot delete V monday --key-file K --anchor file:A`
+    """
+    request = {
+        "command": "snapshot-delete",
+        "volume": place(folder, key_file, anchor, durability, Lender(policy, volume, custodian, who), "write"),
+        "name": name,
+    }
+    with progress("freeing what only it needs", quiet=as_json):
+        deleted = tool.ask(binary(), request)
+    emit(deleted, as_json=as_json)
