@@ -11,7 +11,7 @@ use crate::format::superblock::LogHead;
 use crate::format::{BLOCK, GROUP_BLOCKS, Roots};
 use crate::host::{File, Host};
 use crate::seal::{Purpose, TAG, associated, sha256};
-use crate::store::Store;
+use crate::store::{Buffer, Store};
 
 /// The ring, its head, and changes that are not in it yet.
 pub struct Log {
@@ -34,7 +34,8 @@ pub struct Group {
 
 /// A group that is sealed and not written yet.
 pub struct Sealed {
-    bytes: Vec<u8>,
+    bytes: Buffer,
+    length: usize,
     offset: u64,
     /// How many of the bytes fit before the ring's end.
     first: usize,
@@ -43,7 +44,7 @@ pub struct Sealed {
 impl Sealed {
     /// Writes it.
     pub fn write(&self, host: &dyn Host) -> Result<(), Error> {
-        let (first, wrapped) = self.bytes.split_at(self.first);
+        let (first, wrapped) = self.bytes.held(self.length).split_at(self.first);
         let written = host.write(File::Log, self.offset, first);
         let written = written.and_then(|()| match wrapped.is_empty() {
             true => Ok(()),
@@ -112,10 +113,17 @@ impl Log {
         let associated = associated_with(&volume, &head, &self.head.link, body.len());
         let key = store.keys.of(fence).ok_or(Error::ReadOnly)?;
         let tag = key.seal(Purpose::Log, counter, &associated, &mut body)?;
-        let bytes = [&head, tag.as_slice(), &body].concat();
-        let (offset, first) = self.cut(bytes.len());
+        let sealed = [&head, tag.as_slice(), &body].concat();
+        let (length, mut bytes) = (sealed.len(), Buffer::default());
+        bytes.room(length).copy_from_slice(&sealed);
+        let (offset, first) = self.cut(length);
         self.head = self.after(blocks, &head, &tag, &hash);
-        Ok(Sealed { bytes, offset, first })
+        Ok(Sealed {
+            bytes,
+            length,
+            offset,
+            first,
+        })
     }
 
     /// The next group, or `None` at the end. The head does not move.

@@ -134,7 +134,10 @@ impl Folder {
     /// coherent. `None` where there is none, and for all others.
     fn past_the_cache(&self, file: File, offset: u64, bytes: &[u8]) -> Option<Arc<fs::File>> {
         let whole = |value: u64| value % BLOCK as u64 == 0;
-        let fits = bytes.len() >= DIRECT && whole(bytes.len() as u64) && whole(offset);
+        // The log's blocks are written when a volume is made: past the cache, a flush has nothing left to do but ask the
+        // disk for its own.
+        let least = if file == File::Log { BLOCK } else { DIRECT };
+        let fits = bytes.len() >= least && whole(bytes.len() as u64) && whole(offset);
         if !fits || bytes.as_ptr().align_offset(BLOCK) != 0 || !self.direct.load(Ordering::Relaxed) {
             return None;
         }

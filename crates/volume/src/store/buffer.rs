@@ -15,7 +15,16 @@ impl Buffer {
             // Nothing of the old content is needed: no copy.
             self.bytes = vec![0; length + BLOCK];
         }
-        let start = self.bytes.as_ptr().align_offset(BLOCK).min(BLOCK);
+        let start = self.start();
         &mut self.bytes[start..start + length]
+    }
+
+    /// The first `length` bytes of what was put there.
+    pub fn held(&self, length: usize) -> &[u8] {
+        &self.bytes[self.start()..self.start() + length]
+    }
+
+    fn start(&self) -> usize {
+        self.bytes.as_ptr().align_offset(BLOCK).min(BLOCK)
     }
 }
