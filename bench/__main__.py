@@ -10,7 +10,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import attestations, start, volume_python, volume_roots
+from bench import attestations, start, volume_commits, volume_python, volume_roots
 from bench.installation import installed
 from bench.result import Result
 
@@ -23,6 +23,7 @@ def main() -> int:
             *start.measure(installation),
             *attestations.measure(installation),
             *volume_roots.measure(installation),
+            *volume_commits.measure(installation),
         ]
     results += volume_python.measure()
     table = _table(results)
