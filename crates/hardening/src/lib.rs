@@ -20,6 +20,8 @@ const COREDUMP_FILTER: &str = "/proc/self/coredump_filter";
 /// A limit that is too small for any core file, and at which the kernel starts no program of the host that would get
 /// the dump through a pipe: it does so at 0, and takes 1 for the crash of such a program (fs/coredump.c).
 const CORE_BYTES: u64 = 1;
+/// What only the first user namespace maps (user_namespaces(7)): everybody, to themselves.
+const EVERYBODY: [&str; 3] = ["0", "0", "4294967295"];
 
 /// No core dumps, of this process or of the workload, and no other process of the same user may look in.
 ///
@@ -46,10 +48,16 @@ pub fn hide() -> Result<(), Refused> {
 ///
 /// Locks do not outlive fork or exec, so each process that holds secrets asks for itself. Without privileges the limit
 /// (usually 8 MiB) is below what a manifest may need, and running into it would end the process: nothing is locked then.
+/// A user namespace of one's own gives the capability and leaves the limit (mlock(2): the kernel asks the first one).
 #[must_use]
 pub fn stay_out_of_swap() -> bool {
     let may = rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::IPC_LOCK));
-    may && mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT).is_ok()
+    may && is_in_first_user_namespace()
+        && mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT).is_ok()
+}
+
+fn is_in_first_user_namespace() -> bool {
+    std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| map.split_whitespace().eq(EVERYBODY))
 }
 
 /// Gives up every capability of this thread but `kept`, and every way to more.
