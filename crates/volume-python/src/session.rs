@@ -25,6 +25,8 @@ thread_local! {
 pub struct Session {
     place: Place,
     freshness: Freshness,
+    /// Shown instead of the newest state.
+    snapshot: Option<Vec<u8>>,
     process: u32,
     /// `None` once it was closed.
     mounted: RwLock<Option<Mounted>>,
@@ -52,19 +54,20 @@ impl Session {
             _keeper: Some(Arc::new(keeper)),
             seen: None,
         };
-        Ok(Self::new(place, freshness, mounted))
+        Ok(Self::new(place, freshness, None, mounted))
     }
 
-    /// Opens what the anchor says, for reading.
-    pub fn read(place: Place, freshness: Freshness) -> Result<Self, Trouble> {
-        let mounted = for_reading(&place, freshness)?;
-        Ok(Self::new(place, freshness, mounted))
+    /// Opens what the anchor says, or a snapshot of it, for reading.
+    pub fn read(place: Place, freshness: Freshness, snapshot: Option<Vec<u8>>) -> Result<Self, Trouble> {
+        let mounted = for_reading(&place, freshness, snapshot.as_deref())?;
+        Ok(Self::new(place, freshness, snapshot, mounted))
     }
 
-    fn new(place: Place, freshness: Freshness, mounted: Mounted) -> Self {
+    fn new(place: Place, freshness: Freshness, snapshot: Option<Vec<u8>>, mounted: Mounted) -> Self {
         Self {
             place,
             freshness,
+            snapshot,
             process: std::process::id(),
             mounted: RwLock::new(Some(mounted)),
             open: Mutex::default(),
@@ -158,7 +161,7 @@ impl Session {
         let mut mounted = self.mounted.write();
         let current = mounted.as_mut().ok_or(Trouble::Closed)?;
         if current.seen.as_ref() == seen {
-            *current = for_reading(&self.place, self.freshness)?;
+            *current = for_reading(&self.place, self.freshness, self.snapshot.as_deref())?;
         }
         Ok(true)
     }
@@ -220,11 +223,14 @@ impl Drop for Session {
     }
 }
 
-fn for_reading(place: &Place, freshness: Freshness) -> Result<Mounted, Trouble> {
+fn for_reading(place: &Place, freshness: Freshness, snapshot: Option<&[u8]>) -> Result<Mounted, Trouble> {
     let seen = place.record(freshness)?;
-    let volume = Arc::new(shared(place.read(freshness)?));
+    let mut volume = place.read(freshness)?;
+    if let Some(name) = snapshot {
+        volume.show_snapshot(name)?;
+    }
     Ok(Mounted {
-        volume,
+        volume: Arc::new(shared(volume)),
         _keeper: None,
         seen,
     })

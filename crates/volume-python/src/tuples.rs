@@ -1,6 +1,6 @@
 //! What Python gets: plain tuples, which `casemate.volume` makes into its own types.
 
-use casemate_volume::{Attributes, Roots, Statistics, Status, Time};
+use casemate_volume::{Attributes, Roots, SnapshotInfo, Statistics, Status, Time};
 use rustix::fs::{major, minor};
 
 const SECOND: i128 = 1_000_000_000;
@@ -22,6 +22,13 @@ pub fn stat(of: &Attributes) -> Stat {
         nanoseconds(of.born),
         (major(of.device), minor(of.device)),
     )
+}
+
+/// Name, generation, when it was taken.
+pub type Snapshot = (Vec<u8>, u64, i128);
+
+pub fn snapshot(of: &SnapshotInfo) -> Snapshot {
+    (of.name.clone(), of.generation, nanoseconds(of.taken))
 }
 
 fn nanoseconds(time: Time) -> i128 {

@@ -14,7 +14,7 @@ use crate::place::{freshness, place, roots};
 use crate::progress::told;
 use crate::session::Session;
 use crate::trouble::Trouble;
-use crate::tuples::{self, Stat};
+use crate::tuples::{self, Snapshot, Stat};
 
 /// A volume that is open in this process.
 #[pyclass(frozen)]
@@ -72,7 +72,7 @@ impl Volume {
             .map_err(|trouble| trouble.raise(py))
     }
 
-    /// Opens what the anchor says, for reading.
+    /// Opens what the anchor says, or a snapshot of it, for reading.
     #[staticmethod]
     fn open_reading(
         py: Python<'_>,
@@ -81,12 +81,13 @@ impl Volume {
         anchor: PathBuf,
         durability: &str,
         fresh: &str,
+        snapshot: Option<&[u8]>,
     ) -> PyResult<Self> {
         let (place, freshness) = (place(folder, key, anchor, durability)?, freshness(fresh)?);
-        let session = py.detach(|| Session::read(place, freshness));
+        let session = py.detach(|| Session::read(place, freshness, snapshot.map(<[u8]>::to_vec)));
         session
             .map(|session| Self { session })
-            .map_err(|trouble| trouble.raise(py))
+            .map_err(|trouble| trouble.at(py, snapshot.as_slice()))
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
@@ -123,6 +124,23 @@ impl Volume {
     fn statistics(&self, py: Python<'_>) -> PyResult<(u64, u64, u64, u64, usize)> {
         let statistics = |session: &Session| session.with(|volume| Ok(tuples::statistics(&volume.statistics())));
         self.on(py, &[], statistics)
+    }
+
+    /// Keeps the volume as it is now under a name.
+    fn create_snapshot(&self, py: Python<'_>, name: &[u8]) -> PyResult<Snapshot> {
+        let create = |session: &Session| session.with(|volume| Ok(volume.create_snapshot(name)?));
+        Ok(tuples::snapshot(&self.on(py, &[name], create)?))
+    }
+
+    /// All snapshots, the oldest first.
+    fn snapshots(&self, py: Python<'_>) -> PyResult<Vec<Snapshot>> {
+        let list = |session: &Session| session.with(|volume| Ok(volume.snapshots()?));
+        Ok(self.on(py, &[], list)?.iter().map(tuples::snapshot).collect())
+    }
+
+    fn delete_snapshot(&self, py: Python<'_>, name: &[u8]) -> PyResult<()> {
+        let delete = |session: &Session| session.with(|volume| Ok(volume.delete_snapshot(name)?));
+        self.on(py, &[name], delete)
     }
 
     fn stat(&self, py: Python<'_>, path: &[u8], follow: bool) -> PyResult<Stat> {

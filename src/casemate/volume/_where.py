@@ -28,6 +28,7 @@ class Where:
     anchor: Path
     durability: str
     freshness: str
+    snapshot: str | None = None
 
     @classmethod
     def of(
@@ -37,10 +38,16 @@ class Where:
         anchor: str,
         durability: Durability,
         freshness: Freshness,
+        snapshot: str | None = None,
     ) -> Where:
         """As a caller wrote it. Errors: UsageError for an anchor of another kind than `file:PATH`."""
         return cls(
-            Path(folder).resolve(), Path(key_file).resolve(), file_of(anchor).resolve(), str(durability), str(freshness)
+            Path(folder).resolve(),
+            Path(key_file).resolve(),
+            file_of(anchor).resolve(),
+            str(durability),
+            str(freshness),
+            snapshot,
         )
 
     def arguments(self) -> tuple[Path, str, Path, str]:

@@ -37,8 +37,9 @@ Access = Literal["read", "write"]
 class CasemateFileSystem(AbstractFileSystem):
     """`volume` is the volume's folder, `key_file` and `anchor` are as on the command line; each can come from the
     environment, as all options of fsspec: `FSSPEC_CASEMATE_VOLUME`, `FSSPEC_CASEMATE_KEY_FILE`, and so on. (It is
-    `access` and not `mode`, since fsspec keeps that word for itself.) Relative paths mean other places in other
-    processes. Nothing is opened before it is needed.
+    `access` and not `mode`, since fsspec keeps that word for itself.) With `snapshot`, a long job sees one state,
+    whatever is written meanwhile. Relative paths mean other places in other processes. Nothing is opened before it is
+    needed.
     """
 
     protocol = "casemate"
@@ -52,6 +53,7 @@ class CasemateFileSystem(AbstractFileSystem):
         access: Access = "read",
         durability: Durability = "durable",
         freshness: Freshness = "strict",
+        snapshot: str | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -64,8 +66,10 @@ class CasemateFileSystem(AbstractFileSystem):
                 f"which sealed volume is not said: no {missing}",
                 expected='storage_options={"volume": FOLDER, "key_file": FILE, "anchor": "file:PATH"}',
             )
+        if snapshot is not None and access == "write":
+            raise UsageError(f"the snapshot {snapshot} stays as it is", remedy='leave "access": "write" out')
         self.access = access
-        self._where = Where.of(volume, key_file, anchor, durability, freshness)
+        self._where = Where.of(volume, key_file, anchor, durability, freshness, snapshot)
         self._held: Volume | None = None
 
     @classmethod

@@ -34,7 +34,7 @@ from casemate.volume.files import BUFFER, Mode, RawFile, layered
 if TYPE_CHECKING:
     import casemate_native
 
-__all__ = ["Entry", "Imported", "Progress", "Volume", "VolumeInfo"]
+__all__ = ["Entry", "Imported", "Progress", "Snapshot", "Volume", "VolumeInfo"]
 
 StrPath = str | os.PathLike[str]
 
@@ -66,6 +66,15 @@ class VolumeInfo:
     anchored: int
     sequence: int
     fence: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A checkpoint that is kept: its name, its generation, when it was taken in nanoseconds since 1970."""
+
+    name: str
+    generation: int
+    taken_ns: int
 
 
 @dataclass(frozen=True)
@@ -173,17 +182,22 @@ class Volume:
         anchor: str,
         durability: Durability = "durable",
         freshness: Freshness = "strict",
+        snapshot: str | None = None,
     ) -> Self:
         """Opens what the anchor has, for reading: any number of processes, beside a writer. What that writes later is
-        seen after `refresh`, or once it used the space again of what is read. Errors: as `open_writing`.
+        seen after `refresh`, or once it used the space again of what is read. With `snapshot`, that snapshot, which
+        stays as it is. Errors: as `open_writing`; FileNotFoundError for the snapshot.
         """
-        return cls.at(Where.of(folder, key_file, anchor, durability, freshness), writing=False)
+        return cls.at(Where.of(folder, key_file, anchor, durability, freshness, snapshot), writing=False)
 
     @classmethod
     def at(cls, where: Where, *, writing: bool) -> Self:
         """As `open_writing` or `open_reading`."""
-        opener = engine().open_writing if writing else engine().open_reading
-        return cls(opener(*where.arguments(), where.freshness), writable=writing)
+        opener, arguments = engine(), (*where.arguments(), where.freshness)
+        if writing:
+            return cls(opener.open_writing(*arguments), writable=True)
+        snapshot = None if where.snapshot is None else os.fsencode(where.snapshot)
+        return cls(opener.open_reading(*arguments, snapshot), writable=False)
 
     def close(self) -> None:
         """Closes the volume and the files that are open in it: all is durable and anchored when this returns.
@@ -241,6 +255,20 @@ class Volume:
 
     def info(self) -> VolumeInfo:
         return VolumeInfo(self._engine.identity().hex(), *self._engine.status())
+
+    def create_snapshot(self, name: str) -> Snapshot:
+        """Keeps the volume as it is now under a name: durable and anchored when this returns. What it needs stays in
+        use until it is deleted. Errors: OSError (FileExistsError), VolumeError.
+        """
+        return _snapshot(self._engine.create_snapshot(os.fsencode(name)))
+
+    def snapshots(self) -> list[Snapshot]:
+        """All snapshots, the oldest first; of a snapshot that is open, none."""
+        return [_snapshot(found) for found in self._engine.snapshots()]
+
+    def delete_snapshot(self, name: str) -> None:
+        """Deletes a snapshot, and frees what only it needs. Errors: OSError (FileNotFoundError), VolumeError."""
+        self._engine.delete_snapshot(os.fsencode(name))
 
     def statvfs(self) -> os.statvfs_result:
         """Room, as `os.statvfs`."""
@@ -440,6 +468,11 @@ os.register_at_fork(after_in_child=_OPEN.clear)
 
 
 _SECOND: Final = 1_000_000_000
+
+
+def _snapshot(found: tuple[bytes, int, int]) -> Snapshot:
+    name, generation, taken = found
+    return Snapshot(os.fsdecode(name), generation, taken)
 
 
 def _stat_result(found: tuple[Any, ...]) -> os.stat_result:

@@ -178,6 +178,17 @@ def test_trees_are_put_and_got(writing: CasemateFileSystem, tmp_path: Path) -> N
     assert writing.get_mapper("/put")["other"] == b""
 
 
+def test_a_snapshot_stays_as_it_is_beside_a_writer(sealed: Sealed, writing: CasemateFileSystem) -> None:
+    writing.pipe("/file", b"before")
+    writing._volume().create_snapshot("monday")
+    writing.pipe("/file", b"after")
+    monday = CasemateFileSystem(**sealed.options, snapshot="monday")
+    assert (monday.cat("/file"), writing.cat("/file")) == (b"before", b"after")
+    assert CasemateFileSystem(**sealed.options).cat("/file") == b"after"
+    with pytest.raises(UsageError, match="stays as it is"):
+        CasemateFileSystem(**sealed.writing_options, snapshot="monday")
+
+
 def test_there_are_no_transactions(writing: CasemateFileSystem) -> None:
     with pytest.raises(UsageError, match="no transactions"), writing.transaction:
         writing.open("/file", "wb")

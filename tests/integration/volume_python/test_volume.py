@@ -233,6 +233,30 @@ def test_closing_closes_every_file_whatever_another_says(sealed: Sealed) -> None
         assert [reader.stat(f"/{number}").st_size for number in range(4)] == [100] * 4
 
 
+def test_snapshots(sealed: Sealed, volume: Volume) -> None:
+    with volume.open("/file", "w") as file:
+        file.write("before")
+    taken = volume.create_snapshot("monday")
+    with volume.open("/file", "w") as file:
+        file.write("after it")
+    volume.create_snapshot("tuesday")
+    with pytest.raises(FileExistsError):
+        volume.create_snapshot("monday")
+    assert [found.name for found in volume.snapshots()] == ["monday", "tuesday"]
+    assert volume.snapshots()[0] == taken
+    with Volume.open_reading(sealed.folder, **sealed.named, snapshot="monday") as monday:
+        volume.mkdir("/later")
+        volume.sync()
+        monday.refresh()
+        assert (monday.listdir(), monday.open("/file").read()) == (["file"], "before")
+    volume.delete_snapshot("monday")
+    with pytest.raises(FileNotFoundError):
+        volume.delete_snapshot("monday")
+    with pytest.raises(FileNotFoundError) as raised:
+        Volume.open_reading(sealed.folder, **sealed.named, snapshot="monday")
+    assert raised.value.filename == "monday"
+
+
 def test_names_are_any_bytes(volume: Volume) -> None:
     name = os.fsdecode(b"\xff\xfe")
     volume.open(f"/{name}", "w").close()
