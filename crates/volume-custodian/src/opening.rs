@@ -125,7 +125,7 @@ impl Lent {
         log: Option<u64>,
     ) -> Result<([u8; 16], Form), Error> {
         let room = |error| Error::Host(format!("look at the host's space: {error}"));
-        let capacity = capacity.map_or_else(|| Folder::room(folder).map_err(room), Ok)?;
+        let capacity = capacity.map_or_else(|| Folder::capacity(folder).map_err(room), Ok)?;
         let mut form = Form::new(self.roots(), capacity);
         form.log = log.unwrap_or(form.log);
         let environment = Environment::of_this_machine(Folder::write(folder)?, self.reached(anchor));

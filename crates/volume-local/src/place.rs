@@ -54,7 +54,7 @@ impl Place {
     /// Those of [`Volume::create`], [`Failure::NoAnchor`], or from the host.
     pub fn create(self, roots: Roots, capacity: Option<u64>, log: Option<u64>) -> Result<Made, Failure> {
         fs::create_dir_all(&self.folder).map_err(|error| Failure::host("make the volume's folder", error))?;
-        let capacity = capacity.map_or_else(|| Folder::room(&self.folder), Ok);
+        let capacity = capacity.map_or_else(|| Folder::capacity(&self.folder), Ok);
         let capacity = capacity.map_err(|error| Failure::host("look at the host's space", error))?;
         let mut form = Form::new(roots, capacity);
         form.log = log.unwrap_or(form.log);

@@ -40,6 +40,8 @@ pub struct Store {
     pub keys: Keys,
     cache: Cache,
     lengths: BTreeMap<u32, u64>,
+    /// Blocks that the host has no room for, when it was last asked.
+    beyond: u64,
     unflushed: BTreeSet<u32>,
 }
 
@@ -52,6 +54,7 @@ impl Store {
             keys: Keys::new(key, volume),
             cache: Cache::default(),
             lengths: BTreeMap::new(),
+            beyond: 0,
             unflushed: BTreeSet::new(),
         }
     }
@@ -171,7 +174,21 @@ impl Store {
             }
         }
         self.lengths.insert(segment, wanted);
+        self.look_at_host();
         Ok(())
+    }
+
+    /// Blocks of the volume that the host has no room for. They count as taken: an application learns in time that
+    /// there is no space, while there is still enough to delete something.
+    pub fn beyond_host(&self) -> u64 {
+        self.beyond
+    }
+
+    /// Asks the host how much room there is: when a segment grows, and at every checkpoint.
+    pub fn look_at_host(&mut self) {
+        if let Ok(Some(room)) = self.host.room() {
+            self.beyond = self.capacity.saturating_sub(room / BLOCK as u64);
+        }
     }
 
     /// The table of epochs that a slot points to.

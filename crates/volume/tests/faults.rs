@@ -7,10 +7,13 @@
 
 mod support;
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use casemate_volume::{Environment, Error, Form, Freshness, New, ROOT, Volume, VolumeKey};
+use casemate_volume::host::File;
+use casemate_volume::{Environment, Error, Form, Freshness, Host, New, ROOT, Roots, Volume, VolumeKey};
+use support::disk::Disk;
 use support::faults::{Answer, Call, Faulty, Flaky};
 use support::{KEY, Machine, SMALL, Seeded, Ticks};
 
@@ -213,4 +216,100 @@ fn a_full_volume_says_so_keeps_everything_and_can_delete() {
         volume.write(again, 0, &vec![1; 1 << 20]).unwrap();
         volume.fsync(again).unwrap();
     }
+}
+
+/// A disk on which segments may take so many bytes; more than that it refuses.
+#[derive(Clone)]
+struct Narrow {
+    disk: Disk,
+    room: u64,
+}
+
+impl Narrow {
+    fn fits(&self, file: File, length: u64) -> io::Result<()> {
+        let others = self.disk.files();
+        let segments = others
+            .iter()
+            .filter(|(other, _)| **other != file && matches!(other, File::Segment(_)));
+        let taken: u64 = segments.map(|(_, bytes)| bytes.len() as u64).sum();
+        match file {
+            File::Segment(_) if taken + length > self.room => Err(io::ErrorKind::StorageFull.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Host for Narrow {
+    fn length(&self, file: File) -> io::Result<Option<u64>> {
+        self.disk.length(file)
+    }
+
+    fn create(&self, file: File, length: u64) -> io::Result<()> {
+        self.fits(file, length)?;
+        self.disk.create(file, length)
+    }
+
+    fn grow(&self, file: File, length: u64) -> io::Result<()> {
+        self.fits(file, length)?;
+        self.disk.grow(file, length)
+    }
+
+    fn read(&self, file: File, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.disk.read(file, offset, bytes)
+    }
+
+    fn write(&self, file: File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.disk.write(file, offset, bytes)
+    }
+
+    fn room(&self) -> io::Result<Option<u64>> {
+        Ok(Some(self.room))
+    }
+
+    fn flush(&self, file: File) -> io::Result<()> {
+        self.disk.flush(file)
+    }
+}
+
+#[test]
+fn a_full_host_is_a_full_volume_in_which_one_can_delete() {
+    let mut machine = Machine::new();
+    let capacity = 1 << 30;
+    machine.create(&Form::new(Roots::Tag, capacity)).unwrap();
+    let host = Narrow {
+        disk: machine.disk.clone(),
+        room: 160 << 20,
+    };
+    let environment = Environment {
+        host: Box::new(host),
+        ..machine.environment()
+    };
+    let mut volume = Volume::mount(environment, VolumeKey::new(KEY), Freshness::Strict).unwrap();
+    let mut names = 0u32..;
+    let full = loop {
+        let name = names.next().unwrap().to_string();
+        let written = volume
+            .create_file(ROOT, name.as_bytes(), NEW)
+            .and_then(|file| volume.write(file.inode, 0, &vec![1; 4 << 20]));
+        if let Err(error) = written {
+            break error;
+        }
+    };
+    assert!(matches!(full, Error::NoSpace), "{full}");
+    volume.sync().unwrap();
+    let before = volume.statistics().available;
+    for name in 0..4u32 {
+        let file = volume.lookup(ROOT, name.to_string().as_bytes()).unwrap().inode;
+        volume.unlink(ROOT, name.to_string().as_bytes()).unwrap();
+        volume.reap(file).unwrap();
+    }
+    volume.sync().unwrap();
+    assert!(
+        volume.statistics().available >= before + 3 * 1024,
+        "what was deleted can be used"
+    );
+    let file = volume.create_file(ROOT, b"again", NEW).unwrap().inode;
+    volume.write(file, 0, &vec![2; 4 << 20]).unwrap();
+    volume.unmount().unwrap();
+    machine.mount(Freshness::Strict).unwrap().verify().unwrap();
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::num::NonZeroU64;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +27,9 @@ const LARGEST: u64 = 1 << 46;
 /// Bytes from which on the host's page cache costs more than it gives: what is copied there is kept by those who asked
 /// for it, too.
 const DIRECT: usize = 64 * 1024;
+
+/// Unit in which the host counts a file's space (stat(2)).
+const SECTOR: u64 = 512;
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,10 +108,8 @@ impl Folder {
     ///
     /// # Errors
     /// From the host.
-    pub fn room(path: &Path) -> io::Result<u64> {
-        let host = statvfs(path)?;
-        let free = host.f_bavail.saturating_mul(host.f_frsize);
-        Ok(free.saturating_sub(SPARE).clamp(SMALLEST, LARGEST) / BLOCK as u64 * BLOCK as u64)
+    pub fn capacity(path: &Path) -> io::Result<u64> {
+        Ok(free(path)?.saturating_sub(SPARE).clamp(SMALLEST, LARGEST) / BLOCK as u64 * BLOCK as u64)
     }
 
     fn file(&self, file: File, way: Way) -> io::Result<Arc<fs::File>> {
@@ -170,6 +171,12 @@ impl Folder {
     }
 }
 
+/// Bytes that the host has free.
+fn free(path: &Path) -> io::Result<u64> {
+    let host = statvfs(path)?;
+    Ok(host.f_bavail.saturating_mul(host.f_frsize))
+}
+
 fn opening(error: &io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::NotFound => Error::Missing("the folder does not exist"),
@@ -224,6 +231,18 @@ impl Host for Folder {
         let direct = self.past_the_cache(file, offset, bytes);
         let written = direct.and_then(|direct| self.accepted(direct.write_all_at(bytes, offset)));
         written.unwrap_or_else(|| self.file(file, Way::Cached)?.write_all_at(bytes, offset))
+    }
+
+    fn room(&self) -> io::Result<Option<u64>> {
+        let mut taken = 0;
+        for index in 0.. {
+            match fs::metadata(self.path.join(File::Segment(index).name())) {
+                Ok(segment) => taken += segment.blocks() * SECTOR,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(free(&self.path)? + taken))
     }
 
     fn discard(&self, file: File, offset: u64, length: u64) -> io::Result<()> {

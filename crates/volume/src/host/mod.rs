@@ -67,6 +67,15 @@ pub trait Host: Send + Sync {
     /// From the host.
     fn write(&self, file: File, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
+    /// Bytes that segments may come to take on the host: what they have, and what is free. `None` where that is not
+    /// known.
+    ///
+    /// # Errors
+    /// From the host.
+    fn room(&self) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// Takes back the host's space for a range, which nobody will read before writing it again. A host that has no such
     /// thing does nothing.
     ///

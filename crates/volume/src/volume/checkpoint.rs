@@ -71,6 +71,7 @@ impl Volume {
         }
         let sealed = self.seal_checkpoint();
         self.latch(sealed)?;
+        self.store.look_at_host();
         self.move_anchor()
     }
 

@@ -67,6 +67,7 @@ impl Volume {
         for epoch in store.epochs(&slot.body.epochs, slot.body.epoch_blocks)? {
             store.keys.learn(epoch)?;
         }
+        store.look_at_host();
         let names = store.keys.names()?;
         let mut this = Self {
             space: Space::new(slot.body.capacity),

@@ -3,7 +3,7 @@
 use super::Volume;
 use super::flush::Target;
 use crate::Error;
-use crate::format::BLOCK;
+use crate::format::{BLOCK, NODE_BLOCKS};
 
 /// Pages in memory before they are placed: 64 MiB.
 const PAGES: u64 = (64 << 20) / BLOCK as u64;
@@ -108,16 +108,25 @@ impl Volume {
         if need.frees {
             // With a snapshot nothing may come free: enough stays to delete the snapshot.
             let kept = if self.space.pinned() > 0 { self.reserve() / 2 } else { 0 };
-            return self.space.free_quads() > nodes + kept;
+            return self.free_quads() > nodes + kept;
         }
         let floor = nodes + self.reserve();
-        self.space.free_quads() > floor && self.space.free_for_data(floor) >= self.pages + need.pages
+        self.free_quads() > floor && self.free_for_data(floor) >= self.pages + need.pages
+    }
+
+    /// Whole quads that nobody has and the host has room for.
+    fn free_quads(&self) -> u64 {
+        let beyond = self.store.beyond_host() / u64::from(NODE_BLOCKS);
+        self.space.free_quads().saturating_sub(beyond)
+    }
+
+    fn free_for_data(&self, floor: u64) -> u64 {
+        self.space.free_for_data(floor).saturating_sub(self.store.beyond_host())
     }
 
     /// Blocks that an application may still fill.
     pub(super) fn available(&self) -> u64 {
-        self.space
-            .free_for_data(self.nodes_needed() + self.reserve())
+        self.free_for_data(self.nodes_needed() + self.reserve())
             .saturating_sub(self.pages)
     }
 
