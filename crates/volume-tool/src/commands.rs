@@ -7,6 +7,7 @@ use casemate_volume::{Error, Freshness, ROOT, Roots, Shared, Volume};
 use casemate_volume_local::{export, import};
 use serde_json::{Value, json};
 
+use crate::control;
 use crate::mounting;
 use crate::report::{Failure, say};
 use crate::request::{Place, Request};
@@ -55,6 +56,11 @@ pub fn run(request: Request) -> Result<Value, Failure> {
             target,
             salvage,
         } => with(volume, |volume| export_to(volume, freshness.into(), &target, salvage)),
+        Request::SnapshotMounted {
+            mountpoint,
+            state,
+            asked,
+        } => control::ask(&mountpoint, &state, &asked),
         Request::SnapshotCreate { volume, name } => with(volume, |volume| snapshots::create(volume, &name)),
         Request::SnapshotList { volume, freshness } => with(volume, |volume| snapshots::list(volume, freshness.into())),
         Request::SnapshotDelete { volume, name } => with(volume, |volume| snapshots::delete(volume, &name)),

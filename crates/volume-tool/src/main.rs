@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 mod commands;
+mod control;
 mod lending;
 mod mounting;
 mod report;

@@ -19,6 +19,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::control::Control;
 use crate::report::{Failure, ended, say};
 use crate::snapshots;
 use crate::source::Source;
@@ -46,6 +47,7 @@ pub fn mount(place: &Source, wanted: &Wanted) -> Result<Value, Failure> {
         upkeep: place.upkeep(),
         ..Options::default()
     };
+    let control = Control::start(Arc::clone(&volume), &wanted.state)?;
     let mounted = Mounted::new(volume, &wanted.mountpoint, &options);
     let mounted = mounted.map_err(|error| Failure::host("mount", &error))?;
     let mut last = state
@@ -60,6 +62,7 @@ pub fn mount(place: &Source, wanted: &Wanted) -> Result<Value, Failure> {
     unmount_on_signals(wanted.mountpoint.clone())?;
     say(&json!({"mounted": wanted.mountpoint, "pid": std::process::id()}));
     let served = mounted.serve();
+    drop(control);
     let outcome = served.map(|()| json!({"unmounted": wanted.mountpoint}));
     let outcome = outcome.map_err(Failure::from);
     place.give_back();

@@ -10,6 +10,8 @@ use casemate_volume::{Freshness, Roots, VolumeKey};
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
+use crate::control::Action;
+
 /// One request. Paths are absolute.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
@@ -51,6 +53,12 @@ pub enum Request {
         freshness: FreshnessName,
         target: PathBuf,
         salvage: bool,
+    },
+    /// Asks the process that serves a mount about snapshots.
+    SnapshotMounted {
+        mountpoint: PathBuf,
+        state: PathBuf,
+        asked: Action,
     },
     /// Keeps a volume that is not mounted as it is under a name.
     SnapshotCreate { volume: Place, name: String },

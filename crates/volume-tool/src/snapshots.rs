@@ -1,4 +1,4 @@
-//! Snapshots of a volume that is not mounted.
+//! Snapshots: of a volume that is mounted for this only, or by whoever serves a mount.
 
 use casemate_volume::{Error, Freshness, SnapshotInfo, Volume};
 use serde_json::{Value, json};
@@ -7,19 +7,30 @@ use crate::report::Failure;
 use crate::source::Source;
 
 pub fn create(place: &Source, name: &str) -> Result<Value, Failure> {
-    let mut volume = place.write(Freshness::Strict)?;
-    let created = volume.create_snapshot(name.as_bytes()).map(|info| shown(&info));
-    finish(volume, created, name)
+    alone(place, |volume| create_in(volume, name))
 }
 
 pub fn delete(place: &Source, name: &str) -> Result<Value, Failure> {
-    let mut volume = place.write(Freshness::Strict)?;
-    let deleted = volume.delete_snapshot(name.as_bytes());
-    finish(volume, deleted.map(|()| json!({"deleted": name})), name)
+    alone(place, |volume| delete_in(volume, name))
 }
 
 pub fn list(place: &Source, freshness: Freshness) -> Result<Value, Failure> {
-    let snapshots = place.read(freshness)?.snapshots()?;
+    list_of(&mut place.read(freshness)?)
+}
+
+pub fn create_in(volume: &mut Volume, name: &str) -> Result<Value, Failure> {
+    let created = volume.create_snapshot(name.as_bytes());
+    created.map(|info| shown(&info)).map_err(|error| about(error, name))
+}
+
+pub fn delete_in(volume: &mut Volume, name: &str) -> Result<Value, Failure> {
+    let deleted = volume.delete_snapshot(name.as_bytes());
+    deleted.map_err(|error| about(error, name))?;
+    Ok(json!({"deleted": name}))
+}
+
+pub fn list_of(volume: &mut Volume) -> Result<Value, Failure> {
+    let snapshots = volume.snapshots()?;
     Ok(json!({"snapshots": snapshots.iter().map(shown).collect::<Vec<_>>()}))
 }
 
@@ -31,9 +42,12 @@ pub fn read(place: &Source, freshness: Freshness, name: &str) -> Result<Volume, 
     Ok(volume)
 }
 
-fn finish(volume: Volume, outcome: Result<Value, Error>, name: &str) -> Result<Value, Failure> {
+/// Mounted for this only.
+fn alone(place: &Source, action: impl FnOnce(&mut Volume) -> Result<Value, Failure>) -> Result<Value, Failure> {
+    let mut volume = place.write(Freshness::Strict)?;
+    let outcome = action(&mut volume);
     let ended = volume.unmount();
-    let outcome = outcome.map_err(|error| about(error, name))?;
+    let outcome = outcome?;
     ended?;
     Ok(outcome)
 }

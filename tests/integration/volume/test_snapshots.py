@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import stat
 from typing import Any
 
 import pytest
@@ -69,3 +73,51 @@ def test_a_snapshot_of_an_older_copy_of_the_volume_is_refused(sealed: Sealed) ->
     for path, content in older.items():
         path.write_bytes(content)
     assert sealed.mount("--snapshot", "s")["exit"] == 92
+
+
+def test_a_mounted_volume_is_asked_where_it_is_mounted(sealed: Sealed) -> None:
+    def ask(command: str, *arguments: str) -> dict[str, Any]:
+        done = sealed.run("snapshot", command, "M", *arguments, "--json")
+        said: dict[str, Any] = json.loads(done.stdout)
+        return {**said, "exit": done.returncode}
+
+    sealed.mount()
+    with (sealed.mountpoint / "file").open("wb") as file:
+        file.write(b"before" * 100_000)
+        file.flush()
+        # Not fsynced, perhaps still the kernel's: what was written is in the snapshot all the same.
+        assert ask("create", "s")["exit"] == 0
+        file.seek(0)
+        file.write(b"AFTER!" * 100_000)
+    assert _snapshot(sealed, "create", "t")["exit"] == 93
+    assert [entry["name"] for entry in ask("list")["snapshots"]] == ["s"] == _names(sealed)
+    again = ask("create", "s")
+    assert (again["exit"], "there is a snapshot s already" in again["error"]["message"]) == (2, True)
+    assert ask("create", "gone")["exit"] == 0
+    assert ask("delete", "gone")["exit"] == 0
+    assert sealed.unmount().returncode == 0
+    sealed.mount("--snapshot", "s")
+    assert (sealed.mountpoint / "file").read_bytes() == b"before" * 100_000
+    assert ask("create", "of a snapshot")["exit"] == 90
+    assert sealed.unmount().returncode == 0
+    assert (_names(sealed), sealed.of("verify", "V")["exit"]) == (["s"], 0)
+
+
+def test_the_control_socket_is_its_owners_alone(sealed: Sealed) -> None:
+    mounts = sealed.root / "home" / "mounts"
+    sealed.mount()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in mounts.glob("*.control")] == [0o600]
+    assert sealed.unmount().returncode == 0
+    assert list(mounts.glob("*.control")) == []
+    mounts.chmod(0o755)
+    refused = sealed.mount()
+    assert (refused["exit"], "is open to others: chmod 700 it" in refused["error"]["message"]) == (2, True), refused
+
+
+def test_a_snapshot_of_a_killed_mount_is_refused_with_the_cure(sealed: Sealed) -> None:
+    pid = sealed.mount()["pid"]
+    os.kill(pid, signal.SIGKILL)
+    refused = sealed.run("snapshot", "create", "M", "s")
+    assert (refused.returncode, "mount again" in refused.stderr or "unmount" in refused.stderr) == (90, True)
+    assert sealed.unmount().returncode == 0
+    assert _snapshot(sealed, "create", "s")["exit"] == 0

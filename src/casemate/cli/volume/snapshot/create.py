@@ -6,7 +6,6 @@ from casemate.cli._output import Json, emit, progress
 from casemate.cli.volume._place import (
     Anchor,
     Durability,
-    Folder,
     KeyFile,
     Lasting,
     Lender,
@@ -15,12 +14,13 @@ from casemate.cli.volume._place import (
     binary,
     place,
 )
+from casemate.cli.volume.snapshot._asking import Where, mounted
 from casemate.cli.volume.snapshot._name import SnapshotName
 from casemate.volume import tool
 
 
 def create(
-    folder: Folder,
+    folder: Where,
     name: SnapshotName,
     key_file: KeyFile = None,
     anchor: Anchor = None,
@@ -31,16 +31,19 @@ def create(
     who: As = None,
     as_json: Json = False,
 ) -> None:
-    """Keep a sealed volume that is not mounted as it is now, under a name. It costs what changes later.
+    """Keep a sealed volume as it is now, under a name. It costs what changes later.
 
-    Show one with `casemate volume mount --snapshot`.
+    Of a mounted volume it has all that programs wrote before. Show one with `casemate volume mount --snapshot`.
     Example: `casemate volume snapshot create V monday --key-file K --anchor file:A`
     """
-    request = {
-        "command": "snapshot-create",
-        "volume": place(folder, key_file, anchor, durability, Lender(policy, volume, custodian, who), "write"),
-        "name": name,
-    }
     with progress("writing a checkpoint", quiet=as_json):
-        created = tool.ask(binary(), request)
+        created = mounted(folder, "create", name)
+        if created is None:
+            lender = Lender(policy, volume, custodian, who)
+            request = {
+                "command": "snapshot-create",
+                "volume": place(folder, key_file, anchor, durability, lender, "write"),
+                "name": name,
+            }
+            created = tool.ask(binary(), request)
     emit(created, as_json=as_json)

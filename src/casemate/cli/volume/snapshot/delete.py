@@ -6,7 +6,6 @@ from casemate.cli._output import Json, emit, progress
 from casemate.cli.volume._place import (
     Anchor,
     Durability,
-    Folder,
     KeyFile,
     Lasting,
     Lender,
@@ -15,12 +14,13 @@ from casemate.cli.volume._place import (
     binary,
     place,
 )
+from casemate.cli.volume.snapshot._asking import Where, mounted
 from casemate.cli.volume.snapshot._name import SnapshotName
 from casemate.volume import tool
 
 
 def delete(
-    folder: Folder,
+    folder: Where,
     name: SnapshotName,
     key_file: KeyFile = None,
     anchor: Anchor = None,
@@ -31,15 +31,18 @@ def delete(
     who: As = None,
     as_json: Json = False,
 ) -> None:
-    """Delete a snapshot of a sealed volume that is not mounted, and free what only it needs.
+    """Delete a snapshot of a sealed volume, and free what only it needs.
 
     Example: `casemate volume snapshot delete V monday --key-file K --anchor file:A`
     """
-    request = {
-        "command": "snapshot-delete",
-        "volume": place(folder, key_file, anchor, durability, Lender(policy, volume, custodian, who), "write"),
-        "name": name,
-    }
     with progress("freeing what only it needs", quiet=as_json):
-        deleted = tool.ask(binary(), request)
+        deleted = mounted(folder, "delete", name)
+        if deleted is None:
+            lender = Lender(policy, volume, custodian, who)
+            request = {
+                "command": "snapshot-delete",
+                "volume": place(folder, key_file, anchor, durability, lender, "write"),
+                "name": name,
+            }
+            deleted = tool.ask(binary(), request)
     emit(deleted, as_json=as_json)

@@ -8,7 +8,6 @@ from casemate.cli._output import Json, emit, table
 from casemate.cli.volume._place import (
     Anchor,
     Durability,
-    Folder,
     Fresh,
     Freshness,
     KeyFile,
@@ -19,11 +18,12 @@ from casemate.cli.volume._place import (
     binary,
     place,
 )
+from casemate.cli.volume.snapshot._asking import Where, mounted
 from casemate.volume import tool
 
 
 def list_snapshots(
-    folder: Folder,
+    folder: Where,
     key_file: KeyFile = None,
     anchor: Anchor = None,
     durability: Lasting = Durability.durable,
@@ -38,12 +38,14 @@ def list_snapshots(
 
     Example: `casemate volume snapshot list V --key-file K --anchor file:A`
     """
-    request = {
-        "command": "snapshot-list",
-        "volume": place(folder, key_file, anchor, durability, Lender(policy, volume, custodian, who), "read"),
-        "freshness": freshness.value,
-    }
-    found = tool.ask(binary(), request)
+    found = mounted(folder, "list")
+    if found is None:
+        request = {
+            "command": "snapshot-list",
+            "volume": place(folder, key_file, anchor, durability, Lender(policy, volume, custodian, who), "read"),
+            "freshness": freshness.value,
+        }
+        found = tool.ask(binary(), request)
     if as_json:
         emit(found, as_json=True)
     elif found["snapshots"]:
