@@ -39,6 +39,11 @@ pub enum Action {
 /// A socket that goes when this is dropped.
 pub struct Control(PathBuf);
 
+/// Removes the socket of a mount that is gone.
+pub fn forget(state: &Path) {
+    let _ = fs::remove_file(state.with_extension("control"));
+}
+
 impl Control {
     /// Answers until the process ends. Whoever holds the state file's lock calls it: what an earlier one left goes.
     pub fn start(volume: Arc<Shared>, state: &Path) -> Result<Self, Failure> {

@@ -19,7 +19,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::control::Control;
+use crate::control::{self, Control};
 use crate::report::{Failure, ended, say};
 use crate::snapshots;
 use crate::source::Source;
@@ -162,6 +162,8 @@ pub fn unmount(mountpoint: &Path, state: &Path) -> Result<Value, Failure> {
         unmounted.map_err(|error| Failure::host("unmount", &error))?;
     }
     let _ = std::fs::remove_file(state);
+    // Left by a process that was killed.
+    control::forget(state);
     let line: Value = serde_json::from_str(&text).unwrap_or_default();
     match (line.get("result"), line.get("error")) {
         (Some(result), _) => Ok(result.clone()),
