@@ -38,9 +38,9 @@ fn a_writer_that_was_fenced_acknowledges_nothing_more() {
         matches!(refused, Error::Fenced(fence) if fence == second.status().fence),
         "{refused}"
     );
-    assert!(matches!(first.fsync(file).unwrap_err(), Error::Host(_)));
-    assert!(matches!(first.write(file, 0, b"later").unwrap_err(), Error::Host(_)));
-    assert!(matches!(first.sync().unwrap_err(), Error::Host(_)));
+    assert!(matches!(first.fsync(file).unwrap_err(), Error::Fenced(_)));
+    assert!(matches!(first.write(file, 0, b"later").unwrap_err(), Error::Fenced(_)));
+    assert!(matches!(first.sync().unwrap_err(), Error::Fenced(_)));
 }
 
 #[test]

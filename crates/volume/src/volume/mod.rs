@@ -159,7 +159,7 @@ pub struct Volume {
     /// Where the flight that is under way leaves how it ended.
     flight: Option<Arc<Landing>>,
     /// Why no more writes are taken, after a failure of the host or the loss of the fence.
-    latched: Option<String>,
+    latched: Option<Error>,
 }
 
 impl Volume {
@@ -213,7 +213,7 @@ impl Volume {
     fn check_writable(&self) -> Result<(), Error> {
         match &self.latched {
             _ if !self.writable => Err(Error::ReadOnly),
-            Some(reason) => Err(Error::Host(reason.clone())),
+            Some(reason) => Err(reason.clone()),
             None => Ok(()),
         }
     }
@@ -221,7 +221,10 @@ impl Volume {
     /// Closes the volume for writing after a failure of which the extent is unknown. What is not anchored stays so.
     fn latch<T>(&mut self, outcome: Result<T, Error>) -> Result<T, Error> {
         if let Err(error) = &outcome {
-            self.latched.get_or_insert_with(|| error.to_string());
+            self.latched.get_or_insert_with(|| match error {
+                Error::Fenced(_) | Error::Host(_) | Error::Tampered { .. } => error.clone(),
+                other => Error::Host(other.to_string()),
+            });
         }
         outcome
     }
