@@ -175,7 +175,7 @@ fn is_checked(options: &Options) -> bool {
 
 fn threads(options: &Options) -> usize {
     match options.threads {
-        0 => 2 + 2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        0 => 1 + std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         given => given,
     }
 }
