@@ -296,6 +296,15 @@ fn stalled() -> Stalled {
     }
 }
 
+/// The file has what was written beside the large write, and the large write, also once all is in the tree.
+fn assert_has_both(shared: &Shared, file: u64) {
+    let mut bytes = [0; LARGE + 8292];
+    assert_eq!(shared.read(file, 0, &mut bytes).unwrap(), bytes.len());
+    assert!(bytes.starts_with(b"small\0\0") && bytes[100..].iter().all(|byte| *byte == 7));
+    shared.sync().unwrap();
+    shared.with(Volume::verify).unwrap();
+}
+
 #[test]
 fn a_large_write_that_hangs_holds_nobody_up_and_is_in_no_checkpoint() {
     let stalled = stalled();
@@ -309,11 +318,7 @@ fn a_large_write_that_hangs_holds_nobody_up_and_is_in_no_checkpoint() {
     assert_eq!(volume.attributes(file).unwrap().size, 5);
     stalled.may.send(()).unwrap();
     stalled.writer.join().unwrap().unwrap();
-    let mut bytes = [0; LARGE + 8292];
-    assert_eq!(shared.read(file, 0, &mut bytes).unwrap(), bytes.len());
-    assert!(bytes.starts_with(b"small\0\0") && bytes[100..].iter().all(|byte| *byte == 7));
-    shared.sync().unwrap();
-    shared.with(Volume::verify).unwrap();
+    assert_has_both(shared, file);
 }
 
 #[test]
@@ -341,11 +346,7 @@ fn a_large_write_to_a_file_that_became_a_small_one_meanwhile_is_whole() {
     shared.fsync(file).unwrap();
     stalled.may.send(()).unwrap();
     stalled.writer.join().unwrap().unwrap();
-    let mut bytes = [0; LARGE + 8292];
-    assert_eq!(shared.read(file, 0, &mut bytes).unwrap(), bytes.len());
-    assert!(bytes.starts_with(b"small\0\0") && bytes[100..].iter().all(|byte| *byte == 7));
-    shared.sync().unwrap();
-    shared.with(Volume::verify).unwrap();
+    assert_has_both(shared, file);
 }
 
 /// One thread writes 1, 2, 3 … to a file and fsyncs without waiting; others keep the log, the anchor and checkpoints
