@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,8 +12,9 @@ from casemate.cli.volume import _mounts
 from casemate.cli.volume._place import binary
 from casemate.volume import tool
 
-__all__ = ["Where", "mounted"]
+__all__ = ["SnapshotName", "Where", "ask"]
 
+SnapshotName = Annotated[str, typer.Argument(help="The snapshot's name: as a file's name, up to 255 bytes.")]
 Where = Annotated[
     Path,
     typer.Argument(
@@ -23,19 +25,20 @@ Where = Annotated[
 ]
 
 
-def mounted(where: Path, action: str, name: str | None = None) -> dict[str, Any] | None:
-    """What the process that serves a mount at `where` answers; None where this user has mounted nothing there.
+def ask(where: Path, action: str, unmounted: Callable[[], dict[str, Any]], **asked: str) -> dict[str, Any]:
+    """What the process that serves a mount at `where` answers; where this user has mounted nothing there, what is said
+    of the volume that `unmounted` describes, which is not called before.
 
-    Errors: as `casemate.volume.tool.ask`.
+    Errors: as `casemate.volume.tool.ask`, and those of `unmounted`.
     """
     mount = _mounts.find(where)
-    if not mount.state.exists():
-        return None
-    asked = {"action": action} | ({} if name is None else {"name": name})
-    request = {
-        "command": "snapshot-mounted",
-        "mountpoint": str(mount.mountpoint),
-        "state": str(mount.state),
-        "asked": asked,
-    }
+    if mount.state.exists():
+        request = {
+            "command": "snapshot-mounted",
+            "mountpoint": str(mount.mountpoint),
+            "state": str(mount.state),
+            "asked": {"action": action, **asked},
+        }
+    else:
+        request = {"command": f"snapshot-{action}", **unmounted(), **asked}
     return tool.ask(binary(), request)

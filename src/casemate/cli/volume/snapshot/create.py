@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from casemate.cli._connecting import As
 from casemate.cli._custodians import Custodian
 from casemate.cli._output import Json, emit, progress
@@ -11,12 +13,9 @@ from casemate.cli.volume._place import (
     Lender,
     Name,
     Policy,
-    binary,
     place,
 )
-from casemate.cli.volume.snapshot._asking import Where, mounted
-from casemate.cli.volume.snapshot._name import SnapshotName
-from casemate.volume import tool
+from casemate.cli.volume.snapshot._asking import SnapshotName, Where, ask
 
 
 def create(
@@ -36,14 +35,11 @@ def create(
     Of a mounted volume it has all that programs wrote before. Show one with `casemate volume mount --snapshot`.
     Example: `casemate volume snapshot create V monday --key-file K --anchor file:A`
     """
+    lender = Lender(policy, volume, custodian, who)
+
+    def unmounted() -> dict[str, Any]:
+        return {"volume": place(folder, key_file, anchor, durability, lender, "write")}
+
     with progress("writing a checkpoint", quiet=as_json):
-        created = mounted(folder, "create", name)
-        if created is None:
-            lender = Lender(policy, volume, custodian, who)
-            request = {
-                "command": "snapshot-create",
-                "volume": place(folder, key_file, anchor, durability, lender, "write"),
-                "name": name,
-            }
-            created = tool.ask(binary(), request)
+        created = ask(folder, "create", unmounted, name=name)
     emit(created, as_json=as_json)

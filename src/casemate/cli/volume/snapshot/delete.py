@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from casemate.cli._connecting import As
 from casemate.cli._custodians import Custodian
 from casemate.cli._output import Json, emit, progress
@@ -11,12 +13,9 @@ from casemate.cli.volume._place import (
     Lender,
     Name,
     Policy,
-    binary,
     place,
 )
-from casemate.cli.volume.snapshot._asking import Where, mounted
-from casemate.cli.volume.snapshot._name import SnapshotName
-from casemate.volume import tool
+from casemate.cli.volume.snapshot._asking import SnapshotName, Where, ask
 
 
 def delete(
@@ -35,14 +34,11 @@ def delete(
 
     Example: `casemate volume snapshot delete V monday --key-file K --anchor file:A`
     """
+    lender = Lender(policy, volume, custodian, who)
+
+    def unmounted() -> dict[str, Any]:
+        return {"volume": place(folder, key_file, anchor, durability, lender, "write")}
+
     with progress("freeing what only it needs", quiet=as_json):
-        deleted = mounted(folder, "delete", name)
-        if deleted is None:
-            lender = Lender(policy, volume, custodian, who)
-            request = {
-                "command": "snapshot-delete",
-                "volume": place(folder, key_file, anchor, durability, lender, "write"),
-                "name": name,
-            }
-            deleted = tool.ask(binary(), request)
+        deleted = ask(folder, "delete", unmounted, name=name)
     emit(deleted, as_json=as_json)

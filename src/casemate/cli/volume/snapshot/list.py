@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from casemate.cli._connecting import As
 from casemate.cli._custodians import Custodian
@@ -15,11 +16,9 @@ from casemate.cli.volume._place import (
     Lender,
     Name,
     Policy,
-    binary,
     place,
 )
-from casemate.cli.volume.snapshot._asking import Where, mounted
-from casemate.volume import tool
+from casemate.cli.volume.snapshot._asking import Where, ask
 
 
 def list_snapshots(
@@ -38,14 +37,13 @@ def list_snapshots(
 
     Example: `casemate volume snapshot list V --key-file K --anchor file:A`
     """
-    found = mounted(folder, "list")
-    if found is None:
-        request = {
-            "command": "snapshot-list",
-            "volume": place(folder, key_file, anchor, durability, Lender(policy, volume, custodian, who), "read"),
-            "freshness": freshness.value,
-        }
-        found = tool.ask(binary(), request)
+    lender = Lender(policy, volume, custodian, who)
+
+    def unmounted() -> dict[str, Any]:
+        described = place(folder, key_file, anchor, durability, lender, "read")
+        return {"volume": described, "freshness": freshness.value}
+
+    found = ask(folder, "list", unmounted)
     if as_json:
         emit(found, as_json=True)
     elif found["snapshots"]:
