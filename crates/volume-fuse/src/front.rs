@@ -154,6 +154,13 @@ impl Filesystem for Front {
         if self.checked {
             let _ = config.add_capabilities(InitFlags::FUSE_POSIX_ACL);
         }
+        if config.capabilities().contains(InitFlags::FUSE_WRITEBACK_CACHE) {
+            // It keeps the times of what it writes, then.
+            let _ = self.volume.with(|volume| {
+                volume.leave_times();
+                Ok(())
+            });
+        }
         let _ = config.set_max_write(REQUEST);
         let _ = config.set_max_background(BACKGROUND);
         Ok(())

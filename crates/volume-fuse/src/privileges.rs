@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use casemate_volume::{Changes, Error, Volume};
+use casemate_volume::{Attributes, Changes, Error, Volume};
 use rustix::fs::FileType;
 
 /// Name of the attribute that holds file capabilities (capabilities(7)).
@@ -24,13 +24,15 @@ pub fn shed(volume: &mut Volume, bare: &mut HashSet<u64>, inode: u64, set_ids: b
     if !set_ids {
         return Ok(());
     }
-    let mode = volume.attributes(inode)?.mode;
+    let Attributes { mode, changed, .. } = volume.attributes(inode)?;
     let shed = without_set_ids(mode);
     if mode == shed || FileType::from_raw_mode(mode) != FileType::RegularFile {
         return Ok(());
     }
     let changes = Changes {
         mode: Some(shed),
+        // What was written just now has said that.
+        changed: Some(changed),
         ..Changes::default()
     };
     volume.set_attributes(inode, &changes).map(drop)

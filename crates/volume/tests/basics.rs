@@ -179,6 +179,44 @@ fn times_that_a_front_gives_are_kept_whether_data_waits_or_not() {
 }
 
 #[test]
+fn times_that_are_left_to_the_front_change_with_nothing_that_changes_content() {
+    let mut machine = Machine::new();
+    machine.create(&SMALL).unwrap();
+    let mut volume = machine.mount(Freshness::Strict).unwrap();
+    let file = volume.create_file(ROOT, b"file", NEW).unwrap().inode;
+    let said = Time {
+        seconds: -5,
+        nanoseconds: 7,
+    };
+    let changes = Changes {
+        modified: Some(said),
+        changed: Some(said),
+        ..Changes::default()
+    };
+    volume.set_attributes(file, &changes).unwrap();
+    volume.leave_times();
+    let stays = |volume: &mut Volume, size| {
+        let now = volume.attributes(file).unwrap();
+        assert_eq!((now.modified, now.changed, now.size), (said, said, size));
+    };
+    volume.write(file, 0, &[1; 5000]).unwrap();
+    stays(&mut volume, 5000);
+    volume.write(file, 5000, &[1; 200_000]).unwrap();
+    stays(&mut volume, 205_000);
+    volume.truncate(file, 300_000).unwrap();
+    stays(&mut volume, 300_000);
+    volume.truncate(file, 10).unwrap();
+    stays(&mut volume, 10);
+    volume
+        .allocate(file, 0, 9000, Allocate::Reserve { keep_size: false })
+        .unwrap();
+    stays(&mut volume, 9000);
+    volume.fsync(file).unwrap();
+    drop(volume);
+    stays(&mut machine.mount(Freshness::Strict).unwrap(), 9000);
+}
+
+#[test]
 fn holes_and_data_are_found_where_they_are() {
     let mut machine = Machine::new();
     machine.create(&SMALL).unwrap();

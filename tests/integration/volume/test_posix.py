@@ -12,8 +12,10 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,11 @@ def elsewhere(program: str, *arguments: object) -> str:
     """What another process prints."""
     line = [sys.executable, "-c", program, *map(str, arguments)]
     return subprocess.run(line, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _times(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_mtime_ns, status.st_ctime_ns
 
 
 class TestHoles:
@@ -283,6 +290,30 @@ class TestAttributes:
         (root / "file").touch()
         for name in ("system.word", "word", "os2.word"):
             assert fails_with(errno.EOPNOTSUPP, lambda name=name: os.setxattr(root / "file", name, b""))
+
+    def test_times_that_programs_saw_are_there_after_a_mount_though_others_sync_meanwhile(
+        self, sealed: Sealed, root: Path
+    ) -> None:
+        """The kernel says a file's times beside what it writes, in any order: git, make and rsync compare them."""
+        files = [root / f"file-{number}" for number in range(300)]
+        done = threading.Event()
+
+        def synchronise() -> None:
+            while not done.is_set():
+                subprocess.run(["sync", "--file-system", str(root)], check=True)
+
+        with ThreadPoolExecutor() as beside:
+            syncing = beside.submit(synchronise)
+            for file in files * 3:
+                with file.open("wb", buffering=0) as opened:
+                    for size in (100, 5000, 9000):
+                        opened.write(bytes(size))
+            done.set()
+            syncing.result()
+        seen = [_times(file) for file in files]
+        assert sealed.unmount().returncode == 0
+        sealed.mount()
+        assert [_times(file) for file in files] == seen
 
 
 class TestRoom:

@@ -72,7 +72,7 @@ impl Volume {
         if !matches!(how, Allocate::Reserve { .. }) {
             self.clear(inode, range.start..range.end.min(size))?;
         }
-        self.resized(inode, grown);
+        self.resized(inode, grown)?;
         self.flush_file(inode, Target::Log)?;
         self.attributes(inode)
     }

@@ -114,6 +114,14 @@ impl Volume {
         self.operate(Need::OPERATION, |this| this.set_attributes_now(inode, changes))
     }
 
+    /// Leaves files' times to the front: from now on, what changes a file's content changes no time, and the front says
+    /// them itself ([`Self::set_attributes`]). For a kernel that writes back: it keeps the times of what it has not
+    /// written yet, and says them in no order with what it writes, so that a time of ours could come last and be
+    /// another one than programs saw.
+    pub fn leave_times(&mut self) {
+        self.times_left = true;
+    }
+
     /// Sets the times of a file whose size and times wait for the log already; whether that was all there was to do.
     fn touch_again(&mut self, inode: u64, changes: &Changes) -> bool {
         let others = changes.mode.is_some() || changes.uid.is_some() || changes.gid.is_some();

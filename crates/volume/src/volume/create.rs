@@ -66,6 +66,7 @@ impl Volume {
             scratch: Buffer::default(),
             next_inode: ROOT + 1,
             writable: true,
+            times_left: false,
             snapshot: None,
             flight: None,
             latched: None,

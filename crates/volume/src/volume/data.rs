@@ -90,8 +90,7 @@ impl Volume {
     /// A file was written up to some byte.
     pub(super) fn touch_written(&mut self, inode: u64, end: u64) -> Result<(), Error> {
         let size = self.file(inode)?.size.max(end);
-        self.resized(inode, size);
-        Ok(())
+        self.resized(inode, size)
     }
 
     /// Cuts a file, or makes it longer by a hole. Logged at once, after the file's data.
@@ -116,7 +115,7 @@ impl Volume {
         if frees {
             self.cut(inode, size)?;
         }
-        self.resized(inode, size);
+        self.resized(inode, size)?;
         self.flush_file(inode, Target::Log)?;
         self.attributes(inode)
     }
@@ -134,21 +133,22 @@ impl Volume {
         Ok(())
     }
 
-    /// The file has another size now, and was modified.
-    pub(super) fn resized(&mut self, inode: u64, size: u64) {
-        let now = self.clock.now();
-        self.touch(
-            inode,
-            Touched {
-                size,
-                modified: now,
-                changed: now,
-            },
-        );
-    }
-
-    fn touch(&mut self, inode: u64, touched: Touched) {
+    /// The file has this size now, and was modified.
+    pub(super) fn resized(&mut self, inode: u64, size: u64) -> Result<(), Error> {
+        let (modified, changed) = if self.times_left {
+            let value = self.file(inode)?;
+            (value.modified, value.changed)
+        } else {
+            let now = self.clock.now();
+            (now, now)
+        };
+        let touched = Touched {
+            size,
+            modified,
+            changed,
+        };
         self.files.entry(inode).or_default().touched = Some(touched);
+        Ok(())
     }
 
     /// A file as applications see it.

@@ -156,6 +156,8 @@ pub struct Volume {
     /// Generation of the snapshot that is shown instead of the newest state.
     snapshot: Option<u64>,
     writable: bool,
+    /// A file's times are the front's to say: see [`Self::leave_times`].
+    times_left: bool,
     /// Where the flight that is under way leaves how it ended.
     flight: Option<Arc<Landing>>,
     /// Why no more writes are taken, after a failure of the host or the loss of the fence.

@@ -86,6 +86,7 @@ impl Volume {
             shown: None,
             scratch: Buffer::default(),
             writable: false,
+            times_left: false,
             snapshot: None,
             flight: None,
             latched: None,
