@@ -12,8 +12,9 @@ from casemate.client.custodian import CustodianClient
 from casemate.errors import InputError, NotGenuineError, SecretError
 from casemate.wire import canonical, sealing
 from casemate.wire.binding import hpke_key_text, signing_key_text, volume_info
+from casemate.wire.fields import LoanMode
 from casemate.wire.release import Lease
-from casemate.wire.volumes import Mode, ReleasedVolume, VolumeLeaseRequest
+from casemate.wire.volumes import ReleasedVolume, VolumeLeaseRequest
 
 __all__ = ["Loan", "borrow"]
 
@@ -29,7 +30,7 @@ class Loan:
     decision: str
 
 
-def borrow(client: CustodianClient, *, custodian: str, genesis: str, volume: str, mode: Mode) -> Loan:
+def borrow(client: CustodianClient, *, custodian: str, genesis: str, volume: str, mode: LoanMode) -> Loan:
     """The volume's key, sealed on its way to a key that is made here, and a lease. Errors: those of the client.
 
     `custodian` is the identity of the pinned custodian, `genesis` that of the policy.

@@ -6,8 +6,9 @@ version of the policy. Sequence numbers make a lost reply harmless: a repeat get
 
 from __future__ import annotations
 
+import math
 import secrets
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pydantic import model_validator
@@ -26,7 +27,7 @@ from casemate.wire.fields import Model, Sha256, SigningKeyText, Time
 from casemate.wire.policies import DecidedPerson, DecisionAnswer, StepRecord
 from casemate.wire.release import RenewalAnswer
 
-__all__ = ["GRACE", "LEASES", "LeaseRecord", "lease_key", "new_lease_id", "parse_lease", "renew"]
+__all__ = ["GRACE", "LEASES", "LeaseRecord", "began", "lease_key", "new_lease_id", "parse_lease", "renew", "until_over"]
 
 LEASES: Final = "leases/"
 GRACE: Final = timedelta(seconds=10)
@@ -66,6 +67,21 @@ class LeaseRecord(Model):
 def new_lease_id(now: datetime) -> bytes:
     """16 bytes that sort by time, so that the oldest leases are found first."""
     return int(now.timestamp() * 1000).to_bytes(_TIME_BYTES, "big") + secrets.token_bytes(16 - _TIME_BYTES)
+
+
+def began(lease_id: bytes) -> datetime:
+    """When a lease was first given."""
+    return datetime.fromtimestamp(int.from_bytes(lease_id[:_TIME_BYTES], "big") / 1000, UTC)
+
+
+async def until_over(custodian: Custodian, lease: str, now: datetime) -> tuple[int, Compare]:
+    """Seconds until others may take what the lease (in hexadecimal) holds; with 0, what must still hold for that."""
+    key = lease_key(bytes.fromhex(lease))
+    item = await custodian.state.get(key)
+    if item is None:
+        return 0, Compare(key, None)
+    left = (parse_lease(item).ends + GRACE - now).total_seconds()
+    return max(0, math.ceil(left)), Compare(key, item.revision)
 
 
 def lease_key(lease_id: bytes) -> str:

@@ -44,6 +44,7 @@ _MODELS: Final[tuple[type[Model], ...]] = (
     volumes.VolumeAnswer,
     volumes.VolumeLeaseAnswer,
     volumes.VolumeLeaseRequest,
+    volumes.VolumeRekey,
     volumes.VolumeRequest,
     Problem,
     Health,

@@ -53,7 +53,7 @@ class Head(Model):
     version: Sha256
     number: int
     refreshed: int = 0
-    """Counts re-issued certificates, so that they change the head as well."""
+    """Counts re-issued certificates and new keys of volumes, so that they change the head as well."""
 
     def to_bytes(self) -> bytes:
         return self.model_dump_json().encode()

@@ -7,16 +7,16 @@ have it, and a writer that was overtaken is never told that it wrote.
 
 from __future__ import annotations
 
-import math
 from datetime import datetime
 from typing import Final
 
 from casemate.custodian.app_context import Custodian
 from casemate.custodian.keeper import AuditEntry, Change, Compare, Put
-from casemate.custodian.leases import GRACE, lease_key, parse_lease
+from casemate.custodian.leases import until_over
 from casemate.custodian.limits_cache import SizedCache
 from casemate.custodian.problems import Refusal
 from casemate.custodian.volumes_facts import Facts, anchor_key, load, readers_key
+from casemate.custodian.volumes_rekey import give_up, may_read
 from casemate.custodian.volumes_rules import KeptAnchor, KeptReaders, judge
 from casemate.errors import CompareFailedError
 from casemate.wire.volumes import VolumeAnswer, VolumeRecord, VolumeRequest, VolumeSet
@@ -80,15 +80,15 @@ class Anchors:
         if request.set_ is not None:
             return await self._wish(custodian, facts, request.set_, now)
         if facts.mode == "read":
-            await _register(custodian, facts)
-        return _told(facts, "current", facts.anchor.record)
+            await _register(custodian, facts, now)
+        return facts.answer("current", facts.anchor.record)
 
     async def _wish(self, custodian: Custodian, facts: Facts, wish: VolumeSet, now: datetime) -> VolumeAnswer:
         verdict = judge(facts.anchor, facts.lease_id, facts.mode, wish.expected, wish.new)
         if verdict == "repeated":
-            return _told(facts, "set", wish.new)
+            return facts.answer("set", wish.new)
         if verdict == "conflict":
-            return _told(facts, "conflict", facts.anchor.record)
+            return facts.answer("conflict", facts.anchor.record)
         more: list[Compare] = []
         if verdict == "takeover":
             more = await self._wait_for(custodian, facts, wish.new, now)
@@ -102,40 +102,38 @@ class Anchors:
         compare = [*facts.compare, *(more or ())]
         revision = await custodian.state.transact(compare, changes, _worth_recording(facts, new))
         self._facts.put((bytes.fromhex(facts.lease_id), facts.name), facts.after(anchor, revision), 1)
-        return _told(facts, "set", new)
+        return facts.answer("set", new)
 
     async def _wait_for(self, custodian: Custodian, facts: Facts, new: VolumeRecord, now: datetime) -> list[Compare]:
         """What must still hold of the lease that holds the volume: that it is over. `Refusal` `volume.held`."""
-        key = lease_key(bytes.fromhex(facts.anchor.holder or ""))
-        item = await custodian.state.get(key)
-        if item is None:
-            return [Compare(key, None)]
-        left = (parse_lease(item).ends + GRACE - now).total_seconds()
-        if left <= 0:
-            return [Compare(key, item.revision)]
+        left, over = await until_over(custodian, facts.anchor.holder or "", now)
+        if left == 0:
+            return [over]
         # Once for each worker, lease and writer that it waits for: a shield asks again and again.
         told = (facts.lease_id, facts.name, facts.anchor.record.fence)
         if self._told.get(told) is None:
-            await custodian.state.transact([], [], _entry("volume.held", facts, new, holder=facts.anchor.holder or ""))
+            await custodian.state.transact([], [], facts.entry("volume.held", new, holder=facts.anchor.holder or ""))
             self._told.put(told, True, 1)
-        raise Refusal("volume.held", wait=max(1, math.ceil(left)))
+        raise Refusal("volume.held", wait=left)
 
 
-async def _register(custodian: Custodian, facts: Facts) -> None:
+async def _register(custodian: Custodian, facts: Facts, now: datetime) -> None:
     """Remember what this lease reads, before it is told: a writer that moves on hears of it."""
     record = facts.anchor.record
+    undisturbed = await may_read(custodian, facts, now)
     if record.state == "uninitialised" or facts.reading.get(facts.lease_id) == record.generation:
         return
     reading = {**facts.reading, facts.lease_id: record.generation}
     if len(reading) > MAX_READERS:
         raise Refusal("service.busy", retry_after=1)
-    await _put_readers(custodian, facts, reading)
+    await _put_readers(custodian, facts, reading, undisturbed)
 
 
 async def _release(custodian: Custodian, facts: Facts) -> VolumeAnswer:
+    await give_up(custodian, facts)
     if facts.anchor.holder == facts.lease_id:
         anchor = KeptAnchor(record=facts.anchor.record)
-        entry = _entry("volume.released", facts, anchor.record)
+        entry = facts.entry("volume.released", anchor.record)
         await custodian.state.transact(
             facts.compare, [Put(anchor_key(facts.genesis, facts.name), anchor.to_bytes())], entry
         )
@@ -144,40 +142,19 @@ async def _release(custodian: Custodian, facts: Facts) -> VolumeAnswer:
         await _put_readers(custodian, facts, left)
     elif facts.mode is None:
         raise Refusal("volume.unknown")
-    return _told(facts, "released", facts.anchor.record)
+    return facts.answer("released", facts.anchor.record)
 
 
-async def _put_readers(custodian: Custodian, facts: Facts, reading: dict[str, str]) -> None:
+async def _put_readers(custodian: Custodian, facts: Facts, reading: dict[str, str], *more: Compare) -> None:
     value = KeptReaders(generations=reading).to_bytes()
-    await custodian.state.transact(facts.compare, [Put(readers_key(facts.genesis, facts.name), value)], None)
-
-
-def _told(facts: Facts, outcome: str, record: VolumeRecord) -> VolumeAnswer:
-    return VolumeAnswer.model_validate({"outcome": outcome, "record": record, "oldest_reader": facts.oldest_reader})
+    await custodian.state.transact([*facts.compare, *more], [Put(readers_key(facts.genesis, facts.name), value)], None)
 
 
 def _worth_recording(facts: Facts, new: VolumeRecord) -> AuditEntry | None:
     """Who began to write, and the end of a volume; never each update."""
     old = facts.anchor.record
     if old.state == "uninitialised":
-        return _entry("volume.initialised", facts, new)
+        return facts.entry("volume.initialised", new)
     if new.state == "retired":
-        return _entry("volume.retired", facts, new)
-    return _entry("volume.fence", facts, new) if new.fence != old.fence else None
-
-
-def _entry(kind: str, facts: Facts, record: VolumeRecord, **more: str) -> AuditEntry:
-    return AuditEntry(
-        kind,
-        {
-            "genesis": facts.genesis,
-            **facts.subject,
-            "volume": facts.name,
-            "lease": facts.lease_id,
-            "decision": facts.lease.decision,
-            "generation": record.generation,
-            "root": record.root,
-            "fence": record.fence,
-            **more,
-        },
-    )
+        return facts.entry("volume.retired", new)
+    return facts.entry("volume.fence", new) if new.fence != old.fence else None

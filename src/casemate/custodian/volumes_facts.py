@@ -6,6 +6,7 @@ never given from memory.
 
     anchors/<genesis>/<volume>/record     the record and who holds it
     anchors/<genesis>/<volume>/readers    who reads which generation
+    anchors/<genesis>/<volume>/next       the next key, and the anchor of what is written under it
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ from datetime import datetime
 from typing import Final, Literal
 
 from casemate.custodian.app_context import Custodian
-from casemate.custodian.keeper import Compare, Item
-from casemate.custodian.leases import GRACE, LeaseRecord, lease_key, parse_lease
+from casemate.custodian.keeper import AuditEntry, Compare, Item
+from casemate.custodian.leases import GRACE, LeaseRecord, began, lease_key, parse_lease
 from casemate.custodian.policies_book import LoadedPolicy, key_of
 from casemate.custodian.problems import Refusal
 from casemate.custodian.volumes_rules import EMPTY, KeptAnchor, KeptReaders
 from casemate.policy.people import decide_person
 from casemate.wire import canonical
+from casemate.wire.volumes import VolumeAnswer, VolumeRecord
 
-__all__ = ["Facts", "anchor_key", "load", "readers_key"]
+__all__ = ["Facts", "anchor_key", "load", "next_key", "readers", "readers_key"]
 
 _NONE: Final = KeptReaders(generations={})
 _READERS_LIMIT: Final = 2 * 1024 * 1024
@@ -39,6 +41,8 @@ class Facts:
     name: str
     mode: Literal["write", "read"] | None
     """None: the policy took the volume away, and all that is left is to give it up."""
+    rekeys: bool
+    """It may write the volume anew under the next key, and write it for that."""
     subject: dict[str, str]
     """Whose lease it is, for the record."""
     anchor: KeptAnchor
@@ -56,6 +60,15 @@ class Facts:
         """What a writer must not take apart yet; told to nobody else."""
         return min(self.reading.values(), key=int, default=None) if self.mode == "write" else None
 
+    def answer(self, outcome: str, record: VolumeRecord) -> VolumeAnswer:
+        return VolumeAnswer.model_validate({"outcome": outcome, "record": record, "oldest_reader": self.oldest_reader})
+
+    def entry(self, kind: str, record: VolumeRecord, **more: str) -> AuditEntry:
+        """For the audit log: who did what to which volume."""
+        facts = {"generation": record.generation, "root": record.root, "fence": record.fence, **more}
+        whose = {"genesis": self.genesis, **self.subject, "volume": self.name}
+        return AuditEntry(kind, {**whose, "lease": self.lease_id, "decision": self.lease.decision, **facts})
+
     def after(self, anchor: KeptAnchor, revision: int) -> Facts:
         """As they are once `anchor` was stored at `revision`."""
         key = anchor_key(self.genesis, self.name)
@@ -71,10 +84,14 @@ def readers_key(genesis: str, volume: str) -> str:
     return f"anchors/{genesis.removeprefix('sha256:')}/{volume}/readers"
 
 
+def next_key(genesis: str, volume: str) -> str:
+    return f"anchors/{genesis.removeprefix('sha256:')}/{volume}/next"
+
+
 async def load(
     custodian: Custodian, lease_id: bytes, volume: str, key: str, now: datetime, *, giving_up: bool = False
 ) -> Facts:
-    """What is stored now. `Refusal`: `lease.unknown`, `lease.revoked`, `volume.unknown`.
+    """What is stored now. `Refusal`: `lease.unknown`, `lease.revoked`, `volume.unknown`, `volume.rekeyed`.
 
     Whoever is `giving_up` needs nobody's leave for it: what a policy took away must not stay held until a lease ends.
     """
@@ -88,24 +105,33 @@ async def load(
     if not giving_up and mode is None:
         raise Refusal("volume.unknown")
     kept = await custodian.state.get(anchor_key(lease.genesis, volume))
-    listed = await custodian.state.get(readers_key(lease.genesis, volume))
-    reading, reading_until = await _reading(custodian, listed, now)
+    anchor = EMPTY if kept is None else _parsed(kept)
+    # Its key opens nothing any more. Whoever changed the key has the new one.
+    if not giving_up and anchor.holder != lease_id.hex() and _is_rekeyed_since(policy, volume, lease_id):
+        raise Refusal("volume.rekeyed")
+    reading, reading_until, listed = await readers(custodian, lease.genesis, volume, now)
     return Facts(
         lease_id=lease_id.hex(),
         lease=lease,
         name=volume,
         mode=mode,
+        rekeys=lease.person is not None and lease.person.mode == "rekey" and mode is not None,
         subject=subject,
-        anchor=EMPTY if kept is None else _parsed(kept),
+        anchor=anchor,
         reading=reading,
         good_until=min(lease.ends, reading_until),
         compare=(
             Compare(held.key, held.revision),
             Compare(key_of(lease.genesis, "head"), policy.revision),
             Compare(anchor_key(lease.genesis, volume), None if kept is None else kept.revision),
-            Compare(readers_key(lease.genesis, volume), None if listed is None else listed.revision),
+            listed,
         ),
     )
+
+
+def _is_rekeyed_since(policy: LoadedPolicy, volume: str, lease_id: bytes) -> bool:
+    stored = policy.volumes.get(volume)
+    return stored is not None and stored.rekeyed is not None and began(lease_id) < stored.rekeyed
 
 
 async def _lease(custodian: Custodian, lease_id: bytes, key: str, now: datetime) -> tuple[Item, LeaseRecord]:
@@ -127,7 +153,8 @@ async def _mode(
         if asked.volume != volume:
             return subject, None
         given = decide_person(policy.document, volume, asked.mode, asked.key, anchor=custodian.anchor, now=now)
-        return subject, asked.mode if given.volume else None
+        mode: Literal["write", "read"] = "read" if asked.mode == "read" else "write"
+        return subject, mode if given.volume else None
     if lease.manifest is None:
         raise Refusal("volume.unknown")
     manifest = (await custodian.manifests.recorded(lease.genesis, lease.manifest)).manifest
@@ -137,8 +164,12 @@ async def _mode(
     return {"service": name}, mounted[0].mode if mounted else None
 
 
-async def _reading(custodian: Custodian, listed: Item | None, now: datetime) -> tuple[dict[str, str], datetime]:
-    """Readers whose leases have not been over for `GRACE`, and until when that is known."""
+async def readers(
+    custodian: Custodian, genesis: str, volume: str, now: datetime
+) -> tuple[dict[str, str], datetime, Compare]:
+    """Readers whose leases have not been over for `GRACE`, until when that is known, and that nobody joined them."""
+    key = readers_key(genesis, volume)
+    listed = await custodian.state.get(key)
     reading: dict[str, str] = {}
     until = datetime.max.replace(tzinfo=now.tzinfo)
     for lease_id, generation in (_NONE if listed is None else _listed(listed)).generations.items():
@@ -147,7 +178,7 @@ async def _reading(custodian: Custodian, listed: Item | None, now: datetime) -> 
         if ends > now:
             reading[lease_id] = generation
             until = min(until, ends)
-    return reading, until
+    return reading, until, Compare(key, None if listed is None else listed.revision)
 
 
 def _parsed(item: Item) -> KeptAnchor:

@@ -14,14 +14,16 @@ from typing import Final
 
 from casemate.custodian import decisions
 from casemate.custodian.app_context import Custodian
-from casemate.custodian.keeper import AuditEntry, Compare, Put
+from casemate.custodian.keeper import AuditEntry, Change, Compare, Put
 from casemate.custodian.leases import LeaseRecord, lease_key, new_lease_id
 from casemate.custodian.policies_book import LoadedPolicy, key_of
 from casemate.custodian.policies_volumes import keys_in
 from casemate.custodian.problems import Refusal
+from casemate.custodian.volumes_rekey import begin
 from casemate.errors import CompareFailedError, InputError
 from casemate.policy.model import Volume
 from casemate.policy.people import PersonDecision, decide_person, name_of
+from casemate.secrets.volumes import key_of as secret_bytes
 from casemate.wire import canonical
 from casemate.wire.binding import volume_info
 from casemate.wire.policies import DecidedPerson
@@ -39,7 +41,7 @@ _TRIES: Final = 4
 async def lend(
     custodian: Custodian, genesis: str, volume: str, request: VolumeLeaseRequest, key: str
 ) -> VolumeLeaseAnswer:
-    """The volume's key and a lease for the person with `key`, who signed the request; else a `Refusal`."""
+    """Key and lease for the person with `key`, who signed the request, and to rekey the next key; else a `Refusal`."""
     now = await custodian.state.now()
     # 1. The nonce: a request that was overheard is worth nothing, not even an entry of the record.
     ends = custodian.challenges.check(request.nonce, now)
@@ -66,15 +68,21 @@ async def _decide(
     decision = decide_person(policy.document, volume, request.mode, key, anchor=custodian.anchor, now=now)
     if decision.volume is None:
         raise await _deny(custodian, policy, person, decision)
-    # 4. Sealed before it is recorded: a key that cannot be sealed to is refused without a release on record.
-    sealed = _seal(custodian, policy, request, decision.volume)
     lease = Lease(id=new_lease_id(now), seconds=decision.lease_seconds)
-    decision_id = await _record(custodian, policy, person, decision, request, lease)
+    next_key, compare, changes = None, [Compare(key_of(policy.identity, "head"), policy.revision)], []
+    if request.mode == "rekey":
+        secret, more, change = await begin(custodian, genesis, volume, lease.id, now)
+        next_key, compare, changes = secret_bytes(secret), [*compare, *more], [change]
+    # 4. Sealed before it is recorded: a key that cannot be sealed to is refused without a release on record.
+    sealed = _seal(custodian, policy, request, decision.volume, next_key)
+    decision_id = await _record(custodian, policy, person, decision, request, lease, compare, changes)
     reference = PolicyReference(genesis=policy.identity, version=policy.head.version, number=policy.head.number)
     return VolumeLeaseAnswer(decision=decision_id, policy=reference, lease=lease, volume=sealed)
 
 
-def _seal(custodian: Custodian, policy: LoadedPolicy, request: VolumeLeaseRequest, volume: Volume) -> bytes:
+def _seal(
+    custodian: Custodian, policy: LoadedPolicy, request: VolumeLeaseRequest, volume: Volume, next_key: bytes | None
+) -> bytes:
     released = ReleasedVolume(
         casemate_volume=1,
         volume=volume.name,
@@ -83,6 +91,7 @@ def _seal(custodian: Custodian, policy: LoadedPolicy, request: VolumeLeaseReques
         root=volume.root,
         interval_ms=volume.interval_ms,
         key=keys_in(policy.volumes)(volume.name),
+        next_key=next_key,
     )
     info = volume_info(
         custodian=custodian.identity.identity,
@@ -106,6 +115,8 @@ async def _record(
     decision: PersonDecision,
     request: VolumeLeaseRequest,
     lease: Lease,
+    compare: list[Compare],
+    changes: list[Change],
 ) -> str:
     decision_id = decisions.new_id(policy.identity, decision.at)
     record = LeaseRecord(
@@ -118,8 +129,8 @@ async def _record(
     answer = decisions.describe_person(decision_id, decision, outcome="released", person=person, policy=policy)
     # Only while the policy is still the one that decided.
     await custodian.state.transact(
-        [Compare(key_of(policy.identity, "head"), policy.revision)],
-        [Put(lease_key(lease.id), record.to_bytes()), decisions.decision_put(answer)],
+        compare,
+        [Put(lease_key(lease.id), record.to_bytes()), decisions.decision_put(answer), *changes],
         _entry("volume.key_released", policy, person, decision=decision_id, lease=lease.id.hex()),
     )
     custodian.metrics.decision("released")

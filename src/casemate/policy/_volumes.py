@@ -41,7 +41,7 @@ def people_faults(volumes: object, principals: object) -> list[Fault]:
         if _root(volume) == "tag":
             message = "whoever has the key of a volume with root: tag can make another content with the same root"
             faults.append(Fault(path, message, "people need a volume with root: hash", on_key=True))
-        for mode in ("read", "write"):
+        for mode in ("read", "write", "rekey"):
             # What is no rule at all is told by the form.
             if isinstance(people.get(mode), dict) and {"any", "all", "of"} & set(people[mode]):
                 faults += rule_faults(people[mode], (*path, mode), names_of(principals))

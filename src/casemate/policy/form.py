@@ -150,16 +150,17 @@ class TcbMinima(Model):
 
 
 class PeopleForm(Model):
-    """Who may mount a volume by hand; what is absent, nobody may. Whoever may write may read as well."""
+    """Who may have a volume by hand; what is absent, nobody may. Whoever may write may read as well."""
 
     read: Rule | None = None
     write: Rule | None = None
+    rekey: Rule | None = None
     lease: Lease = DEFAULT_LEASE
 
     @model_validator(mode="after")
     def _somebody(self) -> PeopleForm:
-        if self.read is None and self.write is None:
-            raise ValueError("nobody is named", "name who may read or write, or leave 'people' out")
+        if self.read is None and self.write is None and self.rekey is None:
+            raise ValueError("nobody is named", "name who may read, write or rekey, or leave 'people' out")
         return self
 
 

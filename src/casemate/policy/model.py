@@ -31,7 +31,7 @@ from casemate.policy.form import (
 from casemate.policy.templates import Template
 from casemate.wire import canonical
 from casemate.wire.binding import sha256_text
-from casemate.wire.fields import Model
+from casemate.wire.fields import LoanMode, Model
 from casemate.wire.release import User
 from casemate.wire.rules import Access, Principal, Rule
 from casemate.wire.secrets import SecretSchema, SecretSchemas
@@ -73,16 +73,17 @@ class PlacedFile:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Who may mount a volume by hand. A rule that is absent admits nobody."""
+    """Who may have a volume by hand. A rule that is absent admits nobody."""
 
     read: Rule | None
     write: Rule | None
+    rekey: Rule | None
     lease_seconds: int
 
-    def rules(self, mode: Literal["write", "read"]) -> tuple[Rule, ...]:
-        """One of them has to hold: whoever may write may read as well."""
-        wanted = (self.write,) if mode == "write" else (self.read, self.write)
-        return tuple(rule for rule in wanted if rule is not None)
+    def rules(self, mode: LoanMode) -> tuple[Rule, ...]:
+        """One of them has to hold: whoever may write may read as well. To rekey is a right of its own."""
+        wanted = {"read": (self.read, self.write), "write": (self.write,), "rekey": (self.rekey,)}
+        return tuple(rule for rule in wanted[mode] if rule is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,7 @@ def _volume(name: str, form: VolumeForm) -> Volume:
 
 
 def _people(form: PeopleForm | None) -> People | None:
-    return None if form is None else People(form.read, form.write, lease_seconds(form.lease))
+    return None if form is None else People(form.read, form.write, form.rekey, lease_seconds(form.lease))
 
 
 def _service(name: str, form: ServiceForm, kinds: Mapping[str, SecretSchema], volumes: Mapping[str, Volume]) -> Service:

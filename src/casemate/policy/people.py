@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
 from casemate.policy.model import PolicyDocument, Volume
 from casemate.policy.rules import describe, satisfied
 from casemate.policy.submission import accept
+from casemate.wire.fields import LoanMode
 from casemate.wire.policies import StepRecord
 
 __all__ = ["PEOPLE_STEPS", "PersonDecision", "decide_person", "name_of"]
@@ -34,7 +35,7 @@ class PersonDecision:
 
 
 def decide_person(
-    document: PolicyDocument, volume: str, mode: Literal["write", "read"], key: str, *, anchor: str, now: datetime
+    document: PolicyDocument, volume: str, mode: LoanMode, key: str, *, anchor: str, now: datetime
 ) -> PersonDecision:
     """The decision on `key` (`ed25519:…`), with its reasons. `anchor` is what kind the custodian's own state has."""
     judged: list[StepRecord] = []
@@ -61,7 +62,10 @@ def decide_person(
     expected = " or ".join(describe(rule) for rule in rules)
     if not step(held, expected, name_of(document, key) or "a key of none of the principals"):
         return refused(f"let the policy name this person in {allowed}")
-    # 4. A strict volume hangs on an anchor that it accepts.
+    # 4. A strict volume hangs on an anchor that it accepts, and a new key on one that tells the old state from the new.
+    if mode == "rekey" and wanted.freshness == "none":
+        step(False, "a volume with an anchor", "freshness: none")
+        return refused("make a volume of another name: with freshness: none nothing says which key is the newest")
     if not step(wanted.accepts(anchor), "an anchor that the volume accepts", anchor):
         return refused(accept(volume, anchor))
     return PersonDecision(tuple(judged), wanted, wanted.people.lease_seconds, None, None, now)

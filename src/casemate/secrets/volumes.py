@@ -1,4 +1,4 @@
-"""Keys of sealed volumes: made once, when the version that first names the volume is accepted, and never again.
+"""Keys of sealed volumes: made when the version that first names the volume is accepted, and again only to rekey.
 
 A volume that leaves the document keeps its key, and what was promised of it: its root, and for `tag` the one service
 that may have the key. So nothing that a later version says can turn a key against those who relied on it.
@@ -16,9 +16,9 @@ from casemate.errors import SecretError
 from casemate.secrets.keyring import StoredSecret, establish
 from casemate.secrets.kinds.volume_key import VolumeKeySpec
 from casemate.wire import canonical
-from casemate.wire.fields import Model, ServiceName, b64u_decode
+from casemate.wire.fields import Model, ServiceName, Time, b64u_decode
 
-__all__ = ["StoredVolume", "VolumeWish", "establish_volumes"]
+__all__ = ["StoredVolume", "VolumeWish", "establish_volumes", "key_of", "new_key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +30,18 @@ class VolumeWish:
 
 
 class StoredVolume(Model):
-    """What is kept of a volume. `service` is the one that has the key of a `tag` volume, once there is one."""
+    """What is kept of a volume. `service` is the one that has the key of a `tag` volume, once there is one; `rekeyed`
+    is when its key became the key.
+    """
 
     root: Literal["tag", "hash"]
     service: ServiceName | None = None
     secret: StoredSecret
+    rekeyed: Time | None = None
 
     @property
     def key(self) -> bytes:
-        return b64u_decode(self.secret.material["value"].decode("ascii"))
+        return key_of(self.secret)
 
     def to_bytes(self) -> bytes:
         return canonical.encode(self.to_object())
@@ -63,7 +66,7 @@ def _one(
     name: str, wish: VolumeWish, old: StoredVolume | None, now: datetime, rng: Callable[[int], bytes]
 ) -> StoredVolume:
     if old is None:
-        return StoredVolume(root=wish.root, service=_keeper(wish), secret=_made(name, now, rng))
+        return StoredVolume(root=wish.root, service=_keeper(wish), secret=new_key(name, now, rng))
     if wish.root != old.root:
         raise SecretError(
             f"the root of the volume {name} would change, and what it binds cannot",
@@ -89,9 +92,15 @@ def _keeper(wish: VolumeWish) -> str | None:
     return min(wish.services, default=None) if wish.root == "tag" else None
 
 
-def _made(name: str, now: datetime, rng: Callable[[int], bytes]) -> StoredSecret:
+def new_key(name: str, now: datetime, rng: Callable[[int], bytes] = secrets.token_bytes) -> StoredSecret:
+    """A key for the volume `name`, of 32 random bytes."""
     spec = VolumeKeySpec(kind="volume-key")
     return establish({name: spec}, {}, {}, open_value=_no_value, now=now, rng=rng)[name]
+
+
+def key_of(secret: StoredSecret) -> bytes:
+    """The bytes of a volume's key."""
+    return b64u_decode(secret.material["value"].decode("ascii"))
 
 
 def _no_value(name: str, _sealed: bytes, _commitment: str) -> bytes:

@@ -19,6 +19,7 @@ __all__ = [
     "FormatOne",
     "HoleName",
     "HpkeKeyText",
+    "LoanMode",
     "Model",
     "PolicyName",
     "PrincipalName",
@@ -177,5 +178,7 @@ PolicyName = Annotated[
 ServiceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 PrincipalName = ServiceName
 VolumeName = ServiceName
+LoanMode = Literal["write", "read", "rekey"]
+"""What a person wants a volume for; `rekey`: to write it anew under its next key."""
 SecretName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 HoleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]

@@ -12,6 +12,7 @@ from casemate.wire.fields import (
     Bytes,
     Bytes32,
     FormatOne,
+    LoanMode,
     Model,
     PolicyName,
     PrincipalName,
@@ -120,7 +121,7 @@ class DecidedPerson(Model):
     name: PrincipalName
     key: SigningKeyText
     volume: str
-    mode: Literal["write", "read"]
+    mode: LoanMode
 
 
 class DecisionAnswer(Model):

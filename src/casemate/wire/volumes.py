@@ -14,6 +14,7 @@ from casemate.wire.fields import (
     Bytes32,
     FormatOne,
     HpkeKeyText,
+    LoanMode,
     Model,
     Sha256,
     SigningKeyText,
@@ -23,7 +24,6 @@ from casemate.wire.release import Lease, PolicyReference
 
 __all__ = [
     "UNINITIALISED",
-    "Mode",
     "ReleasedVolume",
     "Unsigned",
     "VolumeAnswer",
@@ -31,6 +31,7 @@ __all__ = [
     "VolumeLeaseRequest",
     "VolumeRead",
     "VolumeRecord",
+    "VolumeRekey",
     "VolumeRelease",
     "VolumeRequest",
     "VolumeSet",
@@ -51,9 +52,6 @@ Unsigned = Annotated[str, AfterValidator(_number), WithJsonSchema({"type": "stri
 """64 bits: as text, because JSON numbers end at 2⁵³ on their way through many parsers."""
 
 _NO_ROOT: Final = "sha256:" + "0" * 64
-
-
-Mode = Literal["write", "read"]
 
 
 class VolumeRecord(Model):
@@ -106,10 +104,17 @@ class VolumeRequest(Model):
         return self
 
 
+class VolumeRekey(Model):
+    """`new`, the anchor of what was written under the next key, in place of `expected`; the old key is forgotten."""
+
+    expected: VolumeRecord
+    new: VolumeRecord
+
+
 class VolumeAnswer(Model):
     """`record` is what the anchor holds now. `oldest_reader` is told to writers: the oldest generation that is read."""
 
-    outcome: Literal["current", "set", "conflict", "released"]
+    outcome: Literal["current", "set", "conflict", "released", "rekeyed"]
     record: VolumeRecord
     oldest_reader: Unsigned | None = None
 
@@ -118,7 +123,7 @@ class VolumeLeaseRequest(Model):
     """A person's wish to have a volume by hand. The two keys are made for it, and nobody else's."""
 
     nonce: Bytes32
-    mode: Mode
+    mode: LoanMode
     signing_key: SigningKeyText
     hpke_key: HpkeKeyText
 
@@ -133,12 +138,21 @@ class VolumeLeaseAnswer(Model):
 
 
 class ReleasedVolume(Model):
-    """What a person gets, sealed. `interval_ms` is there exactly with freshness `interval`. Print nothing of it."""
+    """What a person gets, sealed; print nothing of it. `interval_ms` is there exactly with freshness `interval`,
+    `next_key` exactly with mode `rekey`.
+    """
 
     casemate_volume: FormatOne
     volume: VolumeName
-    mode: Mode
+    mode: LoanMode
     freshness: Literal["strict", "interval", "none"]
     root: Literal["tag", "hash"]
     interval_ms: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
     key: Annotated[Bytes32, Field(repr=False)]
+    next_key: Annotated[Bytes32 | None, Field(repr=False)] = None
+
+    @model_validator(mode="after")
+    def _next_to_rekey(self) -> ReleasedVolume:
+        if (self.mode == "rekey") != (self.next_key is not None) or self.next_key == self.key:
+            raise ValueError("a next key, another one, belongs to mode rekey")
+        return self

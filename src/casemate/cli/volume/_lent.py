@@ -18,8 +18,7 @@ from casemate.client.custodian import CustodianClient
 from casemate.client.lending import borrow
 from casemate.errors import UsageError
 from casemate.wire import canonical
-from casemate.wire.fields import b64u_encode
-from casemate.wire.volumes import Mode
+from casemate.wire.fields import LoanMode, b64u_encode
 
 __all__ = ["Lender", "Name", "Policy"]
 
@@ -39,7 +38,7 @@ class Lender:
     custodian: str | None = None
     who: str | None = None
 
-    def lend(self, folder: Path, mode: Mode, *, anchored: bool = True) -> dict[str, Any]:
+    def lend(self, folder: Path, mode: LoanMode, *, anchored: bool = True) -> dict[str, Any]:
         """The volume in `folder`, as crates/volume-tool wants it. Whoever asks gets a lease, and is on record."""
         if self.policy is None or self.volume is None:
             raise UsageError("which volume of the policy?", remedy="name one with --policy and --volume")

@@ -14,7 +14,7 @@ from casemate.cli.volume._lent import Lender, Name, Policy
 from casemate.errors import PlatformError, UsageError
 from casemate.volume import key
 from casemate.volume.anchor import file_of
-from casemate.wire.volumes import Mode
+from casemate.wire.fields import LoanMode
 
 __all__ = [
     "Anchor",
@@ -77,7 +77,7 @@ def place(
     anchor: str | None,
     durability: Durability,
     lender: Lender = Lender(),
-    mode: Mode = "read",
+    mode: LoanMode = "read",
 ) -> dict[str, Any]:
     """The volume, as crates/volume-tool wants it: with key and anchor in files, or lent by a policy's custodian."""
     if _is_lent(key_file, anchor, lender):

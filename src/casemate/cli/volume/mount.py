@@ -27,7 +27,7 @@ from casemate.cli.volume._place import (
 )
 from casemate.errors import VolumeError
 from casemate.volume import tool
-from casemate.wire.volumes import Mode
+from casemate.wire.fields import LoanMode
 
 
 def mount(
@@ -58,7 +58,7 @@ def mount(
     where = _mounts.find(mountpoint)
     where.check()
     lender = Lender(policy, volume, custodian, who)
-    mode: Mode = "read" if read_only or snapshot is not None else "write"
+    mode: LoanMode = "read" if read_only or snapshot is not None else "write"
     request = {
         "command": "mount",
         "volume": place(folder, key_file, anchor, durability, lender, mode),
