@@ -74,6 +74,40 @@ def test_each_snapshot_shows_what_its_description_says(folder: Folder) -> None:
     assert told == folder.description["snapshots"]
 
 
+def test_a_copy_is_what_its_source_was() -> None:
+    source, target = Folder("tag"), Folder("copy")
+    volume = target.volume()
+    for snapshot, of in zip(volume.snapshots(), source.volume().snapshots(), strict=True):
+        assert snapshot.name == of.name
+        assert listing(volume.at(snapshot)) == listing(source.volume().at(of))
+    assert target.listing() == target.description["entries"] == listing(source.volume().at(of))
+    assert target.description["key"] != source.description["key"]
+
+
+def test_a_copy_names_the_state_that_it_is_of() -> None:
+    source, copy = Folder("tag").volume(), Folder("copy").volume()
+    first, last = source.snapshots()
+    origin = copy.origin()
+    assert origin is not None
+    assert (origin.volume, origin.generation) == (source.anchor.volume, last.generation)
+    assert origin.identity == source.identity(last)
+    assert origin.whole == copy.snapshots()[-1].generation + 1
+    under_way = Folder("unfinished-copy").volume().origin()
+    assert under_way is not None
+    assert (under_way.whole, under_way.since, under_way.name) == (None, source.identity(first), last.name)
+    assert under_way.identity == origin.identity
+
+
+def test_an_unfinished_copy_shows_its_snapshots_only() -> None:
+    folder = Folder("unfinished-copy")
+    with pytest.raises(RefusedError, match="an unfinished copy"):
+        folder.listing()
+    volume = folder.volume()
+    told = [listing(volume.at(snapshot)) for snapshot in volume.snapshots()]
+    assert told == [snapshot["entries"] for snapshot in folder.description["snapshots"]]
+    assert len(told) == 1
+
+
 def test_dead_lists_keep_what_snapshots_need(folder: Folder) -> None:
     volume = folder.volume()
     kept = volume.dead()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BLOCK = 4096
 NODE = 4 * BLOCK
 SEGMENT_BLOCKS = 65_536
-INODE, ENTRY, EXTENT, ATTRIBUTE, ORPHAN, SNAPSHOT, SPACE, DEAD = 1, 2, 3, 4, 5, 6, 7, 8
+INODE, ENTRY, EXTENT, ATTRIBUTE, ORPHAN, SNAPSHOT, SPACE, DEAD, ORIGIN = 1, 2, 3, 4, 5, 6, 7, 8, 9
 DATA, NODES, LOG, SLOT, EPOCHS = 1, 2, 3, 4, 5
 DIRECTORY, SYMLINK = 0o040000, 0o120000
 
@@ -90,6 +90,19 @@ class Dead:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a volume is a copy of; `name` is the snapshot that a copy which is under way will be."""
+
+    volume: bytes
+    generation: int
+    identity: bytes
+    whole: int | None
+    since: bytes = b""
+    following: Key = (0, 0, 0)
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class Extent:
     address: int
     fence: int
@@ -121,6 +134,7 @@ class Volume:
     def __post_init__(self) -> None:
         self.salts: dict[int, bytes] = {}
         self.nodes: list[int] = []
+        self.unfinished = False
         body, fence = self._slot()
         fields = Fields(body)
         level = fields.number(1)
@@ -137,6 +151,34 @@ class Volume:
         if sum(bin(byte).count("1") for key in self.entries if key[0] == SPACE for byte in self.entries[key]) != used:
             raise RefusedError("the space map has not the blocks in use")
         self._replay(body, position, sequence, link)
+        origin = self.origin()
+        self.unfinished = origin is not None and origin.whole is None
+
+    # Copies
+
+    def origin(self) -> Origin | None:
+        if (ORIGIN, 0, 0) not in self.entries:
+            return None
+        fields = Fields(self.entries[ORIGIN, 0, 0])
+        whole = fields.number(1)
+        fields.reserved(7)
+        source = (fields.raw(16), fields.number(8), fields.raw(32))
+        if whole == 1:
+            origin = Origin(*source, fields.number(8))
+        else:
+            since, following = fields.raw(32), fields.key()
+            origin = Origin(*source, None, since, following, fields.raw(fields.number(1)).decode())
+        if whole > 1 or fields.data:
+            raise RefusedError("the origin is malformed")
+        return origin
+
+    def identity(self, snapshot: Snapshot) -> bytes:
+        """Binds all of a snapshot."""
+        key = (SNAPSHOT, snapshot.generation, 0)
+        root = self.entries[key][16 : 16 + (80 if self.hash_roots else 48)]
+        text = b"casemate/volume/snapshot/v1" + self.anchor.volume
+        text += struct.pack("<QB", snapshot.generation, snapshot.level) + root
+        return hashlib.sha256(text).digest()
 
     # Snapshots
 
@@ -160,6 +202,7 @@ class Volume:
         then.nodes = []
         then.entries = dict(then._node(snapshot.root, snapshot.level))
         then.overlays = {}
+        then.unfinished = False
         return then
 
     def dead(self) -> list[Dead]:
@@ -347,6 +390,8 @@ class Volume:
     # Files
 
     def _inode(self, number: int) -> Inode:
+        if self.unfinished:
+            raise RefusedError("an unfinished copy: only its snapshots are something")
         fields = Fields(self.entries[INODE, number, 0])
         mode = fields.number(4)
         fields.raw(8)

@@ -62,6 +62,12 @@ pub enum Error {
     /// The host failed, or an earlier failure closed the volume for writing.
     #[error("the host failed: {0}; the volume takes no more writes until it is mounted again")]
     Host(String),
+    /// A copy that is under way: a mixture of two states.
+    #[error("the volume is an unfinished copy: run the same copy again to finish it, or show one of its snapshots")]
+    Unfinished,
+    /// Something cannot be copied to where it was to be copied. With the cure.
+    #[error("nothing is copied: {0}")]
+    NotCopied(String),
     /// No room.
     #[error("no space is left in the volume")]
     NoSpace,
@@ -155,6 +161,8 @@ impl Error {
             Self::WornOut => "worn-out",
             Self::Anchor(_) => "anchor",
             Self::NoSpace => "no-space",
+            Self::Unfinished => "unfinished",
+            Self::NotCopied(_) => "not-copied",
             Self::Invalid => "usage",
             _ => "host",
         }

@@ -29,15 +29,15 @@ pub use host::Host;
 pub use seal::VolumeKey;
 pub use shared::{Keeper, Listener, Shared, Upkeep};
 pub use volume::{
-    Allocate, Attributes, Changes, Entry, Environment, Finding, Findings, Form, Freshness, New, ROOT, Rename, Report,
-    Seek, SnapshotInfo, Statistics, Status, Volume,
+    Allocate, Attributes, Changes, Copied, CopyOf, Entry, Environment, Finding, Findings, Form, Freshness, New,
+    OriginInfo, ROOT, Rename, Report, Seek, SnapshotInfo, Statistics, Status, Volume,
 };
 
 /// Decoders of what the host hands over, for fuzzing: any bytes give a value or a refusal.
 pub mod decoders {
     use crate::Roots;
     use crate::format::key::{Key, Kind};
-    use crate::format::{epochs, extent, group, inode, named, node, snapshot, superblock};
+    use crate::format::{epochs, extent, group, inode, named, node, origin, snapshot, superblock};
 
     /// Feeds bytes to every decoder; whether one of them took them.
     #[must_use]
@@ -53,6 +53,7 @@ pub mod decoders {
             extent::Extent::decode(bytes, roots).is_ok(),
             inode::Inode::decode(bytes).is_ok(),
             named::decode(bytes).is_ok(),
+            origin::Origin::decode(bytes).is_ok(),
             snapshot::Snapshot::decode(Key::new(Kind::Snapshot, 1, 0), bytes, roots).is_ok(),
             snapshot::runs(bytes).is_ok(),
         ];

@@ -126,7 +126,7 @@ impl Change {
 fn plain_key(reader: &mut Reader<'_>) -> Result<Key, Malformed> {
     let key = Key::decode(reader)?;
     check(
-        !matches!(key.kind, Kind::Extent | Kind::Snapshot | Kind::Space | Kind::Dead),
+        key.kind < Kind::Snapshot && key.kind != Kind::Extent,
         "a change of a key that has its own",
     )?;
     Ok(key)

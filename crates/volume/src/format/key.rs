@@ -29,6 +29,8 @@ pub enum Kind {
     Space = 7,
     /// Blocks that only snapshots need. Inode: generation of the newest snapshot that does, offset: birth and part.
     Dead = 8,
+    /// What this volume is a copy of. Inode 0, offset 0.
+    Origin = 9,
 }
 
 impl Kind {
@@ -42,6 +44,7 @@ impl Kind {
             Self::Snapshot,
             Self::Space,
             Self::Dead,
+            Self::Origin,
         ];
         let found = known.into_iter().find(|kind| *kind as u8 == byte);
         found.ok_or(Malformed("a key is of an unknown kind"))

@@ -10,6 +10,7 @@ pub mod inode;
 pub mod key;
 pub mod named;
 pub mod node;
+pub mod origin;
 pub mod pointer;
 pub mod snapshot;
 pub mod superblock;

@@ -227,7 +227,7 @@ fn what_is_out_of_bounds_is_refused() {
     ] {
         assert_eq!(Inode::decode(&change.encode()), Err(Malformed(reason)));
     }
-    for kind in [Kind::Extent, Kind::Snapshot, Kind::Space, Kind::Dead] {
+    for kind in [Kind::Extent, Kind::Snapshot, Kind::Space, Kind::Dead, Kind::Origin] {
         let own = Change::Remove(Key::new(kind, 0, 0));
         let mut bytes = Vec::new();
         own.encode(&mut bytes, Roots::Tag);

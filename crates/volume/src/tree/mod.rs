@@ -1,9 +1,12 @@
 //! The copy-on-write tree: changed nodes are in memory without an address until a checkpoint seals them bottom-up.
 
+mod compare;
 mod edit;
 mod write;
 
 use std::sync::Arc;
+
+pub use compare::{Changed, Difference};
 
 use crate::Error;
 use crate::format::key::Key;

@@ -1,13 +1,14 @@
 //! The tree against a map, and what it costs in nodes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::{Context, Met, Tree};
+use super::{Changed, Context, Difference, Met, Tree};
 use crate::format::Roots;
 use crate::format::epochs::Epoch;
 use crate::format::key::{Key, Kind};
+use crate::format::pointer::Pointer;
 use crate::host::{File, Host};
 use crate::seal::Purpose;
 use crate::space::Space;
@@ -79,13 +80,18 @@ fn key(number: u16) -> Key {
 }
 
 fn seal(tree: &mut Tree, context: &mut Context<'_>) {
+    seal_to(tree, context);
+}
+
+fn seal_to(tree: &mut Tree, context: &mut Context<'_>) -> Pointer {
     let addresses = (0..tree.dirty())
         .map(|_| context.space.allocate_node().unwrap())
         .collect();
-    tree.write(context, addresses).unwrap();
+    let root = tree.write(context, addresses).unwrap();
     assert_eq!(tree.dirty(), 0);
     context.space.release(context.generation);
     context.generation += 1;
+    root
 }
 
 proptest! {
@@ -127,6 +133,80 @@ proptest! {
         };
         tree.walk(context.store, &mut count).unwrap();
         prop_assert_eq!(context.space.used(), 4 * nodes);
+    }
+}
+
+type Map = BTreeMap<Key, Vec<u8>>;
+
+/// What two maps have not in common, in a range.
+fn changes(old: &Map, new: &Map, from: Key, to: Key) -> Vec<Changed> {
+    let keys: BTreeSet<Key> = old.keys().chain(new.keys()).copied().collect();
+    let keys = keys.into_iter().filter(|key| (from..to).contains(key));
+    let changed = keys.map(|key| Changed {
+        key,
+        old: old.get(&key).cloned(),
+        new: new.get(&key).cloned(),
+    });
+    changed.filter(|changed| changed.old != changed.new).collect()
+}
+
+fn difference(old: &Tree, new: &Tree, store: &mut Store, from: Key, to: Key) -> Vec<Changed> {
+    let mut difference = Difference::new(old, new, from, to);
+    let mut found = Vec::new();
+    while let Some(changed) = difference.next(store).unwrap() {
+        found.push(changed);
+    }
+    found
+}
+
+const LAST: Key = Key::new(Kind::Origin, 0, 0);
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_difference_of_two_trees_is_that_of_two_maps(
+        first in proptest::collection::vec((any::<u16>(), 0usize..4400), 0..300),
+        then in proptest::collection::vec((any::<u16>(), 0usize..4400, any::<bool>()), 0..100),
+        sealed: bool,
+        bounds in any::<(u16, u16)>(),
+    ) {
+        let mut store = store(Roots::Tag);
+        let mut space = Space::new(BLOCKS);
+        // Nothing that the first tree has is given out again.
+        space.pin(u64::MAX);
+        let mut context = Context { store: &mut store, space: &mut space, generation: 1 };
+        let (mut tree, mut map) = (Tree::empty(), Map::new());
+        for (number, length) in first {
+            let value = vec![number as u8; length];
+            tree.put(&mut context, key(number % 700), value.clone()).unwrap();
+            map.insert(key(number % 700), value);
+        }
+        let root = seal_to(&mut tree, &mut context);
+        let (old, before) = (Tree::of(tree.level, root), map.clone());
+        for (number, length, puts) in then {
+            let key = key(number % 700);
+            if puts {
+                let value = vec![!number as u8; length];
+                tree.put(&mut context, key, value.clone()).unwrap();
+                map.insert(key, value);
+            } else {
+                tree.remove(&mut context, key).unwrap();
+                map.remove(&key);
+            }
+        }
+        if sealed {
+            seal(&mut tree, &mut context);
+        }
+        let some = (key(bounds.0 % 700), key(bounds.1 % 700));
+        for (from, to) in [(Key::FIRST, LAST), (some.0, LAST), some] {
+            let found = difference(&old, &tree, context.store, from, to);
+            prop_assert_eq!(found, changes(&before, &map, from, to));
+            let back = difference(&tree, &old, context.store, from, to);
+            prop_assert_eq!(back, changes(&map, &before, from, to));
+        }
+        let whole = difference(&Tree::empty(), &tree, context.store, Key::FIRST, LAST);
+        prop_assert_eq!(whole, changes(&Map::new(), &map, Key::FIRST, LAST));
     }
 }
 

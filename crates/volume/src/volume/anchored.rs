@@ -61,6 +61,12 @@ impl Anchored {
         oldest.map_or(generation, |oldest| oldest.min(generation))
     }
 
+    /// Whether a writer went on since this was read. An anchor that does not answer says nothing.
+    pub fn has_moved(&self) -> bool {
+        let found = self.register.lock().anchor.read();
+        found.is_ok_and(|found| (found.generation, found.root) != (self.record.generation, self.record.root))
+    }
+
     /// As [`Register::advance`].
     pub fn advance(&mut self, generation: u64, root: [u8; 32]) -> Result<(), Error> {
         self.change(|register| register.advance(generation, root))

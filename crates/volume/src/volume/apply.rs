@@ -8,9 +8,12 @@ use crate::format::inode::Inode;
 use crate::format::key::{Key, Kind};
 
 impl Volume {
-    /// Makes a change now and remembers it for the log.
+    /// Makes a change now and remembers it for the log. A copy that is under way logs nothing: after a crash it goes on
+    /// where the newest checkpoint has it.
     pub(super) fn change(&mut self, change: Change) -> Result<(), Error> {
-        self.log.push(&change, self.store.roots);
+        if !self.unfinished {
+            self.log.push(&change, self.store.roots);
+        }
         self.apply(change)
     }
 

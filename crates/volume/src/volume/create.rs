@@ -68,6 +68,7 @@ impl Volume {
             writable: true,
             times_left: false,
             snapshot: None,
+            unfinished: false,
             flight: None,
             latched: None,
         };

@@ -8,7 +8,8 @@ use crate::format::extent::Extent;
 use crate::format::key::{Key, Kind};
 use crate::format::{BLOCK, PIECE_BLOCKS};
 use crate::seal::Purpose;
-use crate::store::{Sealed, place};
+use crate::store::{Sealed, Store, place};
+use crate::tree::Tree;
 
 /// The piece that was read last, opened.
 pub struct Piece {
@@ -53,23 +54,7 @@ impl Volume {
 
     /// The first extent that shows a block in `from..to`, and where it begins.
     pub(super) fn extent_in(&mut self, inode: u64, from: u64, to: u64) -> Result<Option<(u64, Extent)>, Error> {
-        let before = self.tree.floor(&mut self.store, key(inode, from))?;
-        if let Some((at, extent)) = self.extent_of(inode, before)? {
-            if at + u64::from(extent.count) > from {
-                return Ok(Some((at, extent)));
-            }
-        }
-        let after = self.tree.next(&mut self.store, key(inode, from))?;
-        Ok(self.extent_of(inode, after)?.filter(|(at, _)| *at < to))
-    }
-
-    fn extent_of(&self, inode: u64, found: Option<(Key, Vec<u8>)>) -> Result<Option<(u64, Extent)>, Error> {
-        let Some((key, value)) = found.filter(|(key, _)| key.kind == Kind::Extent && key.inode == inode) else {
-            return Ok(None);
-        };
-        let extent = Extent::decode(&value, self.store.roots);
-        let extent = extent.map_err(|malformed| Error::malformed(malformed, "the tree"))?;
-        Ok(Some((key.offset / BLOCK as u64, extent)))
+        extent_in(&self.tree, &mut self.store, inode, from..to)
     }
 
     fn put_extent(&mut self, inode: u64, at: u64, extent: &Extent) -> Result<(), Error> {
@@ -170,6 +155,32 @@ impl Volume {
         });
         Ok(())
     }
+}
+
+/// The first extent of a tree that shows a block in a range, and where it begins.
+pub fn extent_in(
+    tree: &Tree,
+    store: &mut Store,
+    inode: u64,
+    within: Range<u64>,
+) -> Result<Option<(u64, Extent)>, Error> {
+    let before = tree.floor(store, key(inode, within.start))?;
+    if let Some((at, extent)) = extent_of(store, inode, before)? {
+        if at + u64::from(extent.count) > within.start {
+            return Ok(Some((at, extent)));
+        }
+    }
+    let after = tree.next(store, key(inode, within.start))?;
+    Ok(extent_of(store, inode, after)?.filter(|(at, _)| *at < within.end))
+}
+
+fn extent_of(store: &Store, inode: u64, found: Option<(Key, Vec<u8>)>) -> Result<Option<(u64, Extent)>, Error> {
+    let Some((key, value)) = found.filter(|(key, _)| key.kind == Kind::Extent && key.inode == inode) else {
+        return Ok(None);
+    };
+    let extent = Extent::decode(&value, store.roots);
+    let extent = extent.map_err(|malformed| Error::malformed(malformed, "the tree"))?;
+    Ok(Some((key.offset / BLOCK as u64, extent)))
 }
 
 fn key(inode: u64, block: u64) -> Key {

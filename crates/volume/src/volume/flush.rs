@@ -136,13 +136,10 @@ impl Volume {
     }
 
     fn place_rows(&mut self, inode: u64, scratch: &mut Buffer) -> Result<(), Error> {
-        while let Some((at, row)) = self.first_row(inode) {
+        while let Some((at, row)) = self.row_from(inode, 0) {
             let count = row.len();
             let bytes = scratch.room(count * BLOCK);
-            bytes
-                .chunks_mut(BLOCK)
-                .zip(row)
-                .for_each(|(to, page)| to.copy_from_slice(&page[..]));
+            gather(&row, bytes);
             let mut planned = self.plan(count)?;
             planned.run(bytes)?;
             self.show_planned(inode, at, planned)?;
@@ -150,12 +147,18 @@ impl Volume {
         Ok(())
     }
 
-    /// The first pages in a row, up to what is written at once.
-    fn first_row(&self, inode: u64) -> Option<(u64, Vec<&Page>)> {
+    /// The first pages in a row from a block of a file on, up to what is written at once.
+    pub(super) fn row_from(&self, inode: u64, from: u64) -> Option<(u64, Vec<&Page>)> {
         let pages = &self.files.get(&inode)?.pages;
-        let first = *pages.keys().next()?;
-        let row = pages.iter().zip(first..).take(RUN_BLOCKS);
+        let first = *pages.range(from..).next()?.0;
+        let row = pages.range(first..).zip(first..).take(RUN_BLOCKS);
         let row = row.take_while(|((index, _), expected)| **index == *expected);
         Some((first, row.map(|((_, page), _)| page).collect()))
     }
+}
+
+/// The bytes of pages in a row.
+pub fn gather(row: &[&Page], bytes: &mut [u8]) {
+    let each = bytes.chunks_mut(BLOCK).zip(row);
+    each.for_each(|(to, page)| to.copy_from_slice(&page[..]));
 }

@@ -11,6 +11,7 @@ mod attributes;
 mod check;
 mod checkpoint;
 mod commit;
+mod copying;
 mod create;
 mod data;
 mod directory;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 pub use allocate::{Allocate, Seek};
 pub use attributes::{Attributes, Changes, Statistics};
 pub use check::{Finding, Findings, Report};
+pub use copying::{Copied, CopyOf, OriginInfo};
 pub(crate) use data::in_steps;
 pub use directory::Entry;
 pub(crate) use flight::Goal;
@@ -158,6 +160,8 @@ pub struct Volume {
     writable: bool,
     /// A file's times are the front's to say: see [`Self::leave_times`].
     times_left: bool,
+    /// A copy into this volume is under way: what the tree has is a mixture that nobody may see.
+    unfinished: bool,
     /// Where the flight that is under way leaves how it ended.
     flight: Option<Arc<Landing>>,
     /// Why no more writes are taken, after a failure of the host or the loss of the fence.

@@ -22,10 +22,28 @@ impl Volume {
     /// finished (6).
     ///
     /// # Errors
-    /// [`Error::RolledBack`], [`Error::Tampered`], [`Error::WrongVolume`], [`Error::Retired`], [`Error::Fenced`], or
-    /// from host and anchor. Nothing is served then.
+    /// [`Error::RolledBack`], [`Error::Tampered`], [`Error::WrongVolume`], [`Error::Retired`], [`Error::Fenced`],
+    /// [`Error::Unfinished`] for a copy that is under way, or from host and anchor. Nothing is served then.
     pub fn mount(environment: Environment, key: VolumeKey, freshness: Freshness) -> Result<Self, Error> {
+        Self::mount_if(environment, key, freshness, Self::check_finished)
+    }
+
+    /// Mounts for writing what [`Self::copy`] is to write: an unfinished copy as well.
+    ///
+    /// # Errors
+    /// As [`Self::mount`].
+    pub fn mount_for_copy(environment: Environment, key: VolumeKey, freshness: Freshness) -> Result<Self, Error> {
+        Self::mount_if(environment, key, freshness, |_| Ok(()))
+    }
+
+    fn mount_if(
+        environment: Environment,
+        key: VolumeKey,
+        freshness: Freshness,
+        may: impl FnOnce(&Self) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         let (mut this, mut random) = Self::recover(environment, key, freshness, true)?;
+        may(&this)?;
         this.make_durable()?;
         this.fence(&mut *random)?;
         this.writable = true;
@@ -34,7 +52,8 @@ impl Volume {
         Ok(this)
     }
 
-    /// Mounts what the anchor says, for reading. Writes nothing, and goes no further than the anchored head.
+    /// Mounts what the anchor says, for reading. Writes nothing, and goes no further than the anchored head. Of a copy
+    /// that is under way only snapshots can be seen.
     ///
     /// # Errors
     /// As [`Self::mount`].
@@ -88,6 +107,7 @@ impl Volume {
             writable: false,
             times_left: false,
             snapshot: None,
+            unfinished: false,
             flight: None,
             latched: None,
         };
@@ -95,6 +115,7 @@ impl Volume {
         this.load_snapshots()?;
         let to_the_end = beyond && (ahead || freshness == Freshness::Interval);
         this.replay_log(to_the_end)?;
+        this.load_origin()?;
         Ok((this, random))
     }
 

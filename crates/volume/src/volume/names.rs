@@ -171,8 +171,9 @@ impl Volume {
         self.set_inode(inode, &value)
     }
 
-    /// An inode as the tree has it.
+    /// An inode as the tree has it. Whoever looks at anything comes by here: nobody sees a copy that is under way.
     pub(super) fn stored_inode(&mut self, inode: u64) -> Result<Inode, Error> {
+        self.check_finished()?;
         let value = self
             .tree
             .get(&mut self.store, Key::new(Kind::Inode, inode, 0))?

@@ -1,6 +1,8 @@
 //! Reading in two steps: what to read is looked up in the tree, and then it is read and opened, for which nobody needs
 //! the tree. Fronts that lock a volume hold the lock for the first step only.
 
+pub(super) mod parts;
+
 use std::ops::Range;
 use std::sync::Arc;
 

@@ -36,6 +36,16 @@ impl Volume {
     /// [`Error::Exists`], [`Error::NoSpace`], [`Error::NameTooLong`], [`Error::Invalid`] for what is no name, and those
     /// of [`Self::sync`]: then [`Self::snapshots`] says whether it is there.
     pub fn create_snapshot(&mut self, name: &[u8]) -> Result<SnapshotInfo, Error> {
+        self.check_finished()?;
+        self.keep_as(name, |_| Ok(()))
+    }
+
+    /// The same; what `also` does comes with the checkpoint that has the snapshot first.
+    pub(super) fn keep_as(
+        &mut self,
+        name: &[u8],
+        also: impl FnOnce(&mut Self) -> Result<(), Error>,
+    ) -> Result<SnapshotInfo, Error> {
         check_new_name(name).map_err(|error| match error {
             Error::NameTooLong => error,
             _ => Error::Invalid,
@@ -59,7 +69,7 @@ impl Volume {
         };
         // From here on nothing of it is freed, the nodes that the next line changes included.
         self.space.pin(snapshot.generation);
-        let put = self.put_snapshot(&snapshot);
+        let put = self.put_snapshot(&snapshot).and_then(|()| also(self));
         self.latch(put)?;
         self.checkpoint()?;
         self.anchored.flush()?;
@@ -110,7 +120,7 @@ impl Volume {
         self.tree = Tree::of(snapshot.level, snapshot.root);
         self.files.clear();
         (self.pages, self.shown, self.piece) = (0, None, None);
-        self.snapshot = Some(snapshot.generation);
+        (self.snapshot, self.unfinished) = (Some(snapshot.generation), false);
         Ok(info(snapshot))
     }
 

@@ -5,10 +5,12 @@
     reason = "each test program uses a part of it; a test says by panicking"
 )]
 
+pub mod copies;
 pub mod disk;
 pub mod faults;
 pub mod model;
 pub mod operations;
+pub mod vectors;
 
 use casemate_volume::anchor::{Memory, Record};
 use casemate_volume::{Anchor, Clock, Environment, Error, Form, Freshness, Random, Roots, Time, Volume, VolumeKey};
@@ -67,6 +69,7 @@ pub struct Machine {
     pub anchor: Memory,
     pub durable: bool,
     pub seed: u64,
+    pub key: [u8; 32],
 }
 
 impl Machine {
@@ -76,6 +79,7 @@ impl Machine {
             anchor: Memory::default(),
             durable: true,
             seed: 1,
+            key: KEY,
         }
     }
 
@@ -85,6 +89,7 @@ impl Machine {
             anchor: Memory::new(record),
             durable: true,
             seed: 99,
+            key: KEY,
         }
     }
 
@@ -107,15 +112,20 @@ impl Machine {
     }
 
     pub fn create(&self, form: &Form) -> Result<[u8; 16], Error> {
-        Volume::create(self.environment(), VolumeKey::new(KEY), form)
+        Volume::create(self.environment(), VolumeKey::new(self.key), form)
     }
 
     pub fn mount(&mut self, freshness: Freshness) -> Result<Volume, Error> {
         self.seed += 1;
-        Volume::mount(self.environment(), VolumeKey::new(KEY), freshness)
+        Volume::mount(self.environment(), VolumeKey::new(self.key), freshness)
+    }
+
+    pub fn mount_for_copy(&mut self) -> Result<Volume, Error> {
+        self.seed += 1;
+        Volume::mount_for_copy(self.environment(), VolumeKey::new(self.key), Freshness::Strict)
     }
 
     pub fn mount_for_reading(&self, freshness: Freshness) -> Result<Volume, Error> {
-        Volume::mount_for_reading(self.environment(), VolumeKey::new(KEY), freshness)
+        Volume::mount_for_reading(self.environment(), VolumeKey::new(self.key), freshness)
     }
 }

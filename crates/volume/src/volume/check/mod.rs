@@ -15,6 +15,7 @@ use crate::Error;
 use crate::format::BLOCK;
 use crate::format::extent::Extent;
 use crate::format::key::{Key, Kind};
+use crate::format::origin::Origin;
 use crate::format::pointer::Pointer;
 use crate::format::snapshot::{self, Grave, Run, Snapshot};
 use crate::store::place;
@@ -73,7 +74,9 @@ impl Volume {
     ///
     /// # Errors
     /// [`Error::Tampered`] for a node that is not what was written: what is below it cannot be known.
+    /// [`Error::Unfinished`].
     pub fn check(&mut self) -> Result<Report, Error> {
+        self.check_finished()?;
         let mut check = Check::default();
         let (roots, next) = (self.store.roots, self.next_inode);
         let (names, is_old) = (&self.names, self.snapshot.is_some());
@@ -100,6 +103,11 @@ impl Volume {
                         Ok(runs) => check.dead(Grave::of(key), &runs),
                         Err(malformed) => findings.add(malformed.0, "a dead list".into()),
                     },
+                    Kind::Origin => {
+                        if let Err(malformed) = Origin::decode(value) {
+                            findings.add(malformed.0, "what this is a copy of".into());
+                        }
+                    }
                 }
                 Ok(())
             }
