@@ -31,6 +31,9 @@ pub struct Lent {
     pub anchor: VolumeAnchor,
 }
 
+/// How the engine mounts.
+type Mount = fn(Environment, VolumeKey, Freshness) -> Result<Volume, Error>;
+
 /// Whom a new volume belongs to: user and group.
 pub type Owner = (u32, u32);
 
@@ -42,7 +45,10 @@ impl Lent {
     /// Those of [`Volume::mount`] and [`Volume::create`]; [`Error::Invalid`] for a volume of another root.
     pub fn open(&self, folder: &Path, owner: Option<Owner>, waits: &dyn Fn(&str)) -> Result<Volume, Error> {
         match self.mode {
-            Mode::Read => self.read(folder),
+            Mode::Read => self.read(folder).and_then(|volume| {
+                volume.check_finished()?;
+                Ok(volume)
+            }),
             Mode::Write => patiently(
                 waits,
                 || self.new_anchor(),
@@ -72,6 +78,26 @@ impl Lent {
         patiently(waits, || self.new_anchor(), |anchor| self.mount(anchor, folder))
     }
 
+    /// The volume in `folder`, for [`Volume::copy`] to write it; waits as [`Self::open`].
+    ///
+    /// # Errors
+    /// Those of [`Volume::mount_for_copy`]; [`Error::Invalid`] for a volume of another root.
+    pub fn write_copy(&self, folder: &Path, waits: &dyn Fn(&str)) -> Result<Volume, Error> {
+        patiently(
+            waits,
+            || self.new_anchor(),
+            |anchor| self.mount_with(anchor, folder, Volume::mount_for_copy),
+        )
+    }
+
+    /// Whether there never was a volume: the anchor's word, and without an anchor the folder's.
+    ///
+    /// # Errors
+    /// Those of the anchor.
+    pub fn is_new(&self, folder: &Path) -> Result<bool, Error> {
+        self.has_none(&self.new_anchor(), folder)
+    }
+
     /// Makes the volume in `folder`, of `capacity` bytes or what the host has room for, and leaves it unmounted.
     ///
     /// # Errors
@@ -95,7 +121,7 @@ impl Lent {
     fn make_or_mount(&self, anchor: &CustodianAnchor, folder: &Path, owner: Option<Owner>) -> Result<Volume, Error> {
         match self.mount(anchor, folder) {
             // Whether there never was one, or only nothing is left of it, is the anchor's word.
-            Err(Error::Missing(_)) if self.is_new(anchor, folder)? => {
+            Err(Error::Missing(_)) if self.has_none(anchor, folder)? => {
                 self.make(anchor, folder, None, None)?;
                 let mut volume = self.mount(anchor, folder)?;
                 if let Some((uid, gid)) = owner {
@@ -113,8 +139,12 @@ impl Lent {
     }
 
     fn mount(&self, anchor: &CustodianAnchor, folder: &Path) -> Result<Volume, Error> {
+        self.mount_with(anchor, folder, Volume::mount)
+    }
+
+    fn mount_with(&self, anchor: &CustodianAnchor, folder: &Path, mount: Mount) -> Result<Volume, Error> {
         let environment = Environment::of_this_machine(Folder::write(folder)?, self.reached(anchor));
-        self.checked(Volume::mount(environment, self.key.clone(), self.engine_freshness())?)
+        self.checked(mount(environment, self.key.clone(), self.engine_freshness())?)
     }
 
     fn make(
@@ -132,8 +162,7 @@ impl Lent {
         Ok((Volume::create(environment, self.key.clone(), &form)?, form))
     }
 
-    /// Whether there never was a volume: the anchor's word, and without an anchor the folder's.
-    fn is_new(&self, anchor: &CustodianAnchor, folder: &Path) -> Result<bool, Error> {
+    fn has_none(&self, anchor: &CustodianAnchor, folder: &Path) -> Result<bool, Error> {
         match self.freshness {
             Policy::None => Ok(!folder.join("superblock").exists()),
             Policy::Strict | Policy::Interval(_) => Ok(anchor.clone().read()?.state == State::Uninitialised),

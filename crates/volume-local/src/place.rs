@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use casemate_volume::anchor::{Anchor, Durability, InsecureFile, Memory, Record};
+use casemate_volume::anchor::{Anchor, Durability, InsecureFile, Memory, Record, State};
 use casemate_volume::host::Folder;
 use casemate_volume::{Environment, Error, Form, Freshness, Roots, Volume, VolumeKey};
 
@@ -73,9 +73,36 @@ impl Place {
     /// # Errors
     /// Those of [`Volume::mount`], and [`Failure::NoAnchor`].
     pub fn write(&self, freshness: Freshness) -> Result<Volume, Failure> {
-        let host = self.host(Folder::write(&self.folder)?);
-        let environment = Environment::of_this_machine(host, self.anchor(freshness, InsecureFile::open)?);
+        let environment = self.environment(freshness)?;
         Ok(Volume::mount(environment, self.key.clone(), freshness)?)
+    }
+
+    /// Mounts the volume for [`Volume::copy`] to write it.
+    ///
+    /// # Errors
+    /// Those of [`Volume::mount_for_copy`], and [`Failure::NoAnchor`].
+    pub fn write_copy(&self, freshness: Freshness) -> Result<Volume, Failure> {
+        let environment = self.environment(freshness)?;
+        Ok(Volume::mount_for_copy(environment, self.key.clone(), freshness)?)
+    }
+
+    /// Whether there never was a volume, by the word of the anchor: an empty folder says nothing.
+    ///
+    /// # Errors
+    /// [`Error::Anchor`], and [`Failure::NoAnchor`].
+    pub fn is_new(&self) -> Result<bool, Failure> {
+        let AnchorFile { file, .. } = self.anchor.as_ref().ok_or(Failure::NoAnchor)?;
+        if !file.exists() {
+            return Ok(true);
+        }
+        let record = self.record(Freshness::Strict)?;
+        Ok(record.is_some_and(|record| record.state == State::Uninitialised))
+    }
+
+    fn environment(&self, freshness: Freshness) -> Result<Environment, Failure> {
+        let host = self.host(Folder::write(&self.folder)?);
+        let anchor = self.anchor(freshness, InsecureFile::open)?;
+        Ok(Environment::of_this_machine(host, anchor))
     }
 
     /// Mounts what the anchor says for reading, beside whoever writes. What is refused while the anchor moves on may

@@ -8,6 +8,7 @@ use casemate_volume_local::{export, import};
 use serde_json::{Value, json};
 
 use crate::control;
+use crate::copying;
 use crate::mounting;
 use crate::report::{Failure, say};
 use crate::request::{Place, Request};
@@ -56,6 +57,24 @@ pub fn run(request: Request) -> Result<Value, Failure> {
             target,
             salvage,
         } => with(volume, |volume| export_to(volume, freshness.into(), &target, salvage)),
+        Request::Copy {
+            volume,
+            freshness,
+            target,
+            snapshot,
+            since,
+            capacity,
+        } => {
+            let wanted = copying::Wanted {
+                freshness: freshness.into(),
+                snapshot,
+                since,
+                capacity,
+            };
+            with(volume, |volume| {
+                with(*target, |target| copying::copy(volume, target, &wanted))
+            })
+        }
         Request::SnapshotMounted {
             mountpoint,
             state,
@@ -85,14 +104,21 @@ fn create(place: &Source, roots: Roots, capacity: Option<u64>, log: Option<u64>)
 }
 
 fn info(place: &Source, freshness: Freshness) -> Result<Value, Failure> {
-    let volume = place.read(freshness)?;
+    let mut volume = place.read(freshness)?;
+    let origin = volume.origin()?;
     let (status, statistics) = (volume.status(), volume.statistics());
-    Ok(json!({
+    let mut info = json!({
         "volume": hex(&volume.identity()), "roots": name(volume.roots()),
         "generation": status.generation, "anchored": status.anchored, "sequence": status.sequence,
         "fence": status.fence,
         "capacity": statistics.blocks * statistics.block, "free": statistics.free * statistics.block,
-    }))
+    });
+    if let Some(origin) = origin {
+        info["copy_of"] = json!(hex(&origin.volume));
+        info["copied_generation"] = json!(origin.generation);
+        info["copy_is_whole"] = json!(origin.whole);
+    }
+    Ok(info)
 }
 
 fn check(place: &Source, freshness: Freshness) -> Result<Value, Failure> {
@@ -132,7 +158,9 @@ fn import_into(place: &Source, freshness: Freshness, source: &Path, into: &str) 
 }
 
 fn export_to(place: &Source, freshness: Freshness, target: &Path, salvage: bool) -> Result<Value, Failure> {
-    let volume = alone(place.read(freshness)?);
+    let volume = place.read(freshness)?;
+    volume.check_finished()?;
+    let volume = alone(volume);
     let exported = export(&volume, target, salvage, &mut say_progress)?;
     let lost = exported.lost.iter();
     let lost: Vec<Value> = lost
@@ -146,7 +174,7 @@ fn alone(volume: Volume) -> Shared {
     Shared::new(volume, Box::new(|_| {}))
 }
 
-fn say_progress(done: u64, total: u64) -> ControlFlow<()> {
+pub fn say_progress(done: u64, total: u64) -> ControlFlow<()> {
     say(&json!({"progress": {"done": done, "total": total}}));
     ControlFlow::Continue(())
 }
@@ -167,6 +195,6 @@ fn name(roots: Roots) -> &'static str {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -7,6 +7,7 @@
 
 mod commands;
 mod control;
+mod copying;
 mod lending;
 mod mounting;
 mod report;

@@ -76,6 +76,7 @@ fn open(place: &Source, wanted: &Wanted) -> Result<Shared, Failure> {
         (None, true) => place.read(wanted.freshness)?,
         (None, false) => place.write(wanted.freshness)?,
     };
+    volume.check_finished()?;
     Ok(Shared::new(volume, listener()))
 }
 

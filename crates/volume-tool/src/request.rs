@@ -54,6 +54,18 @@ pub enum Request {
         target: PathBuf,
         salvage: bool,
     },
+    /// Copies a volume, or what changed in it, into another under another key.
+    Copy {
+        volume: Place,
+        freshness: FreshnessName,
+        target: Box<Place>,
+        /// The snapshot to copy; the newest state where it is absent.
+        snapshot: Option<String>,
+        /// The snapshot that the target is a copy of.
+        since: Option<String>,
+        /// Bytes of a target that is new; what the host has free where it is absent.
+        capacity: Option<u64>,
+    },
     /// Asks the process that serves a mount about snapshots.
     SnapshotMounted {
         mountpoint: PathBuf,

@@ -77,6 +77,22 @@ impl Source {
         }
     }
 
+    /// For a copy to be written there.
+    pub fn write_copy(&self) -> Result<Volume, Failure> {
+        match self {
+            Self::Files(place) => Ok(place.write_copy(Freshness::Strict)?),
+            Self::Custodian { folder, lent, .. } => Ok(lent.write_copy(folder, &lending::waiting)?),
+        }
+    }
+
+    /// Whether there never was a volume.
+    pub fn is_new(&self) -> Result<bool, Failure> {
+        match self {
+            Self::Files(place) => Ok(place.is_new()?),
+            Self::Custodian { folder, lent, .. } => Ok(lent.is_new(folder)?),
+        }
+    }
+
     /// For reading; `freshness` where no policy says.
     pub fn read(&self, freshness: Freshness) -> Result<Volume, Failure> {
         match self {

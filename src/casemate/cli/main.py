@@ -89,6 +89,7 @@ _volume = _group(
         "import": "casemate.cli.volume.import_:import_folder",
         "export": "casemate.cli.volume.export:export",
         "salvage": "casemate.cli.volume.salvage:salvage",
+        "copy": "casemate.cli.volume.copy:copy",
         "info": "casemate.cli.volume.info:info",
         "check": "casemate.cli.volume.check:check",
         "verify": "casemate.cli.volume.verify:verify",

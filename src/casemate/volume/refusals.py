@@ -29,6 +29,8 @@ _KINDS: Final[Mapping[str, tuple[type[VolumeError], str | None]]] = {
     "fenced": (VolumeInUseError, "see who else writes: each open ends the one before; then open it again"),
     "retired": (VolumeError, "name another volume: this one was closed for ever"),
     "worn-out": (VolumeError, "open it for reading, and copy it into a new volume"),
+    "unfinished": (VolumeError, "run the same casemate volume copy again, or show a snapshot that it has"),
+    "not-copied": (VolumeError, None),
     "anchor": (VolumeError, "see that the anchor can be reached and is the volume's, then open it again"),
     "host": (VolumeError, "see to the host's disk, then open it again"),
     "forked": (VolumeInUseError, "open the volume in the process that uses it"),

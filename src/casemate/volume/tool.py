@@ -70,7 +70,9 @@ def result(line: bytes) -> dict[str, Any]:
 def _last_line(process: subprocess.Popen[bytes], progress: Listener | None) -> bytes:
     last = b""
     for line in process.stdout or ():
-        last = line
-        if progress is not None and (found := _PROGRESS.fullmatch(line)):
+        found = _PROGRESS.fullmatch(line)
+        # A program that was killed says last how far it had come: that is no result.
+        last = b"" if found else line
+        if progress is not None and found:
             progress(int(found[1]), int(found[2]))
     return last

@@ -28,7 +28,7 @@ def test_each_refusal_says_what_to_do(word: str) -> None:
         return
     assert isinstance(error, VolumeError)
     assert error.step == f"volume.{word}"
-    assert error.remedy or word in {"unsupported", "no-space", "rolled-back"}, "its message says it"
+    assert error.remedy or word in {"unsupported", "no-space", "rolled-back", "not-copied"}, "its message says it"
 
 
 def test_words_are_found_and_an_unknown_one_is_an_error_of_the_volume() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,11 +37,22 @@ class Lender:
     volume: str | None = None
     custodian: str | None = None
     who: str | None = None
+    what: str = field(default="volume", compare=False)
+    """What people call it, and what its options begin with."""
+    prefix: str = field(default="--", compare=False)
+
+    @property
+    def choice(self) -> str:
+        """The two ways to say where key and anchor are."""
+        say = self.prefix
+        return f"say {say}key-file and {say}anchor, or {say}policy and {say}volume"
 
     def lend(self, folder: Path, mode: LoanMode, *, anchored: bool = True) -> dict[str, Any]:
         """The volume in `folder`, as crates/volume-tool wants it. Whoever asks gets a lease, and is on record."""
         if self.policy is None or self.volume is None:
-            raise UsageError("which volume of the policy?", remedy="name one with --policy and --volume")
+            raise UsageError(
+                "which volume of the policy?", remedy=f"name one with {self.prefix}policy and {self.prefix}volume"
+            )
         pin = chosen(self.custodian, identity=_genesis.custodian_of(home() / "policies", self.policy))
         addresses = literal_addresses(pin.url)
         with CustodianClient(pin.url, pin.genesis, identity(self.who).key) as client:

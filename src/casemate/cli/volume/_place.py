@@ -28,12 +28,12 @@ __all__ = [
     "Name",
     "Policy",
     "binary",
+    "files",
     "place",
     "unanchored",
 ]
 
 BINARY_NAME: Final = "casemate-volume"
-_CHOICE: Final = "say --key-file and --anchor, or --policy and --volume"
 
 
 class Durability(StrEnum):
@@ -80,15 +80,23 @@ def place(
     mode: LoanMode = "read",
 ) -> dict[str, Any]:
     """The volume, as crates/volume-tool wants it: with key and anchor in files, or lent by a policy's custodian."""
-    if _is_lent(key_file, anchor, lender):
+    named = files(key_file, anchor, lender)
+    if named is None:
         return lender.lend(folder, mode)
-    if key_file is None or anchor is None:
-        raise UsageError("where are the volume's key and anchor?", remedy=_CHOICE)
     return {
         "folder": str(folder.absolute()),
-        "key": key.load(key_file),
-        "anchor": {"file": str(file_of(anchor)), "durability": durability.value},
+        "key": key.load(named[0]),
+        "anchor": {"file": str(file_of(named[1])), "durability": durability.value},
     }
+
+
+def files(key_file: Path | None, anchor: str | None, lender: Lender) -> tuple[Path, str] | None:
+    """The files of key and anchor; None where a custodian has both. Errors: UsageError where neither is said."""
+    if _is_lent(key_file, anchor, lender):
+        return None
+    if key_file is None or anchor is None:
+        raise UsageError(f"where are the {lender.what}'s key and anchor?", remedy=lender.choice)
+    return key_file, anchor
 
 
 def unanchored(folder: Path, key_file: Path | None, lender: Lender = Lender()) -> dict[str, Any]:
@@ -96,7 +104,7 @@ def unanchored(folder: Path, key_file: Path | None, lender: Lender = Lender()) -
     if _is_lent(key_file, None, lender):
         return lender.lend(folder, "read", anchored=False)
     if key_file is None:
-        raise UsageError("where is the volume's key?", remedy=_CHOICE)
+        raise UsageError("where is the volume's key?", remedy=lender.choice)
     return {"folder": str(folder.absolute()), "key": key.load(key_file), "anchor": None}
 
 
@@ -105,7 +113,7 @@ def _is_lent(key_file: Path | None, anchor: str | None, lender: Lender) -> bool:
     if lender == Lender():
         return False
     if key_file is not None or anchor is not None:
-        raise UsageError("a key or an anchor in a file, and a policy", remedy=_CHOICE)
+        raise UsageError("a key or an anchor in a file, and a policy", remedy=lender.choice)
     return True
 
 

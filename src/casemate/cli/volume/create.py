@@ -1,21 +1,16 @@
 from __future__ import annotations
 
-import re
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from casemate.cli._connecting import As
 from casemate.cli._custodians import Custodian
-from casemate.cli._output import Json, emit, note, progress
+from casemate.cli._output import Json, emit, progress
+from casemate.cli.volume._new import Size, capacity_of, make_key
 from casemate.cli.volume._place import Anchor, Durability, Folder, KeyFile, Lasting, Lender, Name, Policy, binary, place
-from casemate.errors import UsageError
-from casemate.volume import key, tool
-
-_SIZE: Final = re.compile(r"([1-9][0-9]{0,14})([KMGT]?)(iB)?")
-_UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_BLOCK: Final = 4096
+from casemate.volume import tool
 
 
 class _Roots(StrEnum):
@@ -32,9 +27,7 @@ def create(
     roots: Annotated[
         _Roots, typer.Option("--root", help="hash: also binds those who have the key. tag: faster.")
     ] = _Roots.tag,
-    size: Annotated[
-        str | None, typer.Option("--size", help="Most bytes, as 20G; what the host has free, if not given.")
-    ] = None,
+    size: Size = None,
     durability: Lasting = Durability.durable,
     policy: Policy = None,
     volume: Name = None,
@@ -46,12 +39,9 @@ def create(
 
     The key file is made where there is none. Example: `casemate volume create V --key-file K --anchor file:A`
     """
-    capacity = None if size is None else _bytes(size)
+    capacity = capacity_of(size)
     lender = Lender(policy, volume, custodian, who)
-    if lender == Lender() and anchor is not None and key_file is not None and not key_file.exists():
-        key.create(key_file)
-        if not as_json:
-            note(f"made a key: {key_file}. Without it the volume is lost: keep a copy in a safe place.")
+    make_key(key_file, anchor, lender, quiet=as_json)
     request = {
         "command": "create",
         "volume": place(folder, key_file, anchor, durability, lender, "write"),
@@ -62,10 +52,3 @@ def create(
     with progress("writing the log", quiet=as_json):
         made = tool.ask(binary(), request)
     emit({**made, "folder": str(folder)}, as_json=as_json)
-
-
-def _bytes(text: str) -> int:
-    found = _SIZE.fullmatch(text)
-    if found is None:
-        raise UsageError(f"{text} is no size", expected="a number with K, M, G or T, as 20G")
-    return int(found[1]) * _UNITS[found[2]] // _BLOCK * _BLOCK
