@@ -1,10 +1,12 @@
 //! A volume that several threads use: one lock, which is not held while sealed bytes are read and opened, nor while an
 //! fsync waits for the host and the anchor.
 
+mod gathering;
 mod upkeep;
 
 use std::cell::RefCell;
 use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 
 use parking_lot::Mutex;
@@ -33,6 +35,8 @@ pub struct Shared {
     commits: Mutex<Commits>,
     listener: Listener,
     read_only: bool,
+    /// Reads and writes so far: whoever works beside them sees whether somebody waits.
+    asked: AtomicU64,
 }
 
 /// Who waits for the next flight.
@@ -53,6 +57,7 @@ impl Shared {
             commits: Mutex::default(),
             listener,
             read_only,
+            asked: AtomicU64::new(0),
         }
     }
 
@@ -85,6 +90,7 @@ impl Shared {
     /// # Errors
     /// Those of [`Volume::read`].
     pub fn read(&self, inode: u64, offset: u64, out: &mut [u8]) -> Result<usize, Error> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let reading = self.with(|volume| volume.reading(inode, offset, out.len()))?;
         let read = SEALED.with_borrow_mut(|scratch| reading.run(out, scratch));
         match read {
@@ -99,6 +105,7 @@ impl Shared {
     /// # Errors
     /// Those of [`Volume::write`].
     pub fn write(&self, inode: u64, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         in_steps(offset, bytes, |at, step| {
             let Some(mut writing) = self.with(|volume| volume.begin_write(inode, at, step))? else {
                 return Ok(());

@@ -8,17 +8,16 @@
 
 mod support;
 
-use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use casemate_volume::anchor::{Memory, Record, Refusal};
-use casemate_volume::host::File;
-use casemate_volume::{Anchor, Environment, Error, Form, Freshness, Host, New, ROOT, Roots, Shared, Volume, VolumeKey};
+use casemate_volume::{Anchor, Environment, Error, Form, Freshness, New, ROOT, Roots, Shared, Volume, VolumeKey};
 use support::disk::{Disk, Event, moments};
 use support::faults::{Call, Faulty};
+use support::slow::{LARGE, Slow};
 use support::{KEY, Machine, SMALL, Seeded};
 
 const NEW: New = New {
@@ -209,48 +208,6 @@ fn a_flush_that_fails_closes_the_volume_for_all_who_wait() {
     assert!(heard.lock().unwrap()[0].contains("flush"));
 }
 
-/// A disk that says when the first large write reaches it, and then waits until it may go on.
-#[derive(Clone)]
-struct Slow {
-    disk: Disk,
-    asked: Sender<()>,
-    may: Arc<Mutex<Receiver<()>>>,
-    stalled: Arc<AtomicBool>,
-}
-
-impl Host for Slow {
-    fn length(&self, file: File) -> io::Result<Option<u64>> {
-        self.disk.length(file)
-    }
-
-    fn create(&self, file: File, length: u64) -> io::Result<()> {
-        self.disk.create(file, length)
-    }
-
-    fn grow(&self, file: File, length: u64) -> io::Result<()> {
-        self.disk.grow(file, length)
-    }
-
-    fn read(&self, file: File, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        self.disk.read(file, offset, bytes)
-    }
-
-    fn write(&self, file: File, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        if bytes.len() >= LARGE && !self.stalled.swap(true, Ordering::SeqCst) {
-            self.asked.send(()).unwrap();
-            self.may.lock().unwrap().recv().unwrap();
-        }
-        self.disk.write(file, offset, bytes)
-    }
-
-    fn flush(&self, file: File) -> io::Result<()> {
-        self.disk.flush(file)
-    }
-}
-
-/// Bytes that are sealed and written without the lock.
-const LARGE: usize = 128 * 1024;
-
 /// A volume on a slow disk, with a file, of which somebody writes the first part right now.
 struct Stalled {
     machine: Machine,
@@ -266,12 +223,7 @@ fn stalled() -> Stalled {
     let machine = Machine::new();
     machine.create(&SMALL).unwrap();
     let ((asking, asked), (may, allowed)) = (channel(), channel());
-    let host = Slow {
-        disk: machine.disk.clone(),
-        asked: asking,
-        may: Arc::new(Mutex::new(allowed)),
-        stalled: Arc::default(),
-    };
+    let host = Slow::new(&machine.disk, asking, allowed);
     let environment = Environment {
         host: Box::new(host),
         ..machine.environment()

@@ -1,4 +1,5 @@
-//! What goes on beside requests: the anchor follows, and checkpoints take what no fsync asked for.
+//! What goes on beside requests: the anchor follows, checkpoints take what no fsync asked for, and scattered files are
+//! gathered.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -6,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::Shared;
+use super::gathering::gather;
 
 /// How often that is.
 #[derive(Clone, Copy, Debug)]
@@ -26,9 +28,15 @@ impl Default for Upkeep {
     }
 }
 
-/// A thread that ends when this is dropped.
+/// Threads that end when this is dropped.
 #[derive(Debug)]
 pub struct Keeper {
+    _threads: [Ending; 2],
+}
+
+/// A thread that ends when this is dropped.
+#[derive(Debug)]
+struct Ending {
     ends: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -39,9 +47,20 @@ impl Keeper {
     /// # Errors
     /// From the host.
     pub fn start(volume: Arc<Shared>, upkeep: Upkeep) -> std::io::Result<Self> {
+        let gathered = Arc::clone(&volume);
+        Ok(Self {
+            _threads: [
+                Ending::start("upkeep", move |ended| keep(&volume, upkeep, &ended))?,
+                Ending::start("gathering", move |ended| gather(&gathered, &ended))?,
+            ],
+        })
+    }
+}
+
+impl Ending {
+    fn start(name: &str, work: impl FnOnce(Receiver<()>) + Send + 'static) -> std::io::Result<Self> {
         let (ends, ended) = channel();
-        let work = move || keep(&volume, upkeep, &ended);
-        let thread = thread::Builder::new().name("upkeep".into()).spawn(work)?;
+        let thread = thread::Builder::new().name(name.into()).spawn(move || work(ended))?;
         Ok(Self {
             ends: Some(ends),
             thread: Some(thread),
@@ -49,7 +68,7 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for Ending {
     fn drop(&mut self) {
         drop(self.ends.take());
         if let Some(thread) = self.thread.take() {

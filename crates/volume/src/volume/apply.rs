@@ -2,6 +2,7 @@
 
 use super::Volume;
 use crate::Error;
+use crate::format::EXTENT_BLOCKS;
 use crate::format::bytes::check;
 use crate::format::group::Change;
 use crate::format::inode::Inode;
@@ -63,7 +64,12 @@ impl Volume {
                 let (tree, mut context) = self.edit();
                 tree.remove(&mut context, key).map(drop)
             }
-            Change::Extent(inode, at, extent) => self.show(inode, at, extent),
+            Change::Extent(inode, at, extent) => {
+                if extent.count < EXTENT_BLOCKS {
+                    self.scattered.note(inode, at, extent.count);
+                }
+                self.show(inode, at, extent)
+            }
             Change::Punch(inode, from, to) => self.hide(inode, from, to),
             Change::Write(inode, at, bytes) => self.overlay(inode, at, &bytes, false),
         }

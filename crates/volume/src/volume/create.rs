@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::anchored::Anchored;
+use super::scattered::Scattered;
 use super::slots::Slot;
+use super::survey::Survey;
 use super::{Environment, Form, Freshness, ROOT, Volume};
 use crate::anchor::State;
 use crate::format::BLOCK;
@@ -64,6 +66,8 @@ impl Volume {
             piece: None,
             shown: None,
             scratch: Buffer::default(),
+            scattered: Scattered::default(),
+            survey: Survey::new(),
             next_inode: ROOT + 1,
             writable: true,
             times_left: false,

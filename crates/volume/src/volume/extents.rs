@@ -188,7 +188,7 @@ fn key(inode: u64, block: u64) -> Key {
 }
 
 /// Some of the blocks that an extent shows.
-fn part(extent: &Extent, skip: u64, count: u64) -> Extent {
+pub(super) fn part(extent: &Extent, skip: u64, count: u64) -> Extent {
     let narrow = |value: u64| u32::try_from(value).unwrap_or(0);
     Extent {
         start: extent.start + narrow(skip),

@@ -19,6 +19,7 @@ mod discard;
 mod extents;
 mod flight;
 mod flush;
+mod gather;
 mod links;
 mod mount;
 mod names;
@@ -27,8 +28,10 @@ mod reading;
 mod recover;
 mod rename;
 mod room;
+mod scattered;
 mod slots;
 mod snapshots;
+mod survey;
 mod writing;
 mod xattr;
 
@@ -59,7 +62,9 @@ use anchored::Anchored;
 use extents::{Piece, Shown};
 use flight::Landing;
 use pages::Pages;
+use scattered::Scattered;
 use slots::Slot;
+use survey::Survey;
 
 /// The inode of the root directory.
 pub const ROOT: u64 = 1;
@@ -154,6 +159,8 @@ pub struct Volume {
     shown: Option<Shown>,
     /// Sealed bytes of the last large read or write: room that need not be found and wiped each time.
     scratch: Buffer,
+    scattered: Scattered,
+    survey: Survey,
     next_inode: u64,
     /// Generation of the snapshot that is shown instead of the newest state.
     snapshot: Option<u64>,

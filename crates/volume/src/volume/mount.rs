@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::anchored::Anchored;
+use super::scattered::Scattered;
 use super::slots::{self, Slot};
+use super::survey::Survey;
 use super::{Environment, Freshness, Volume};
 use crate::anchor::{Memory, Record, State};
 use crate::environment::Random;
@@ -104,6 +106,8 @@ impl Volume {
             piece: None,
             shown: None,
             scratch: Buffer::default(),
+            scattered: Scattered::default(),
+            survey: Survey::new(),
             writable: false,
             times_left: false,
             snapshot: None,

@@ -72,11 +72,12 @@ impl Volume {
             return Ok(());
         }
         self.checkpoint()?;
-        if self.has_space(need) {
-            Ok(())
-        } else {
-            Err(Error::NoSpace)
+        while !self.has_space(need) {
+            if need.frees || !self.reclaim()? {
+                return Err(Error::NoSpace);
+            }
         }
+        Ok(())
     }
 
     /// Room in the log for what an fsync pushes.
@@ -85,7 +86,7 @@ impl Volume {
     }
 
     /// A checkpoint at three quarters of the ring. Where the anchor does not answer, the last quarter is used up.
-    fn room_in_log(&mut self, bytes: u64) -> Result<(), Error> {
+    pub(super) fn room_in_log(&mut self, bytes: u64) -> Result<(), Error> {
         let wanted = self.log.pending() as u64 + self.waiting() + bytes + 2 * BLOCK as u64;
         let quarter = self.log.size() / 4;
         if self.log.room() >= wanted + quarter && self.tree.dirty() < NODES {
@@ -103,7 +104,7 @@ impl Volume {
         self.pages * PAGE_CHANGE + self.files.len() as u64 * FILE_CHANGE + unlogged
     }
 
-    fn has_space(&self, need: Need) -> bool {
+    pub(super) fn has_space(&self, need: Need) -> bool {
         let nodes = self.nodes_needed() + need.pages / 32;
         if need.frees {
             // With a snapshot nothing may come free: enough stays to delete the snapshot.
@@ -112,6 +113,11 @@ impl Volume {
         }
         let floor = nodes + self.reserve();
         self.free_quads() > floor && self.free_for_data(floor) >= self.pages + need.pages
+    }
+
+    /// Whether so many blocks can be written to set others free: most of the reserve is for that.
+    pub(super) fn has_space_to_reclaim(&self, blocks: u64) -> bool {
+        self.free_for_data(self.nodes_needed() + self.reserve() / 4) >= self.pages + blocks
     }
 
     /// Whole quads that nobody has and the host has room for.

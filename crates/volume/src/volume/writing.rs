@@ -50,11 +50,13 @@ impl Planned {
         self.write(bytes)
     }
 
+    /// Runs on the host.
+    pub fn runs(&self) -> usize {
+        self.extents.chunk_by(follows).count()
+    }
+
     fn write(&self, sealed: &[u8]) -> Result<(), Error> {
         let mut rest = sealed;
-        let follows = |first: &Extent, second: &Extent| {
-            first.address + u64::from(first.blocks) == second.address && !starts_segment(second.address)
-        };
         for row in self.extents.chunk_by(follows) {
             let blocks: u32 = row.iter().map(|extent| extent.blocks).sum();
             let (bytes, behind) = rest.split_at(blocks as usize * BLOCK);
@@ -63,6 +65,11 @@ impl Planned {
         }
         Ok(())
     }
+}
+
+/// Whether one extent can be written in one go with the one before.
+fn follows(first: &Extent, second: &Extent) -> bool {
+    first.address + u64::from(first.blocks) == second.address && !starts_segment(second.address)
 }
 
 impl Writing {
@@ -202,7 +209,7 @@ impl Volume {
         Ok(())
     }
 
-    fn give_back(&mut self, planned: &Planned) {
+    pub(super) fn give_back(&mut self, planned: &Planned) {
         for extent in &planned.extents {
             self.space.give_back(extent.address, extent.blocks);
         }

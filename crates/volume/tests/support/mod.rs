@@ -10,6 +10,7 @@ pub mod disk;
 pub mod faults;
 pub mod model;
 pub mod operations;
+pub mod slow;
 pub mod vectors;
 
 use casemate_volume::anchor::{Memory, Record};

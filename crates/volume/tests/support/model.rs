@@ -42,6 +42,7 @@ pub enum Operation {
     RemoveAttribute(Path, u8),
     Fsync(Path),
     Sync,
+    Gather,
     Remount,
     Snapshot(u8),
     DeleteSnapshot(u8),
@@ -149,6 +150,7 @@ impl Model {
                 self.at(node).settle();
                 Ok(())
             }
+            Operation::Gather => Ok(()),
             Operation::Sync | Operation::Remount => {
                 self.nodes.values_mut().for_each(Node::settle);
                 Ok(())
@@ -464,6 +466,7 @@ fn perform(volume: &mut Volume, operation: &Operation) -> Result<(), Error> {
             volume.fsync(inode)
         }
         Operation::Sync => volume.sync(),
+        Operation::Gather => volume.gather().map(drop),
         Operation::Remount => Ok(()),
         Operation::Snapshot(name) => volume.create_snapshot(&[*name]).map(drop),
         Operation::DeleteSnapshot(name) => volume.delete_snapshot(&[*name]),

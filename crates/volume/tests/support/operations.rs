@@ -12,7 +12,7 @@ pub type Numbers = (u8, u64, u64, u64);
 pub fn choose((kind, first, second, third): Numbers, model: &Model) -> Operation {
     let any = |number| existing(model, number, |_| true);
     let file = |number| existing(model, number, |mode| mode == FILE);
-    match kind % 36 {
+    match kind % 40 {
         0..=3 => Operation::Create(fresh(model, first)),
         4 | 5 => Operation::Mkdir(fresh(model, first)),
         6 => Operation::Symlink(fresh(model, first), vec![b'x'; 1 + (third % 300) as usize]),
@@ -37,6 +37,7 @@ pub fn choose((kind, first, second, third): Numbers, model: &Model) -> Operation
         25 => Operation::RemoveAttribute(any(first), (second % 3) as u8 + 1),
         26..=30 => Operation::Fsync(file(first)),
         31 => Operation::Sync,
+        36..=39 => Operation::Gather,
         32 | 33 => Operation::Snapshot(b'p' + (first % 2) as u8),
         _ => Operation::DeleteSnapshot(b'p' + (first % 2) as u8),
     }

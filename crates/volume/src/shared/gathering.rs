@@ -1,0 +1,50 @@
+//! Gathering beside requests: a part at a time, and slowly while others read and write.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::{SEALED, Shared};
+use crate::{Error, Volume};
+
+/// A round: how long it waits where nothing is to be done, and the unit in which files have to be left alone.
+const ROUND: Duration = Duration::from_secs(1);
+/// How many times as long as the work it rests while others read and write.
+const REST: u32 = 9;
+
+impl Shared {
+    /// Writes one part of a file that lies scattered anew in a row, if that is worth while and the file has been left
+    /// alone for some of these calls; whether there may be more to do. The volume is not held up meanwhile.
+    ///
+    /// # Errors
+    /// Those of [`Volume::gather`].
+    pub fn gather(&self) -> Result<bool, Error> {
+        let begun = self.quietly(|volume| volume.begin_gathering(volume.why_gather()))?;
+        let Some(mut gathering) = begun else {
+            return self.quietly(Volume::look_further);
+        };
+        let outcome = SEALED.with_borrow_mut(|scratch| gathering.run(scratch));
+        self.with(|volume| volume.gathered(gathering, outcome))?;
+        Ok(true)
+    }
+}
+
+/// Works until the end.
+pub(super) fn gather(volume: &Shared, ended: &Receiver<()>) {
+    if volume.is_read_only() {
+        return;
+    }
+    let (mut pause, mut asked) = (ROUND, 0);
+    while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+        let begun = Instant::now();
+        // What fails here was heard, or will be where somebody waits for it.
+        let more = volume.gather().unwrap_or(false);
+        let busy = asked != volume.asked.load(Ordering::Relaxed);
+        asked = volume.asked.load(Ordering::Relaxed);
+        pause = match (more, busy) {
+            (false, _) => ROUND,
+            (true, true) => begun.elapsed() * REST,
+            (true, false) => begun.elapsed(),
+        };
+    }
+}
