@@ -43,6 +43,10 @@ class Hand:
         error: dict[str, Any] = json.loads(result.output)["error"]
         return error
 
+    def snapshot(self, name: str) -> None:
+        made = self.policy.stage.cli("volume", "snapshot", "create", self.files, name, *self.options("alice"))
+        assert made.status == 0, made.errors
+
     @contextlib.contextmanager
     def mounted(self, *more: str, who: str = "alice") -> Iterator[dict[str, Any]]:
         self.mountpoint.mkdir(exist_ok=True)
@@ -191,6 +195,32 @@ def test_a_key_is_in_no_argument_no_environment_and_no_file(hand: Hand) -> None:
         assert b"CASEMATE" not in process.joinpath("environ").read_bytes()
         written = {path for path in hand.policy.stage.home.rglob("*") if path.is_file()}
         assert not [path for path in written if b"signing_seed" in path.read_bytes()]
+
+
+def test_a_copy_goes_to_another_volume_of_the_policy_and_follows(hand: Hand, tmp_path: Path) -> None:
+    hand.policy.run(WRITE, hand.at())
+    hand.snapshot("one")
+    to = (tmp_path / "copied", "--to-policy", hand.policy.name, "--to-volume", "copies")
+    assert hand.refused("copy", hand.files, *to, "--snapshot", "one", who="bob")["step"] == "volume.person"
+    made = hand.ask("copy", hand.files, *to, "--snapshot", "one", "--size", "64M")
+    assert (made["created"], made["already"]) == (True, False)
+    hand.policy.run("echo patient 8 > /data/record", hand.at())
+    hand.snapshot("two")
+    hand.ask("copy", hand.files, *to, "--snapshot", "two", "--since", "one")
+    hand.policy.document["services"]["sh"]["volumes"]["/data"]["volume"] = "copies"
+    hand.policy.submit()
+    told = hand.policy.run("cat /data/record", f"--volume=/data={tmp_path / 'copied'}")
+    assert (told.status, told.output) == (0, "patient 8\n"), told.errors
+
+
+def test_a_copy_of_a_policys_volume_under_a_key_in_a_file(hand: Hand, tmp_path: Path) -> None:
+    hand.policy.run(WRITE, hand.at())
+    files = ("--to-key-file", tmp_path / "L", "--to-anchor", f"file:{tmp_path / 'B'}")
+    hand.ask("copy", hand.files, tmp_path / "copied", *files, "--size", "64M", who="bob")
+    named = ("--key-file", tmp_path / "L", "--anchor", f"file:{tmp_path / 'B'}")
+    told = hand.policy.stage.ask("volume", "export", tmp_path / "copied", tmp_path / "out", *named)
+    assert told["files"] == 1
+    assert (tmp_path / "out" / "record").read_text() == "patient 7\n"
 
 
 def test_a_volume_that_moved_past_a_restored_custodian_is_salvaged(hand: Hand, tmp_path: Path) -> None:
