@@ -1,4 +1,4 @@
-//! Copies of a volume under another key: they equal their source, cost what changed, and survive a crash anywhere.
+//! Copies of a volume under another key: they equal their source, cost what changed, and follow it whatever happens.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -7,58 +7,12 @@
 
 mod support;
 
-use casemate_volume::{Changes, CopyOf, Form, Freshness, New, ROOT, Rename, Roots, Time, Volume};
+use casemate_volume::{CopyOf, Form, Freshness, ROOT, Rename, Roots};
 use proptest::prelude::*;
-use support::copies::{FILE, Pair, everything, of, put, sound};
-use support::disk::{Disk, moments};
+use support::copies::{FILE, Pair, everything, of, of_all_kinds, put, sound};
 use support::model::{Model, Operation, drive};
 use support::operations::{Numbers, choose};
 use support::{SMALL, Seeded};
-
-/// Something of each kind that a volume holds.
-fn of_all_kinds(volume: &mut Volume) {
-    let directory = volume.mkdir(ROOT, b"d", FILE).unwrap().inode;
-    let empty = volume.mkdir(directory, "späße".as_bytes(), FILE).unwrap().inode;
-    volume.set_attribute(empty, b"user.a", &[7; 4096], None).unwrap();
-    volume.symlink(directory, b"l", &[b'x'; 4095], FILE).unwrap();
-    for (name, mode) in [
-        (b"p", 0o010_600),
-        (b"c", 0o020_640),
-        (b"b", 0o060_660),
-        (b"s", 0o140_755),
-    ] {
-        let device = 0x0102_0304_0506;
-        volume.create_file(ROOT, name, New { mode, device, ..FILE }).unwrap();
-    }
-    put(volume, b"inline", 0, &[1; 2048]);
-    let sparse = put(volume, b"sparse", 1 << 30, b"after a hole");
-    volume.truncate(sparse, (1 << 31) + 17).unwrap();
-    let large = put(
-        volume,
-        b"large",
-        0,
-        &(0..400_000u32).map(|byte| byte as u8).collect::<Vec<_>>(),
-    );
-    volume.link(large, directory, b"second").unwrap();
-    volume.fsync(large).unwrap();
-    put(volume, b"large", 70_000, &[9; 5000]);
-    let times = Time {
-        seconds: -5,
-        nanoseconds: 999_999_999,
-    };
-    let changes = Changes {
-        mode: Some(0o6711),
-        uid: Some(u32::MAX - 1),
-        accessed: Some(times),
-        modified: Some(times),
-        ..Changes::default()
-    };
-    volume.set_attributes(large, &changes).unwrap();
-    // Open, without a name: no part of what is copied.
-    let orphan = put(volume, b"orphan", 0, &[3; 30_000]);
-    volume.set_attribute(orphan, b"user.gone", b"1", None).unwrap();
-    volume.unlink(ROOT, b"orphan").unwrap();
-}
 
 #[test]
 fn a_copy_has_everything_that_its_source_has() {
@@ -151,65 +105,6 @@ fn a_copy_since_a_snapshot_reads_what_changed_only() {
     let mut bytes = [0; 9000];
     target.read(file, 0, &mut bytes).unwrap();
     assert_eq!(bytes[4095..8193], [&[220], [1; 4096].as_slice(), &[220]].concat());
-}
-
-/// A source with two states that take several checkpoints to copy, and a copy of the first.
-fn two_states() -> Pair {
-    let mut pair = Pair::new(&SMALL, &SMALL);
-    let mut source = pair.source.mount(Freshness::Strict).unwrap();
-    of_all_kinds(&mut source);
-    for file in 0..9 {
-        put(&mut source, &[b'0' + file], 0, &[file; 90_000]);
-    }
-    source.create_snapshot(b"one").unwrap();
-    for file in 0..9 {
-        put(
-            &mut source,
-            &[b'0' + file],
-            20_000 * u64::from(file % 3),
-            &[b'a' + file; 70_000],
-        );
-    }
-    source.unlink(ROOT, b"sparse").unwrap();
-    source.rename((ROOT, b"4"), (ROOT, b"5"), Rename::Replace).unwrap();
-    source.create_snapshot(b"two").unwrap();
-    drop(source);
-    pair.copy(of("one", None)).unwrap();
-    pair
-}
-
-/// The power goes at any moment of a copy: what is found is a whole state or refused, and the same copy ends it.
-#[test]
-fn a_copy_goes_on_after_a_crash_anywhere() {
-    for increment in [false, true] {
-        let mut pair = two_states();
-        let what = match increment {
-            true => of("two", Some("one")),
-            false => {
-                pair.new_target();
-                of("two", None)
-            }
-        };
-        pair.target.disk.take_events();
-        let (start, record) = (pair.target.disk.files(), pair.target.anchor.record());
-        pair.copy(what).unwrap();
-        let events = pair.target.disk.take_events();
-        let (mut random, mut points) = (Seeded(5), 0);
-        moments(&start, record, true, &events, |moment| {
-            moment.disks(3, 2, &mut || random.next(), |files| {
-                for record in &moment.records {
-                    points += 1;
-                    pair.crashed(Disk::of(files.clone()), *record);
-                    let whole = pair.read().check_finished().is_ok();
-                    let copied = pair.copy(what).unwrap();
-                    assert_eq!(copied.resumed, !whole);
-                    pair.is_same(b"two");
-                }
-            });
-        });
-        println!("{points} crash points");
-        assert!(points > 60, "only {points} crash points");
-    }
 }
 
 /// What operations follow from, and after which of them a copy is made.

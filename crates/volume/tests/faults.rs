@@ -7,14 +7,11 @@
 
 mod support;
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use casemate_volume::host::File;
-use casemate_volume::{Environment, Error, Form, Freshness, Host, New, ROOT, Roots, Volume, VolumeKey};
-use support::disk::Disk;
-use support::faults::{Answer, Call, Faulty, Flaky};
+use casemate_volume::{Environment, Error, Form, Freshness, New, ROOT, Roots, Volume, VolumeKey};
+use support::faults::{Answer, Call, Faulty, Flaky, Narrow};
 use support::{KEY, Machine, SMALL, Seeded, Ticks};
 
 const NEW: New = New {
@@ -215,59 +212,6 @@ fn a_full_volume_says_so_keeps_everything_and_can_delete() {
         let again = volume.create_file(ROOT, b"again", NEW).unwrap().inode;
         volume.write(again, 0, &vec![1; 1 << 20]).unwrap();
         volume.fsync(again).unwrap();
-    }
-}
-
-/// A disk on which segments may take so many bytes; more than that it refuses.
-#[derive(Clone)]
-struct Narrow {
-    disk: Disk,
-    room: u64,
-}
-
-impl Narrow {
-    fn fits(&self, file: File, length: u64) -> io::Result<()> {
-        let others = self.disk.files();
-        let segments = others
-            .iter()
-            .filter(|(other, _)| **other != file && matches!(other, File::Segment(_)));
-        let taken: u64 = segments.map(|(_, bytes)| bytes.len() as u64).sum();
-        match file {
-            File::Segment(_) if taken + length > self.room => Err(io::ErrorKind::StorageFull.into()),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Host for Narrow {
-    fn length(&self, file: File) -> io::Result<Option<u64>> {
-        self.disk.length(file)
-    }
-
-    fn create(&self, file: File, length: u64) -> io::Result<()> {
-        self.fits(file, length)?;
-        self.disk.create(file, length)
-    }
-
-    fn grow(&self, file: File, length: u64) -> io::Result<()> {
-        self.fits(file, length)?;
-        self.disk.grow(file, length)
-    }
-
-    fn read(&self, file: File, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        self.disk.read(file, offset, bytes)
-    }
-
-    fn write(&self, file: File, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.disk.write(file, offset, bytes)
-    }
-
-    fn room(&self) -> io::Result<Option<u64>> {
-        Ok(Some(self.room))
-    }
-
-    fn flush(&self, file: File) -> io::Result<()> {
-        self.disk.flush(file)
     }
 }
 

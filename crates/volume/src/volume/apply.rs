@@ -12,6 +12,7 @@ impl Volume {
     /// Makes a change now and remembers it for the log. A copy that is under way logs nothing: after a crash it goes on
     /// where the newest checkpoint has it.
     pub(super) fn change(&mut self, change: Change) -> Result<(), Error> {
+        self.changes += 1;
         if !self.unfinished {
             self.log.push(&change, self.store.roots);
         }

@@ -73,6 +73,7 @@ impl Volume {
             times_left: false,
             snapshot: None,
             unfinished: false,
+            changes: 0,
             flight: None,
             latched: None,
         };

@@ -169,6 +169,8 @@ pub struct Volume {
     times_left: bool,
     /// A copy into this volume is under way: what the tree has is a mixture that nobody may see.
     unfinished: bool,
+    /// How many changes were made: an operation that fails behind its first leaves half of itself.
+    changes: u64,
     /// Where the flight that is under way leaves how it ended.
     flight: Option<Arc<Landing>>,
     /// Why no more writes are taken, after a failure of the host or the loss of the fence.

@@ -112,6 +112,7 @@ impl Volume {
             times_left: false,
             snapshot: None,
             unfinished: false,
+            changes: 0,
             flight: None,
             latched: None,
         };

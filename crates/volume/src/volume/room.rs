@@ -50,9 +50,9 @@ impl Volume {
         operation: impl FnOnce(&mut Self) -> Result<T, Error>,
     ) -> Result<T, Error> {
         self.admit(need)?;
-        let before = self.log.pending();
+        let before = (self.changes, self.log.pending());
         let outcome = operation(self);
-        if self.log.pending() == before {
+        if (self.changes, self.log.pending()) == before {
             outcome
         } else {
             self.latch(outcome)

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use casemate_volume::anchor::{Memory, Record};
 use casemate_volume::host::File;
 use casemate_volume::{
-    Attributes, Copied, CopyOf, Environment, Error, Form, Freshness, Host, New, ROOT, Seek, Volume, VolumeKey,
+    Attributes, Changes, Copied, CopyOf, Environment, Error, Form, Freshness, Host, New, ROOT, Seek, Time, Volume,
+    VolumeKey,
 };
 
 use super::disk::Disk;
@@ -54,6 +55,51 @@ pub fn copied() -> Pair {
     drop(source);
     pair.copy(of("one", None)).unwrap();
     pair
+}
+
+/// Something of each kind that a volume holds.
+pub fn of_all_kinds(volume: &mut Volume) {
+    let directory = volume.mkdir(ROOT, b"d", FILE).unwrap().inode;
+    let empty = volume.mkdir(directory, "späße".as_bytes(), FILE).unwrap().inode;
+    volume.set_attribute(empty, b"user.a", &[7; 4096], None).unwrap();
+    volume.symlink(directory, b"l", &[b'x'; 4095], FILE).unwrap();
+    for (name, mode) in [
+        (b"p", 0o010_600),
+        (b"c", 0o020_640),
+        (b"b", 0o060_660),
+        (b"s", 0o140_755),
+    ] {
+        let device = 0x0102_0304_0506;
+        volume.create_file(ROOT, name, New { mode, device, ..FILE }).unwrap();
+    }
+    put(volume, b"inline", 0, &[1; 2048]);
+    let sparse = put(volume, b"sparse", 1 << 30, b"after a hole");
+    volume.truncate(sparse, (1 << 31) + 17).unwrap();
+    let large = put(
+        volume,
+        b"large",
+        0,
+        &(0..400_000u32).map(|byte| byte as u8).collect::<Vec<_>>(),
+    );
+    volume.link(large, directory, b"second").unwrap();
+    volume.fsync(large).unwrap();
+    put(volume, b"large", 70_000, &[9; 5000]);
+    let times = Time {
+        seconds: -5,
+        nanoseconds: 999_999_999,
+    };
+    let changes = Changes {
+        mode: Some(0o6711),
+        uid: Some(u32::MAX - 1),
+        accessed: Some(times),
+        modified: Some(times),
+        ..Changes::default()
+    };
+    volume.set_attributes(large, &changes).unwrap();
+    // Open, without a name: no part of what is copied.
+    let orphan = put(volume, b"orphan", 0, &[3; 30_000]);
+    volume.set_attribute(orphan, b"user.gone", b"1", None).unwrap();
+    volume.unlink(ROOT, b"orphan").unwrap();
 }
 
 /// Source and target.
@@ -127,6 +173,22 @@ impl Pair {
         })
     }
 
+    /// The source, read through another host.
+    pub fn source_on(&self, host: Box<dyn Host>) -> Volume {
+        let environment = Environment {
+            host,
+            ..self.source.environment()
+        };
+        Volume::mount_for_reading(environment, VolumeKey::new(KEY), Freshness::Strict).unwrap()
+    }
+
+    /// The target, written through another environment.
+    pub fn target_in(&mut self, other: impl FnOnce(&Machine) -> Environment) -> Volume {
+        self.target.seed += 1;
+        let key = VolumeKey::new(self.target.key);
+        Volume::mount_for_copy(other(&self.target), key, Freshness::Strict).unwrap()
+    }
+
     /// How many blocks of the source were read, once it was mounted.
     pub fn copy_counting(&mut self, what: CopyOf<'_>) -> (Copied, u64) {
         let blocks = Arc::new(AtomicU64::new(0));
@@ -134,11 +196,7 @@ impl Pair {
             disk: self.source.disk.clone(),
             blocks: Arc::clone(&blocks),
         };
-        let environment = Environment {
-            host: Box::new(host),
-            ..self.source.environment()
-        };
-        let mut source = Volume::mount_for_reading(environment, VolumeKey::new(KEY), Freshness::Strict).unwrap();
+        let mut source = self.source_on(Box::new(host));
         let before = blocks.load(Ordering::SeqCst);
         let copied = self.copy_from(&mut source, what, u64::MAX).unwrap();
         (copied, blocks.load(Ordering::SeqCst) - before)

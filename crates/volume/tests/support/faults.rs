@@ -71,6 +71,59 @@ impl Host for Faulty {
     }
 }
 
+/// A disk on which segments may take so many bytes; more than that it refuses.
+#[derive(Clone)]
+pub struct Narrow {
+    pub disk: Disk,
+    pub room: u64,
+}
+
+impl Narrow {
+    fn fits(&self, file: File, length: u64) -> io::Result<()> {
+        let others = self.disk.files();
+        let segments = others
+            .iter()
+            .filter(|(other, _)| **other != file && matches!(other, File::Segment(_)));
+        let taken: u64 = segments.map(|(_, bytes)| bytes.len() as u64).sum();
+        match file {
+            File::Segment(_) if taken + length > self.room => Err(io::ErrorKind::StorageFull.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Host for Narrow {
+    fn length(&self, file: File) -> io::Result<Option<u64>> {
+        self.disk.length(file)
+    }
+
+    fn create(&self, file: File, length: u64) -> io::Result<()> {
+        self.fits(file, length)?;
+        self.disk.create(file, length)
+    }
+
+    fn grow(&self, file: File, length: u64) -> io::Result<()> {
+        self.fits(file, length)?;
+        self.disk.grow(file, length)
+    }
+
+    fn read(&self, file: File, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.disk.read(file, offset, bytes)
+    }
+
+    fn write(&self, file: File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.disk.write(file, offset, bytes)
+    }
+
+    fn room(&self) -> io::Result<Option<u64>> {
+        Ok(Some(self.room))
+    }
+
+    fn flush(&self, file: File) -> io::Result<()> {
+        self.disk.flush(file)
+    }
+}
+
 /// What an anchor does with an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]

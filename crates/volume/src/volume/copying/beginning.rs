@@ -71,6 +71,11 @@ impl Wanted {
         self.name.is_empty()
     }
 
+    /// Whether everything is sent, and not what changed.
+    pub fn is_whole(&self) -> bool {
+        self.since.is_none()
+    }
+
     fn since_identity(&self) -> [u8; 32] {
         self.since.map_or([0; 32], |state| state.identity)
     }

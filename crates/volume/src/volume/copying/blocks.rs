@@ -4,7 +4,7 @@ use std::mem;
 use std::ops::Range;
 
 use super::beginning::Wanted;
-use super::sending::{Sending, malformed, of_source};
+use super::sending::{Sending, malformed};
 use crate::Error;
 use crate::format::BLOCK;
 use crate::format::extent::Extent;
@@ -109,7 +109,8 @@ impl Sending<'_> {
         inode: u64,
         within: Range<u64>,
     ) -> Result<Option<(u64, Extent)>, Error> {
-        extent_in(which(self.wanted), &mut self.source.store, inode, within).map_err(of_source)
+        let found = extent_in(which(self.wanted), &mut self.source.store, inode, within);
+        found.map_err(|error| self.source.blame(error))
     }
 
     fn take_in(&mut self, inode: u64, at: u64, extent: &Extent, shown: Range<u64>) -> Result<(), Error> {
@@ -147,11 +148,13 @@ impl Sending<'_> {
             return Ok(());
         }
         let blocks = batch.blocks();
-        let reading = Reading::of(&mut self.source.store, &batch.parts).map_err(of_source)?;
+        let reading = Reading::of(&mut self.source.store, &batch.parts);
+        let reading = reading.map_err(|error| self.source.blame(error))?;
         let length = (blocks.end - blocks.start) * BLOCK as u64;
         let (bytes, sealed) = &mut self.buffers;
         let bytes = bytes.room(usize::try_from(length).unwrap_or(0));
-        reading.run(bytes, sealed).map_err(of_source)?;
+        let read = reading.run(bytes, sealed);
+        read.map_err(|error| self.source.blame(error))?;
         self.target.place(batch.inode, blocks.start, bytes)?;
         self.sent(length)
     }
@@ -192,7 +195,8 @@ impl Volume {
         };
         self.operate(need, |this| {
             let mut planned = this.plan(blocks)?;
-            planned.run(bytes)?;
+            let written = planned.run(bytes);
+            this.latch(written)?;
             this.show_planned(inode, at, planned)
         })
     }

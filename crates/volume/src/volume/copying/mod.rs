@@ -70,12 +70,12 @@ impl Volume {
         if source.writable {
             source.sync()?;
         }
-        let mut wanted = Wanted::of(source, what)?;
+        let mut wanted = Wanted::of(source, what).map_err(|error| source.blame(error))?;
         let outcome = self.copy_wanted(source, &wanted, tell);
         if what.snapshot.is_none() {
             mem::swap(&mut source.tree, &mut wanted.tree);
         }
-        outcome.map_err(|error| source.explain(error))
+        outcome
     }
 
     fn copy_wanted(&mut self, source: &mut Self, wanted: &Wanted, tell: Tell<'_>) -> Result<Copied, Error> {
@@ -176,13 +176,14 @@ impl Volume {
         }
     }
 
-    /// Of a source that is not locked, what was mounted may be gone by now.
-    fn explain(&mut self, error: Error) -> Error {
+    /// Says that an error is the source's. Of one that is not locked, what was mounted may be gone by now.
+    fn blame(&self, error: Error) -> Error {
         match error {
             Error::Tampered { .. } if !self.writable && self.anchored.has_moved() => Error::NotCopied(format!(
                 "the source was changed meanwhile, and not all of what is copied is there any more ({error}): \
                  run the same copy again, best of a snapshot that nobody deletes"
             )),
+            Error::Tampered { what, place } => Error::tampered(what, format!("the source's {place}")),
             other => other,
         }
     }

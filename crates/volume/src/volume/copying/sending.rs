@@ -19,6 +19,8 @@ use crate::volume::room::Need;
 /// volume an eighth and a sixteenth.
 const BLOCKS: u64 = (256 << 20) / BLOCK as u64;
 const NODES: u64 = 1024;
+/// Bytes after which somebody hears how far it is.
+const STEP: u64 = 32 * 1024;
 
 /// A copy under way.
 pub struct Sending<'a> {
@@ -27,7 +29,10 @@ pub struct Sending<'a> {
     pub(super) wanted: &'a Wanted,
     under_way: UnderWay,
     tell: Tell<'a>,
+    done: u64,
     total: u64,
+    /// How much was done when somebody last heard of it.
+    told: u64,
     pub copied: Copied,
     pub(super) batch: Batch,
     /// Opened and sealed bytes on their way.
@@ -53,7 +58,9 @@ impl<'a> Sending<'a> {
             wanted,
             under_way,
             tell,
+            done: 0,
             total: 0,
+            told: 0,
             copied: Copied {
                 generation: wanted.state.generation,
                 ..Copied::default()
@@ -85,33 +92,43 @@ impl<'a> Sending<'a> {
         let mut difference = Difference::new(&wanted.before, &wanted.tree, self.under_way.next, FILES);
         loop {
             let changed = difference.next(&mut self.source.store);
-            let Some(changed) = changed.map_err(of_source)? else {
+            let Some(changed) = changed.map_err(|error| self.source.blame(error))? else {
                 break;
             };
             self.apply(&changed)?;
             self.copied.entries += 1;
+            self.advance(weight(&changed))?;
             self.under_way.next = Key::new(changed.key.kind, changed.key.inode, changed.key.offset + 1);
             self.save_if_due()?;
         }
         self.send_batch()?;
         self.under_way.next = FILES;
-        self.send_pages()
+        self.send_pages()?;
+        self.total = self.done;
+        self.say()
     }
 
-    /// How much there will be to send, as far as that can be known without reading it.
+    /// How much there will be to send: of an increment, what differs; of the whole, about what the source uses.
     fn look_ahead(&mut self) -> Result<(), Error> {
         let wanted = self.wanted;
-        let first = wanted.tree.next(&mut self.source.store, FILES).map_err(of_source)?;
+        let first = wanted.tree.next(&mut self.source.store, FILES);
+        let first = first.map_err(|error| self.source.blame(error))?;
         self.orphans = first.is_some_and(|(key, _)| key.kind == Kind::Orphan);
-        let from = self.under_way.next.max(Key::new(Kind::Extent, 0, 0));
-        let to = Key::new(Kind::Attribute, 0, 0);
-        let mut difference = Difference::new(&wanted.before, &wanted.tree, from, to);
-        while let Some(changed) = difference.next(&mut self.source.store).map_err(of_source)? {
-            if let Some(value) = changed.new {
-                self.total += u64::from(self.extent(&value)?.count) * BLOCK as u64;
+        if wanted.is_whole() {
+            self.total = self.source.space.used() * BLOCK as u64;
+            return Ok(());
+        }
+        let mut difference = Difference::new(&wanted.before, &wanted.tree, self.under_way.next, FILES);
+        loop {
+            let changed = difference.next(&mut self.source.store);
+            let Some(changed) = changed.map_err(|error| self.source.blame(error))? else {
+                return Ok(());
+            };
+            self.total += weight(&changed);
+            if let (Kind::Extent, Some(value)) = (changed.key.kind, &changed.new) {
+                self.total += u64::from(self.extent(value)?.count) * BLOCK as u64;
             }
         }
-        Ok(())
     }
 
     fn apply(&mut self, changed: &Changed) -> Result<(), Error> {
@@ -158,7 +175,11 @@ impl<'a> Sending<'a> {
     pub(super) fn is_orphan(&mut self, inode: u64) -> Result<bool, Error> {
         if self.orphans && self.orphan.0 != inode {
             let key = Key::new(Kind::Orphan, 0, inode);
-            let found = self.wanted.tree.get(&mut self.source.store, key).map_err(of_source)?;
+            let found = self
+                .wanted
+                .tree
+                .get(&mut self.source.store, key)
+                .map_err(|error| self.source.blame(error))?;
             self.orphan = (inode, found.is_some());
         }
         Ok(self.orphans && self.orphan.1)
@@ -168,7 +189,22 @@ impl<'a> Sending<'a> {
     pub(super) fn sent(&mut self, bytes: u64) -> Result<(), Error> {
         self.copied.bytes += bytes;
         self.unsaved += bytes / BLOCK as u64;
-        if (self.tell)(self.copied.bytes, self.total.max(self.copied.bytes)).is_break() {
+        self.advance(bytes)
+    }
+
+    /// Says how far it is, now and then.
+    fn advance(&mut self, bytes: u64) -> Result<(), Error> {
+        self.done += bytes;
+        if self.done - self.told < STEP {
+            return Ok(());
+        }
+        self.told = self.done;
+        self.say()
+    }
+
+    fn say(&mut self) -> Result<(), Error> {
+        self.total = self.total.max(self.done);
+        if (self.tell)(self.done, self.total).is_break() {
             let why = "it was stopped: run the same copy again to finish it";
             return Err(Error::NotCopied(why.into()));
         }
@@ -191,18 +227,16 @@ impl<'a> Sending<'a> {
     }
 }
 
+/// Bytes of the tree that a change takes.
+fn weight(changed: &Changed) -> u64 {
+    changed.new.as_ref().map_or(0, |value| value.len() as u64)
+}
+
 fn list(value: Option<&[u8]>) -> Result<Vec<Named>, Error> {
     value.map_or(Ok(Vec::new()), |value| named::decode(value).map_err(malformed))
 }
 
-/// Says which of the two volumes is meant.
-pub fn of_source(error: Error) -> Error {
-    match error {
-        Error::Tampered { what, place } => Error::tampered(what, format!("the source's {place}")),
-        other => other,
-    }
-}
-
+/// Sealed with the source's key, and still not of the documented form.
 pub fn malformed(malformed: crate::format::Malformed) -> Error {
-    of_source(Error::malformed(malformed, "tree"))
+    Error::malformed(malformed, "the source's tree")
 }
