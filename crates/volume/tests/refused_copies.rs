@@ -162,6 +162,38 @@ fn a_snapshot_of_the_target_is_not_replaced() {
     assert!(why.starts_with("the target has a snapshot two already"), "{why}");
 }
 
+/// What overwrites left half used is not tidied up in the middle of a copy.
+#[test]
+fn increments_that_fill_a_target_are_refused_and_stay_resumable() {
+    let mut pair = Pair::new(
+        &Form {
+            capacity: 64 << 20,
+            ..SMALL
+        },
+        &SMALL,
+    );
+    let mut last: Option<String> = None;
+    let full = (0..200u64).find_map(|round| {
+        let mut source = pair.source.mount(Freshness::Strict).unwrap();
+        for block in 0..20 {
+            put(
+                &mut source,
+                b"f",
+                (round * 5 + block * 7) % 150 * 4096,
+                &[round as u8; 4096],
+            );
+        }
+        let name = format!("round {round}");
+        source.create_snapshot(name.as_bytes()).unwrap();
+        drop(source);
+        let outcome = pair.copy(of(&name, last.as_deref()));
+        last = Some(name);
+        outcome.err()
+    });
+    assert!(matches!(full, Some(Error::NoSpace)), "{full:?}");
+    assert!(matches!(pair.target.mount(Freshness::Strict), Err(Error::Unfinished)));
+}
+
 /// Stopped half way: what is there is neither one state nor the other, and nobody sees it.
 #[test]
 fn an_unfinished_copy_shows_nothing_but_its_snapshots() {

@@ -95,6 +95,10 @@ impl Volume {
 
     /// For somebody who found the volume full: sets free what overwrites left half used. Whether that changed anything.
     pub(super) fn reclaim(&mut self) -> Result<bool, Error> {
+        if self.unfinished {
+            // Files of a copy that is under way may be shorter than what is behind them: nothing of it is moved.
+            return Ok(false);
+        }
         for _ in 0..LOOKS {
             let parts = self.gather_parts(Why::Full, BATCH)?;
             if parts > 0 {
