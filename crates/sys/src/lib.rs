@@ -8,6 +8,7 @@
 mod allocator;
 mod descriptors;
 mod landlock;
+mod memory;
 mod mounts;
 mod processes;
 mod signals;
@@ -15,6 +16,7 @@ mod signals;
 pub use allocator::WipingAllocator;
 pub use descriptors::{close_on_exec_from, place_descriptor, take_descriptor};
 pub use landlock::{can_stay_among_own_processes, stay_among_own_processes};
+pub use memory::prefer_large_pages;
 pub use mounts::{AttachedFlags, set_mount_attributes};
 pub use processes::{Fork, execute, fork, fork_into, reset_personality, unshare};
 pub use rustix::thread::UnshareFlags;
