@@ -45,10 +45,7 @@ impl Lent {
     /// Those of [`Volume::mount`] and [`Volume::create`]; [`Error::Invalid`] for a volume of another root.
     pub fn open(&self, folder: &Path, owner: Option<Owner>, waits: &dyn Fn(&str)) -> Result<Volume, Error> {
         match self.mode {
-            Mode::Read => self.read(folder).and_then(|volume| {
-                volume.check_finished()?;
-                Ok(volume)
-            }),
+            Mode::Read => self.read(folder),
             Mode::Write => patiently(
                 waits,
                 || self.new_anchor(),
