@@ -22,6 +22,9 @@ thread_local! {
     static SEALED: RefCell<Buffer> = RefCell::default();
 }
 
+/// Files whose data a checkpoint places at a time: others who want the volume wait for no more.
+const TOGETHER: usize = 16;
+
 /// Hears why the volume answered with EIO: a program only learns that it did.
 pub type Listener = Box<dyn Fn(&Error) + Send + Sync>;
 
@@ -146,8 +149,8 @@ impl Shared {
     /// # Errors
     /// Those of [`Volume::sync`].
     pub fn sync(&self) -> Result<(), Error> {
-        for inode in self.with(|volume| Ok(volume.unplaced()))? {
-            self.with(|volume| volume.place_file(inode))?;
+        for files in self.with(|volume| Ok(volume.unplaced()))?.chunks(TOGETHER) {
+            self.with(|volume| volume.place_files(files))?;
         }
         self.wait_for(Goal::DURABLE.and(Goal::ANCHORED))?;
         self.with(Volume::sync)

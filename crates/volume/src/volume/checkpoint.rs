@@ -1,7 +1,6 @@
 //! A checkpoint: everything placed, the tree sealed bottom-up, one slot written, the anchor moved, space released.
 
 use super::Volume;
-use super::flush::Target;
 use super::slots::Slot;
 use crate::Error;
 use crate::format::epochs;
@@ -76,7 +75,7 @@ impl Volume {
     }
 
     fn seal_checkpoint(&mut self) -> Result<(), Error> {
-        self.flush_files(Target::Extents)?;
+        self.flush_files()?;
         self.append()?;
         let (table, epoch_blocks) = self.write_epochs()?;
         let addresses = self.settle_space()?;

@@ -19,12 +19,31 @@ pub enum Target {
 
 /// Most blocks that are sealed and written at once: 1 MiB.
 const RUN_BLOCKS: usize = 256;
+/// Files whose pages are placed together.
+const FILES: usize = 32;
+
+/// Pages in a row of one file.
+pub struct Row {
+    pub inode: u64,
+    /// Block of the file.
+    pub at: u64,
+    pub blocks: usize,
+}
 
 impl Volume {
     /// Pushes to the log all that one file waits for.
     pub(super) fn flush_file(&mut self, inode: u64, target: Target) -> Result<(), Error> {
+        if self.prepare(inode, target)? {
+            self.place_pages(&[inode])?;
+        }
+        self.tidy_pages(inode);
+        Ok(())
+    }
+
+    /// Pushes to the log what one file waits for, but for pages that are to be placed: whether there are such.
+    fn prepare(&mut self, inode: u64, target: Target) -> Result<bool, Error> {
         let Some(pages) = self.files.get_mut(&inode) else {
-            return Ok(());
+            return Ok(false);
         };
         let touched = pages.touched.take();
         let stored = self.stored_inode(inode)?;
@@ -32,18 +51,18 @@ impl Volume {
         if let Some(touched) = touched {
             (value.size, value.modified, value.changed) = (touched.size, touched.modified, touched.changed);
         }
-        if !self.keep_inline(inode, &mut value)? {
-            self.leave_inline(inode, &stored, &mut value)?;
-            if value != stored {
-                self.set_inode(inode, &value)?;
-            }
-            match target {
-                Target::Log if self.unlogged(inode) <= WRITE => self.log_pages(inode)?,
-                _ => self.place_pages(inode)?,
-            }
+        if self.keep_inline(inode, &mut value)? {
+            return Ok(false);
         }
-        self.tidy_pages(inode);
-        Ok(())
+        self.leave_inline(inode, &stored, &mut value)?;
+        if value != stored {
+            self.set_inode(inode, &value)?;
+        }
+        if target == Target::Log && self.unlogged(inode) <= WRITE {
+            self.log_pages(inode)?;
+            return Ok(false);
+        }
+        Ok(true)
     }
 
     /// Files of which pages wait for an extent.
@@ -51,24 +70,33 @@ impl Volume {
         self.files.keys().copied().collect()
     }
 
-    /// Places one file's pages, so that a checkpoint need not.
+    /// Places the pages of some files, so that a checkpoint need not.
     ///
     /// # Errors
     /// Those of [`Volume::sync`].
-    pub(crate) fn place_file(&mut self, inode: u64) -> Result<(), Error> {
+    pub(crate) fn place_files(&mut self, inodes: &[u64]) -> Result<(), Error> {
         self.check_writable()?;
-        self.spill_log()?;
-        let placed = self.flush_file(inode, Target::Extents);
+        let placed = self.flush_together(inodes);
         self.latch(placed)
     }
 
-    /// Pushes everything that waits.
-    pub(super) fn flush_files(&mut self, target: Target) -> Result<(), Error> {
-        for inode in self.unplaced() {
-            self.flush_file(inode, target)?;
+    /// Places everything that waits.
+    pub(super) fn flush_files(&mut self) -> Result<(), Error> {
+        let waiting = self.unplaced();
+        waiting.chunks(FILES).try_for_each(|files| self.flush_together(files))
+    }
+
+    fn flush_together(&mut self, inodes: &[u64]) -> Result<(), Error> {
+        let mut placing = Vec::with_capacity(inodes.len());
+        for inode in inodes.iter().copied() {
             self.spill_log()?;
+            if self.prepare(inode, Target::Extents)? {
+                placing.push(inode);
+            }
         }
-        Ok(())
+        self.place_pages(&placing)?;
+        inodes.iter().for_each(|inode| self.tidy_pages(*inode));
+        self.spill_log()
     }
 
     /// Stores a small file whose content is in memory in its inode; whether it did.
@@ -127,24 +155,45 @@ impl Volume {
         Ok(())
     }
 
-    /// Seals all pages into fresh extents.
-    fn place_pages(&mut self, inode: u64) -> Result<(), Error> {
+    /// Seals all pages of files into fresh extents.
+    fn place_pages(&mut self, inodes: &[u64]) -> Result<(), Error> {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let placed = self.place_rows(inode, &mut scratch);
+        let placed = self.place_rows(inodes, &mut scratch);
         self.scratch = scratch;
         placed
     }
 
-    fn place_rows(&mut self, inode: u64, scratch: &mut Buffer) -> Result<(), Error> {
-        while let Some((at, row)) = self.row_from(inode, 0) {
-            let count = row.len();
-            let bytes = scratch.room(count * BLOCK);
-            gather(&row, bytes);
-            let mut planned = self.plan(count)?;
-            planned.run(bytes)?;
-            self.show_planned(inode, at, planned)?;
+    /// Rows that are apart in their files lie together on the host: they are written in one go.
+    fn place_rows(&mut self, inodes: &[u64], scratch: &mut Buffer) -> Result<(), Error> {
+        loop {
+            let rows = self.first_rows(inodes, scratch);
+            let blocks: usize = rows.iter().map(|row| row.blocks).sum();
+            if blocks == 0 {
+                return Ok(());
+            }
+            let mut planned = self.plan_rows(rows.iter().map(|row| row.blocks))?;
+            planned.run(scratch.room(blocks * BLOCK))?;
+            self.show_rows(&rows, planned)?;
         }
-        Ok(())
+    }
+
+    /// The first rows of pages, up to what is written at once; their bytes are in `scratch`.
+    fn first_rows(&self, inodes: &[u64], scratch: &mut Buffer) -> Vec<Row> {
+        let mut rest = scratch.room(RUN_BLOCKS * BLOCK);
+        let mut rows = Vec::new();
+        for inode in inodes.iter().copied() {
+            let mut next = 0;
+            while let Some((at, mut row)) = self.row_from(inode, next).filter(|_| !rest.is_empty()) {
+                row.truncate(rest.len() / BLOCK);
+                let (bytes, behind) = rest.split_at_mut(row.len() * BLOCK);
+                gather(&row, bytes);
+                rest = behind;
+                next = at + row.len() as u64;
+                let blocks = row.len();
+                rows.push(Row { inode, at, blocks });
+            }
+        }
+        rows
     }
 
     /// The first pages in a row from a block of a file on, up to what is written at once.

@@ -10,7 +10,6 @@ mod look;
 use look::Look;
 
 use super::Volume;
-use super::flush::Target;
 use super::reading::Reading;
 use super::room::{Need, OPERATION};
 use super::scattered::{PART, Part, Why};
@@ -73,7 +72,7 @@ impl Volume {
     /// Those of [`Self::read`] and [`Self::write`].
     pub fn gather(&mut self) -> Result<usize, Error> {
         self.admit(Need::OPERATION)?;
-        let placed = self.flush_files(Target::Extents);
+        let placed = self.flush_files();
         self.latch(placed)?;
         while self.survey()? {}
         self.gather_parts(Why::Asked, usize::MAX)

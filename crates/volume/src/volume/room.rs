@@ -1,7 +1,6 @@
 //! Admission: an operation is refused before it begins rather than stuck in its middle.
 
 use super::Volume;
-use super::flush::Target;
 use crate::Error;
 use crate::format::{BLOCK, NODE_BLOCKS};
 
@@ -64,7 +63,7 @@ impl Volume {
         self.check_writable()?;
         self.spill_log()?;
         if self.pages + need.pages > PAGES || self.waiting() > self.log.size() / 8 {
-            let placed = self.flush_files(Target::Extents);
+            let placed = self.flush_files();
             self.latch(placed)?;
         }
         self.room_in_log(need.log)?;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::Volume;
-use super::flush::Target;
+use super::flush::{Row, Target};
 use crate::Error;
 use crate::format::extent::Extent;
 use crate::format::group::Change;
@@ -145,28 +145,31 @@ impl Volume {
 
     /// Fresh space for so many blocks.
     pub(super) fn plan(&mut self, blocks: usize) -> Result<Planned, Error> {
-        let mut left = u32::try_from(blocks).unwrap_or(u32::MAX);
+        self.plan_rows([blocks].into_iter())
+    }
+
+    /// Fresh space for rows of so many blocks each: no extent holds parts of two.
+    pub(super) fn plan_rows(&mut self, mut rows: impl Iterator<Item = usize>) -> Result<Planned, Error> {
         let mut rooms = Vec::new();
-        let outcome = loop {
-            if left == 0 {
-                break Ok(());
-            }
-            let floor = self.nodes_needed();
-            match self.space.allocate_data(left.min(EXTENT_BLOCKS), floor) {
-                Ok((address, count)) => {
-                    rooms.push((address, count));
-                    left -= count;
-                }
-                Err(error) => break Err(error),
-            }
-        };
-        let planned = outcome.and_then(|()| self.plan_in(&rooms));
+        let found = rows.try_for_each(|blocks| self.find_rooms(blocks, &mut rooms));
+        let planned = found.and_then(|()| self.plan_in(&rooms));
         if planned.is_err() {
             rooms
                 .iter()
                 .for_each(|(address, count)| self.space.give_back(*address, *count));
         }
         planned
+    }
+
+    fn find_rooms(&mut self, blocks: usize, rooms: &mut Vec<(u64, u32)>) -> Result<(), Error> {
+        let mut left = u32::try_from(blocks).unwrap_or(u32::MAX);
+        while left > 0 {
+            let floor = self.nodes_needed();
+            let (address, count) = self.space.allocate_data(left.min(EXTENT_BLOCKS), floor)?;
+            rooms.push((address, count));
+            left -= count;
+        }
+        Ok(())
     }
 
     fn plan_in(&mut self, rooms: &[(u64, u32)]) -> Result<Planned, Error> {
@@ -197,14 +200,25 @@ impl Volume {
 
     /// Shows written extents from a block of a file on.
     pub(super) fn show_planned(&mut self, inode: u64, at: u64, planned: Planned) -> Result<(), Error> {
+        let blocks = planned.extents.iter().map(|extent| extent.blocks as usize).sum();
+        self.show_rows(&[Row { inode, at, blocks }], planned)
+    }
+
+    /// Shows what was planned for these rows.
+    pub(super) fn show_rows(&mut self, rows: &[Row], planned: Planned) -> Result<(), Error> {
         let birth = self.generation();
-        let mut from = at;
-        for extent in planned.extents {
-            self.store.wrote(extent.address);
-            self.space.settle(extent.address, extent.blocks);
-            let blocks = u64::from(extent.blocks);
-            self.change(Change::Extent(inode, from, Extent { birth, ..extent }))?;
-            from += blocks;
+        let mut extents = planned.extents.into_iter();
+        for row in rows {
+            let end = row.at + row.blocks as u64;
+            let mut from = row.at;
+            while from < end {
+                let Some(extent) = extents.next() else { break };
+                self.store.wrote(extent.address);
+                self.space.settle(extent.address, extent.blocks);
+                let blocks = u64::from(extent.blocks);
+                self.change(Change::Extent(row.inode, from, Extent { birth, ..extent }))?;
+                from += blocks;
+            }
         }
         Ok(())
     }
