@@ -76,6 +76,28 @@ impl InsecureFile {
         Self::of(file.map_err(|error| failed("open", &error))?, durability)
     }
 
+    /// Puts the file at `by`, in the same folder, in the place of this one, which is at `path`, if this one still holds
+    /// `expected`. Whoever has this one open finds it retired from then on. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] where another writer was there; [`Error::Anchor`] from the host: then a look at `path` says
+    /// which of the two it is.
+    pub fn replace(mut self, path: &Path, expected: &Record, by: &Path) -> Result<(), Error> {
+        flock(&self.file, FlockOperation::LockExclusive).map_err(|error| failed("lock", &error.into()))?;
+        let found = self.load()?;
+        if found != *expected {
+            return Err(Error::Fenced(found.fence));
+        }
+        let renamed = fs::rename(by, path).and_then(|()| flush_folder(path));
+        renamed.map_err(|error| failed("replace", &error))?;
+        let closed = Record {
+            state: State::Retired,
+            ..found
+        };
+        // Who waits for the lock has a file without a name.
+        self.store(&closed).map_err(|error| failed("close", &error))
+    }
+
     fn of(file: fs::File, durability: Durability) -> Result<Self, Error> {
         let mut anchor = Self {
             file,

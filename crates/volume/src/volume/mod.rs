@@ -201,6 +201,17 @@ impl Volume {
         self.slot.head.roots
     }
 
+    /// What it was made with.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        let (head, body) = (&self.slot.head, &self.slot.body);
+        Form {
+            roots: head.roots,
+            capacity: body.capacity * BLOCK as u64,
+            log: u64::from(body.log_blocks) * BLOCK as u64,
+        }
+    }
+
     /// Whether nothing can be changed.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
