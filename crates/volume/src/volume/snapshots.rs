@@ -37,13 +37,15 @@ impl Volume {
     /// of [`Self::sync`]: then [`Self::snapshots`] says whether it is there.
     pub fn create_snapshot(&mut self, name: &[u8]) -> Result<SnapshotInfo, Error> {
         self.check_finished()?;
-        self.keep_as(name, |_| Ok(()))
+        let now = self.clock.now();
+        self.keep_as(name, now, |_| Ok(()))
     }
 
-    /// The same; what `also` does comes with the checkpoint that has the snapshot first.
+    /// The same, of a state that was taken at some time; what `also` does comes with the checkpoint that has the snapshot first.
     pub(super) fn keep_as(
         &mut self,
         name: &[u8],
+        taken: Time,
         also: impl FnOnce(&mut Self) -> Result<(), Error>,
     ) -> Result<SnapshotInfo, Error> {
         check_new_name(name).map_err(|error| match error {
@@ -64,7 +66,7 @@ impl Volume {
             going: false,
             level: self.slot.body.level,
             root: self.slot.body.root,
-            taken: self.clock.now(),
+            taken,
             name: name.to_vec(),
         };
         // From here on nothing of it is freed, the nodes that the next line changes included.

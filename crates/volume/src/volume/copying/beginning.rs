@@ -6,6 +6,7 @@ use super::super::Volume;
 use super::CopyOf;
 use crate::Error;
 use crate::format::Roots;
+use crate::format::inode::Time;
 use crate::format::key::{Key, Kind};
 use crate::format::origin::{Origin, Progress, State, UnderWay};
 use crate::format::snapshot::Snapshot;
@@ -19,6 +20,8 @@ pub struct Wanted {
     pub tree: Tree,
     /// The snapshot's name; empty where the source's newest state is copied.
     name: Vec<u8>,
+    /// When it was taken: the copy of a snapshot is no newer.
+    pub taken: Time,
     since: Option<State>,
     /// Without files where the whole is copied.
     pub before: Tree,
@@ -49,10 +52,12 @@ impl Wanted {
             Some(name) => source.snapshot_state(name)?,
             None => source.newest_state()?,
         };
+        let taken = source.time_of(what.snapshot)?;
         Ok(Self {
             state,
             tree,
             name: what.snapshot.unwrap_or_default().to_vec(),
+            taken,
             since,
             before,
         })
@@ -92,6 +97,13 @@ impl Volume {
             identity: identity(&self.identity(), &found, self.roots()),
         };
         Ok((state, Tree::of(found.level, found.root)))
+    }
+
+    /// When a snapshot was taken; now where there is none.
+    fn time_of(&mut self, snapshot: Option<&[u8]>) -> Result<Time, Error> {
+        let found = self.active_snapshots()?.into_iter();
+        let found = found.rev().find(|found| Some(found.name.as_slice()) == snapshot);
+        Ok(found.map_or_else(|| self.clock.now(), |found| found.taken))
     }
 
     /// What is mounted; its tree is taken out of the mount.

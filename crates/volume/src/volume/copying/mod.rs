@@ -103,7 +103,7 @@ impl Volume {
             ..sending.copied
         };
         sent?;
-        self.end_copy(wanted.state, &name)?;
+        self.end_copy(wanted, &name)?;
         Ok(copied)
     }
 
@@ -116,7 +116,8 @@ impl Volume {
     }
 
     /// The copy is whole from the checkpoint on that has its snapshot.
-    fn end_copy(&mut self, source: State, name: &[u8]) -> Result<(), Error> {
+    fn end_copy(&mut self, wanted: &Wanted, name: &[u8]) -> Result<(), Error> {
+        let source = wanted.state;
         let whole = |this: &mut Self| {
             let progress = Progress::Whole(this.generation());
             this.put_origin(&Origin { source, progress })
@@ -127,7 +128,7 @@ impl Volume {
             self.checkpoint()?;
             self.anchored.flush()?;
         } else {
-            self.keep_as(name, whole)?;
+            self.keep_as(name, wanted.taken, whole)?;
         }
         self.unfinished = false;
         Ok(())
