@@ -112,6 +112,29 @@ impl VolumeAnchor {
         }
     }
 
+    /// The anchor of what is written under the volume's next key, for a lease that may rekey it.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        Self {
+            channel: Arc::clone(&self.channel),
+            path: format!("{}/next", self.path),
+        }
+    }
+
+    /// Makes the next key the volume's, and `new`, the record of [`Self::next`], the volume's instead of `expected`.
+    ///
+    /// # Errors
+    /// Every [`Error`].
+    pub fn rekey(&self, expected: &AnchorRecord, new: &AnchorRecord) -> Result<Moved, Error> {
+        let wish = json!({"expected": expected.to_json(), "new": new.to_json()});
+        let answer: AnswerForm = self.channel.ask(&format!("{}/rekey", self.path), &wish)?;
+        match answer.read()? {
+            (Outcome::Rekeyed, anchored) if anchored.record == *new => Ok(Moved::Set(anchored)),
+            (Outcome::Conflict, anchored) => Ok(Moved::Conflict(anchored)),
+            _ => Err(Error::Malformed("outcome of a rekeying")),
+        }
+    }
+
     fn ask(&self, request: &Value) -> Result<(Outcome, Anchored), Error> {
         self.channel.ask::<AnswerForm>(&self.path, request)?.read()
     }
@@ -124,6 +147,7 @@ pub(crate) enum Outcome {
     Set,
     Conflict,
     Released,
+    Rekeyed,
 }
 
 #[derive(Deserialize)]

@@ -109,6 +109,34 @@ fn what_is_held_is_given_up() {
 }
 
 #[test]
+fn the_next_anchor_is_asked_beside_the_present_one() {
+    let (anchor, seen) = answering("current", spelled(&OLD));
+    assert_eq!(anchor.next().read().unwrap().record, OLD);
+    let path = format!("/v1/leases/{}/volumes/records/next", b64u([3; 16]));
+    assert_eq!(seen.lock().unwrap()[0].path, path);
+}
+
+#[test]
+fn a_volume_is_rekeyed_to_the_record_that_was_asked_for_and_to_no_other() {
+    let (anchor, seen) = answering("rekeyed", spelled(&new()));
+    assert!(matches!(anchor.rekey(&OLD, &new()).unwrap(), Moved::Set(anchored) if anchored.record == new()));
+    assert!(matches!(
+        anchor.rekey(&OLD, &OLD),
+        Err(Error::Malformed("outcome of a rekeying"))
+    ));
+    assert!(seen.lock().unwrap()[0].path.ends_with("/volumes/records/rekey"));
+    assert_eq!(seen.lock().unwrap()[0].field("expected"), spelled(&OLD));
+    assert_eq!(seen.lock().unwrap()[0].field("new"), spelled(&new()));
+    let (anchor, _) = answering("conflict", spelled(&OLD));
+    assert!(matches!(anchor.rekey(&new(), &OLD).unwrap(), Moved::Conflict(anchored) if anchored.record == OLD));
+    let (anchor, _) = answering("set", spelled(&new()));
+    assert!(matches!(
+        anchor.rekey(&OLD, &new()),
+        Err(Error::Malformed("outcome of a rekeying"))
+    ));
+}
+
+#[test]
 fn an_answer_to_another_question_is_none() {
     for outcome in ["current", "released"] {
         let (anchor, _) = answering(outcome, spelled(&new()));

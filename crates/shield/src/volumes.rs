@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use casemate_custodian_client::VolumeAnchor;
+use casemate_volume::host::interrupted_rekey;
 use casemate_volume::{Error, Shared};
 use casemate_volume_custodian::{Lent, Owner};
 use casemate_volume_fuse::{Mounted, Options};
@@ -58,7 +59,9 @@ impl Served {
             let granted = granted.swap_remove(found.ok_or_else(|| missing(path))?);
             let folder = bundle.volumes.get(path).ok_or_else(|| missing(path))?;
             let serving = serve(granted, device, folder, owner);
-            served.0.push(serving.map_err(|error| refused(path, &error))?);
+            served
+                .0
+                .push(serving.map_err(|error| not_opened(path, folder, &error))?);
         }
         Ok(served)
     }
@@ -123,6 +126,14 @@ fn serve(granted: Granted, device: OwnedFd, folder: &str, owner: Option<Owner>) 
 
 fn missing(path: &str) -> Failure {
     Failure::new(Exit::NotGenuine, format!("the release has no volume for {path}"))
+}
+
+/// Says besides what to do where rekeying was interrupted.
+fn not_opened(path: &str, folder: &str, error: &Error) -> Failure {
+    match interrupted_rekey(Path::new(folder), error) {
+        Some(cure) => Failure::new(Exit::Volume, format!("the volume at {path}: {error}; {cure}")),
+        None => refused(path, error),
+    }
 }
 
 fn refused(path: &str, error: &Error) -> Failure {

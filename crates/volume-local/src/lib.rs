@@ -8,9 +8,11 @@ mod failure;
 mod import;
 mod place;
 mod progress;
+mod rekey;
 
 pub use export::{Exported, Lost, export};
 pub use failure::Failure;
 pub use import::{Imported, import};
 pub use place::{AnchorFile, Made, Place};
 pub use progress::Listener;
+pub use rekey::{Files, Rekeyed, Sides, rekey};

@@ -74,7 +74,8 @@ impl Place {
     /// Those of [`Volume::mount`], and [`Failure::NoAnchor`].
     pub fn write(&self, freshness: Freshness) -> Result<Volume, Failure> {
         let environment = self.environment(freshness)?;
-        Ok(Volume::mount(environment, self.key.clone(), freshness)?)
+        let mounted = Volume::mount(environment, self.key.clone(), freshness);
+        mounted.map_err(|error| Failure::from(error).opening(&self.folder))
     }
 
     /// Mounts the volume for [`Volume::copy`] to write it.
@@ -124,6 +125,7 @@ impl Place {
             before = now;
         }
         self.read_once(freshness)
+            .map_err(|failure| failure.opening(&self.folder))
     }
 
     fn read_once(&self, freshness: Freshness) -> Result<Volume, Failure> {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::control;
 use crate::copying;
 use crate::mounting;
+use crate::rekeying;
 use crate::report::{Failure, say};
 use crate::request::{Place, Request};
 use crate::snapshots;
@@ -83,6 +84,15 @@ pub fn run(request: Request) -> Result<Value, Failure> {
         Request::SnapshotCreate { volume, name } => with(volume, |volume| snapshots::create(volume, &name)),
         Request::SnapshotList { volume, freshness } => with(volume, |volume| snapshots::list(volume, freshness.into())),
         Request::SnapshotDelete { volume, name } => with(volume, |volume| snapshots::delete(volume, &name)),
+        Request::Rekey {
+            mut volume,
+            freshness,
+            next_key,
+        } => {
+            let lent = volume.lent.as_mut().and_then(|loan| loan.next_key.take());
+            let next_key = next_key.or(lent).ok_or_else(|| Failure::usage("no next key".into()))?;
+            with(volume, |volume| rekeying::rekey(volume, freshness.into(), next_key))
+        }
         Request::Check { volume, freshness } => with(volume, |volume| check(volume, freshness.into())),
         Request::Verify { volume, freshness } => with(volume, |volume| verify(volume, freshness.into())),
     }

@@ -10,6 +10,7 @@ mod control;
 mod copying;
 mod lending;
 mod mounting;
+mod rekeying;
 mod report;
 mod request;
 mod snapshots;

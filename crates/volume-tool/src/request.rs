@@ -78,6 +78,15 @@ pub enum Request {
     SnapshotList { volume: Place, freshness: FreshnessName },
     /// Deletes one of a volume that is not mounted.
     SnapshotDelete { volume: Place, name: String },
+    /// Writes it anew under another key, and forgets the old one.
+    Rekey {
+        volume: Place,
+        /// Where no policy says.
+        freshness: FreshnessName,
+        /// Absent where a custodian lent the volume: then it made the next key as well.
+        #[serde(deserialize_with = "some_key")]
+        next_key: Option<VolumeKey>,
+    },
     /// Holds all that the tree says against itself; reads no data of files.
     Check { volume: Place, freshness: FreshnessName },
     /// Checks, then reads and opens all data.
@@ -122,6 +131,9 @@ pub struct Loan {
     pub freshness: FreshnessName,
     pub root: RootKind,
     pub interval_ms: Option<u64>,
+    /// What the volume is to be sealed with next, where it was lent for that.
+    #[serde(default, deserialize_with = "some_key")]
+    pub next_key: Option<VolumeKey>,
 }
 
 /// An anchor in a file.
@@ -189,6 +201,12 @@ impl From<FreshnessName> for Freshness {
 
 fn key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VolumeKey, D::Error> {
     thirty_two(deserializer).map(|bytes| VolumeKey::new(*bytes))
+}
+
+fn some_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<VolumeKey>, D::Error> {
+    #[derive(Deserialize)]
+    struct Key(#[serde(deserialize_with = "key")] VolumeKey);
+    Ok(Option::<Key>::deserialize(deserializer)?.map(|key| key.0))
 }
 
 fn thirty_two<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<[u8; 32]>, D::Error> {

@@ -1,11 +1,12 @@
 //! Where a volume's key and anchor come from: files of this machine, or a custodian that lent them.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use casemate_custodian_client::Freshness as Policy;
-use casemate_volume::{Form, Freshness, Roots, Upkeep, Volume};
+use casemate_volume::host::interrupted_rekey;
+use casemate_volume::{Error, Form, Freshness, Roots, Upkeep, Volume};
 use casemate_volume_custodian::Lent;
 
 use crate::lending::{self, Lease};
@@ -73,7 +74,10 @@ impl Source {
     pub fn write(&self, freshness: Freshness) -> Result<Volume, Failure> {
         match self {
             Self::Files(place) => Ok(place.write(freshness)?),
-            Self::Custodian { folder, lent, .. } => Ok(lent.write(folder, &lending::waiting)?),
+            Self::Custodian { folder, lent, .. } => {
+                let opened = lent.write(folder, &lending::waiting);
+                opened.map_err(|error| not_opened(folder, error))
+            }
         }
     }
 
@@ -97,7 +101,7 @@ impl Source {
     pub fn read(&self, freshness: Freshness) -> Result<Volume, Failure> {
         match self {
             Self::Files(place) => Ok(place.read(freshness)?),
-            Self::Custodian { folder, lent, .. } => Ok(lent.read(folder)?),
+            Self::Custodian { folder, lent, .. } => lent.read(folder).map_err(|error| not_opened(folder, error)),
         }
     }
 
@@ -122,6 +126,19 @@ impl Source {
             lease.is_done();
             let _ = lent.anchor.release();
         }
+    }
+}
+
+/// Says besides what to do where rekeying was interrupted.
+fn not_opened(folder: &Path, error: Error) -> Failure {
+    let cure = interrupted_rekey(folder, &error);
+    let failure = Failure::from(error);
+    match cure {
+        Some(cure) => Failure {
+            message: format!("{}; {cure}", failure.message),
+            ..failure
+        },
+        None => failure,
     }
 }
 

@@ -90,6 +90,7 @@ _volume = _group(
         "export": "casemate.cli.volume.export:export",
         "salvage": "casemate.cli.volume.salvage:salvage",
         "copy": "casemate.cli.volume.copy:copy",
+        "rekey": "casemate.cli.volume.rekey:rekey",
         "info": "casemate.cli.volume.info:info",
         "check": "casemate.cli.volume.check:check",
         "verify": "casemate.cli.volume.verify:verify",

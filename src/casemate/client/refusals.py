@@ -18,6 +18,8 @@ def refusal(status: int, body: bytes) -> CasemateError:
             remedy="are client and custodian of the same release?",
         )
     told = f"{problem.title}: {problem.detail}" if problem.detail else problem.title
+    if problem.wait is not None:
+        told = f"{told}; this may pass in {problem.wait} s"
     if problem.newest is not None:
         return ConflictError(
             "there is a newer version of this policy",
@@ -51,5 +53,7 @@ _DECISIONS = frozenset({"policy.denied", "lease.revoked"})
 """Refusals whose id `casemate why` explains; others have one for the custodian's log."""
 
 _REMEDIES = {
+    "volume.read": "end the mounts and the services that read it, then try again",
+    "volume.rekeying": "wait until it ends; where it was interrupted, until its lease has ended",
     "request.stale": "this machine's clock and the custodian's are more than five minutes apart",
 }

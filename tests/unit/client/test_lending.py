@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from casemate.client.custodian import CustodianClient
 from casemate.client.lending import Loan, borrow
@@ -80,3 +81,17 @@ def test_what_was_sealed_for_something_else_is_not_believed(change: dict[str, An
     with pytest.raises(NotGenuineError) as caught:
         lend(Lender(**change))
     assert caught.value.step == "volume.key"
+
+
+@pytest.mark.parametrize(("mode", "next_key"), [("rekey", None), ("rekey", b"k" * 32), ("write", b"n" * 32)])
+def test_a_next_key_belongs_to_who_rekeys_and_is_another_one(mode: Any, next_key: bytes | None) -> None:
+    with pytest.raises(ValidationError, match="a next key, another one, belongs to mode rekey"):
+        ReleasedVolume(
+            casemate_volume=1,
+            volume="records",
+            mode=mode,
+            freshness="strict",
+            root="hash",
+            key=b"k" * 32,
+            next_key=next_key,
+        )

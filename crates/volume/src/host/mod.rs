@@ -1,10 +1,12 @@
 //! The host's files: everything below this line is untrusted.
 
 mod folder;
+mod rekeyed;
 
 use std::io;
 
 pub use folder::Folder;
+pub use rekeyed::{interrupted_rekey, rekeyed_beside};
 
 /// One of the volume's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
