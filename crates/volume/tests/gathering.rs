@@ -382,3 +382,32 @@ fn a_file_can_be_overwritten_at_random_on_a_volume_that_is_nearly_full() {
         assert!(newer == bytes.len() || snapshot, "{newer} of {}", bytes.len());
     }
 }
+
+#[test]
+fn a_nearly_full_volume_that_is_overwritten_for_long_neither_closes_nor_writes_without_end() {
+    let machine = made();
+    let host = Counting::on(&machine.disk);
+    let mut volume = mount_on(&machine, host.clone());
+    let file = volume.create_file(ROOT, b"file", NEW).unwrap().inode;
+    let blocks = FORM.capacity as usize * 3 / 4 / BLOCK;
+    volume.write(file, 0, &vec![1; blocks * BLOCK]).unwrap();
+    volume.sync().unwrap();
+    let shared = Shared::new(volume, Box::new(|error| panic!("{error}")));
+    let (mut random, rounds, each) = (Seeded(7), 40, 256);
+    let overwrite = || {
+        for _ in 0..rounds {
+            for _ in 0..each {
+                let block = random.next() as usize % blocks;
+                shared.write(file, (block * BLOCK) as u64, &[2; BLOCK]).unwrap();
+            }
+            shared.sync().unwrap();
+            (0..20).for_each(|_| {
+                shared.gather().unwrap();
+            });
+        }
+    };
+    let written = Counting::count(&host.written, overwrite).1;
+    assert!(written < 5 * (rounds * each * BLOCK) as u64, "{written} bytes");
+    shared.with(Volume::verify).unwrap();
+    assert_eq!(shared.with(Volume::check).unwrap().findings.count, 0);
+}

@@ -273,13 +273,17 @@ fn a_source_that_is_overwritten_meanwhile_is_noticed() {
 #[test]
 fn a_target_without_room_is_refused_and_stays_resumable() {
     let mut pair = copied();
+    let mut source = pair.source.mount(Freshness::Strict).unwrap();
+    put(&mut source, b"large", 0, &[1; 200_000]);
+    source.create_snapshot(b"large").unwrap();
+    source.unmount().unwrap();
     pair.new_target_of(&Form {
         capacity: 256 << 10,
         log: 256 << 10,
         ..SMALL
     });
     for _ in 0..2 {
-        let refused = pair.copy(of("one", None)).unwrap_err();
+        let refused = pair.copy(of("large", None)).unwrap_err();
         assert!(matches!(refused, Error::NoSpace), "{refused}");
         assert!(matches!(pair.target.mount(Freshness::Strict), Err(Error::Unfinished)));
     }

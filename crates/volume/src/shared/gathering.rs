@@ -9,6 +9,8 @@ use crate::{Error, Volume};
 
 /// A round: how long it waits where nothing is to be done, and the unit in which files have to be left alone.
 const ROUND: Duration = Duration::from_secs(1);
+/// How long it rests at least.
+const LEAST: Duration = Duration::from_millis(5);
 /// How many times as long as the work it rests while others read and write.
 const REST: u32 = 9;
 
@@ -19,9 +21,21 @@ impl Shared {
     /// # Errors
     /// Those of [`Volume::gather`].
     pub fn gather(&self) -> Result<bool, Error> {
-        let begun = self.quietly(|volume| volume.begin_gathering(volume.why_gather()))?;
-        let Some(mut gathering) = begun else {
-            return self.quietly(Volume::look_further);
+        let begun = self.quietly(|volume| {
+            let mut more = false;
+            for why in volume.why_gather() {
+                let begun = volume.begin_gathering(*why)?;
+                if begun.is_some() {
+                    return Ok((begun, true));
+                }
+                more |= volume.may_gather(*why);
+            }
+            Ok((None, more))
+        })?;
+        let mut gathering = match begun {
+            (Some(gathering), _) => gathering,
+            (None, true) => return Ok(true),
+            (None, false) => return self.quietly(Volume::look_further),
         };
         let outcome = SEALED.with_borrow_mut(|scratch| gathering.run(scratch));
         self.with(|volume| volume.gathered(gathering, outcome))?;
@@ -43,8 +57,8 @@ pub(super) fn gather(volume: &Shared, ended: &Receiver<()>) {
         asked = volume.asked.load(Ordering::Relaxed);
         pause = match (more, busy) {
             (false, _) => ROUND,
-            (true, true) => begun.elapsed() * REST,
-            (true, false) => begun.elapsed(),
+            (true, true) => begun.elapsed() * REST + LEAST,
+            (true, false) => begun.elapsed() + LEAST,
         };
     }
 }

@@ -116,10 +116,9 @@ impl Space {
         self.free_quads
     }
 
-    /// Blocks that data may take while `floor` whole quads stay for nodes.
+    /// Blocks that data may take while as much as `floor` quads stays free.
     pub fn free_for_data(&self, floor: u64) -> u64 {
-        let partial = self.free_blocks - self.free_quads * u64::from(QUAD);
-        partial + self.free_quads.saturating_sub(floor) * u64::from(QUAD)
+        self.free_blocks.saturating_sub(floor * u64::from(QUAD))
     }
 
     /// Blocks for a node.

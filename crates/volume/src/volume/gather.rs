@@ -7,12 +7,14 @@
 
 mod look;
 
+use std::ops::Range;
+
 use look::Look;
 
 use super::Volume;
 use super::reading::Reading;
 use super::room::{Need, OPERATION};
-use super::scattered::{PART, Part, Why};
+use super::scattered::{Part, Why};
 use super::writing::Planned;
 use crate::Error;
 use crate::format::BLOCK;
@@ -21,12 +23,14 @@ use crate::store::Buffer;
 
 /// Rows of one part, between holes, up to which it can be gathered: they are to fit the log.
 const ROWS: usize = 64;
-/// Of what is free, the part below which the volume is nearly full.
+/// A volume of which less than one block in so many is free is nearly full.
 const TIGHT: u64 = 8;
+/// Parts that are looked at in one step, where nobody waits for it.
+const LOOKS: usize = 16;
 /// Parts that are gathered for somebody who waits for space, before a checkpoint sets free what they leave.
 const BATCH: usize = 16;
-/// Steps of a survey for somebody who waits.
-const LOOKS: usize = 64;
+/// Steps for somebody who waits.
+const STEPS: usize = 64;
 
 /// A part of a file that is being gathered.
 pub struct Gathering {
@@ -34,14 +38,14 @@ pub struct Gathering {
     why: Why,
     /// What the file showed, and shows at the end if this is to count.
     extents: Vec<(u64, Extent)>,
-    reading: Reading,
     rows: Vec<Row>,
 }
 
 /// Blocks in a row in the file, between holes.
 struct Row {
     at: u64,
-    blocks: u64,
+    blocks: usize,
+    reading: Reading,
     planned: Planned,
 }
 
@@ -51,17 +55,19 @@ impl Gathering {
     /// # Errors
     /// Those of [`Volume::read`], and of the host; nothing of the volume has changed then.
     pub fn run(&mut self, scratch: &mut Buffer) -> Result<(), Error> {
-        let first = self.part.1 * PART;
         let mut room = Buffer::default();
-        let bytes = room.room(PART as usize * BLOCK);
-        let read = self.reading.run(bytes, scratch)?;
-        // What is behind a file's end, in its last block, is zeros.
-        bytes[read..].fill(0);
         for row in &mut self.rows {
-            let from = (row.at - first) as usize * BLOCK;
-            row.planned.run(&mut bytes[from..from + row.blocks as usize * BLOCK])?;
+            let bytes = room.room(row.blocks * BLOCK);
+            let read = row.reading.run(bytes, scratch)?;
+            // What is behind a file's end, in its last block, is zeros.
+            bytes[read..].fill(0);
+            row.planned.run(bytes)?;
         }
         Ok(())
+    }
+
+    fn blocks(&self) -> usize {
+        self.rows.iter().map(|row| row.blocks).sum()
     }
 }
 
@@ -98,7 +104,7 @@ impl Volume {
             // Files of a copy that is under way may be shorter than what is behind them: nothing of it is moved.
             return Ok(false);
         }
-        for _ in 0..LOOKS {
+        for _ in 0..STEPS {
             let parts = self.gather_parts(Why::Full, BATCH)?;
             if parts > 0 {
                 self.checkpoint()?;
@@ -109,15 +115,6 @@ impl Volume {
             }
         }
         Ok(false)
-    }
-
-    /// Why there is something to gather now, if nobody waits.
-    pub(crate) fn why_gather(&self) -> Why {
-        if self.available() < self.store.capacity / TIGHT {
-            Why::Tight
-        } else {
-            Why::Reading
-        }
     }
 
     /// Nothing is worth while now: looks for more, and where all is known, a round is over.
@@ -132,22 +129,48 @@ impl Volume {
         Ok(more)
     }
 
-    /// The first step: `None` where nothing is worth while now.
+    /// What to gather for now, if nobody waits.
+    pub(crate) fn why_gather(&self) -> &'static [Why] {
+        if self.available() < self.store.capacity / TIGHT {
+            &[Why::Tight, Why::Reading]
+        } else {
+            &[Why::Reading]
+        }
+    }
+
+    /// Whether something may be worth while that was not looked at.
+    pub(crate) fn may_gather(&self, why: Why) -> bool {
+        self.scattered.next(why).is_some()
+    }
+
+    /// The first step: `None` where nothing of what was looked at is worth while now.
     ///
     /// # Errors
     /// Those of [`Self::write`].
     pub(crate) fn begin_gathering(&mut self, why: Why) -> Result<Option<Gathering>, Error> {
         self.check_writable()?;
-        while let Some(part) = self.scattered.next(why) {
+        let looks = match why {
+            Why::Reading | Why::Tight => LOOKS,
+            Why::Full | Why::Asked => usize::MAX,
+        };
+        for _ in 0..looks {
+            let Some(part) = self.scattered.next(why) else {
+                break;
+            };
             let look = self.look_at(part)?;
-            if !look.is_worth(why) || why == Why::Reading && !self.scattered.affords(look.blocks) {
+            let mut rows = look.rows(why);
+            rows.truncate(ROWS);
+            let blocks = rows.iter().map(|row| row.end - row.start).sum();
+            if rows.is_empty() || why == Why::Reading && !self.scattered.affords(blocks) {
                 self.scattered.pass(part, why);
                 continue;
             }
-            if !self.has_room_to_gather(look.blocks, why)? {
-                return Ok(None);
-            }
-            let begun = self.plan_gathering(part, why, look)?;
+            let begun = match self.has_room_to_gather(blocks, why)? {
+                true => self.plan_gathering((part, why), look, &rows)?,
+                // With a checkpoint there is.
+                false if why == Why::Full => return Ok(None),
+                false => None,
+            };
             if begun.is_some() {
                 return Ok(begun);
             }
@@ -169,46 +192,46 @@ impl Volume {
         })
     }
 
-    fn plan_gathering(&mut self, part: Part, why: Why, look: Look) -> Result<Option<Gathering>, Error> {
-        let (inode, first) = (part.0, part.1 * PART);
-        let spans = look.rows();
-        let end = spans.last().map_or(first, |row| row.end);
-        let length = (end - first) as usize * BLOCK;
-        if spans.len() > ROWS || self.file(inode)?.size.div_ceil(BLOCK as u64) < end {
+    fn plan_gathering(
+        &mut self,
+        (part, why): (Part, Why),
+        look: Look,
+        rows: &[Range<u64>],
+    ) -> Result<Option<Gathering>, Error> {
+        let end = rows.last().map_or(0, |row| row.end);
+        if self.file(part.0)?.size.div_ceil(BLOCK as u64) < end {
             return Ok(None);
         }
-        let reading = self.reading(inode, first * BLOCK as u64, length)?;
         let mut gathering = Gathering {
             part,
             why,
             extents: look.extents,
-            reading,
-            rows: Vec::with_capacity(spans.len()),
+            rows: Vec::with_capacity(rows.len()),
         };
-        for span in spans {
-            match self.plan((span.end - span.start) as usize) {
-                Ok(planned) => gathering.rows.push(Row {
-                    at: span.start,
-                    blocks: span.end - span.start,
-                    planned,
-                }),
-                Err(error) => {
-                    self.give_up(&gathering);
-                    return if matches!(error, Error::NoSpace) {
-                        Ok(None)
-                    } else {
-                        Err(error)
-                    };
-                }
-            }
+        let planned = rows.iter().try_for_each(|row| {
+            gathering.rows.push(self.plan_row(part.0, row)?);
+            Ok(())
+        });
+        let runs: usize = gathering.rows.iter().map(|row| row.planned.runs()).sum();
+        let better = matches!(why, Why::Tight | Why::Full) || runs as u64 * 2 <= look.runs;
+        if planned.is_ok() && better {
+            return Ok(Some(gathering));
         }
-        let runs = gathering.rows.iter().map(|row| row.planned.runs() as u64).sum::<u64>();
-        if matches!(why, Why::Reading | Why::Asked) && runs * 2 > look.runs {
-            // Free space is no better.
-            self.give_up(&gathering);
-            return Ok(None);
+        self.give_up(&gathering);
+        match planned {
+            Err(Error::NoSpace) | Ok(()) => Ok(None),
+            Err(error) => Err(error),
         }
-        Ok(Some(gathering))
+    }
+
+    fn plan_row(&mut self, inode: u64, row: &Range<u64>) -> Result<Row, Error> {
+        let blocks = usize::try_from(row.end - row.start).unwrap_or(usize::MAX);
+        Ok(Row {
+            at: row.start,
+            blocks,
+            reading: self.reading(inode, row.start * BLOCK as u64, blocks * BLOCK)?,
+            planned: self.plan(blocks)?,
+        })
     }
 
     fn give_up(&mut self, gathering: &Gathering) {
@@ -230,16 +253,20 @@ impl Volume {
         }
         if let Err(error) = outcome {
             self.give_up(&gathering);
-            self.scattered.pass(gathering.part, Why::Full);
+            self.scattered.pass(gathering.part, gathering.why);
             return Err(error);
         }
-        let inode = gathering.part.0;
+        let (inode, blocks) = (gathering.part.0, gathering.blocks());
         for row in gathering.rows {
             let shown = self.show_planned(inode, row.at, row.planned);
             self.latch(shown)?;
         }
-        let paid = if gathering.why == Why::Reading { look.blocks } else { 0 };
-        self.scattered.gathered(gathering.part, paid);
+        match gathering.why {
+            Why::Reading => self.scattered.gathered(gathering.part, blocks as u64),
+            Why::Asked => self.scattered.gathered(gathering.part, 0),
+            // Another look says whether that was all.
+            Why::Tight | Why::Full => {}
+        }
         Ok(true)
     }
 }

@@ -13,6 +13,8 @@ const PAGE_CHANGE: u64 = 160;
 const FILE_CHANGE: u64 = 2400;
 /// Log bytes of one operation without data at most: a rename that replaces, with lists of names of full length.
 pub const OPERATION: u64 = 24 * 1024;
+/// Of a full volume, the part that is set free at once if overwrites left so much half used.
+const SPARE: u64 = 128;
 /// Space that only operations that free some may use: 3 % or 64 MiB, of a small volume an eighth.
 const RESERVE: u64 = (64 << 20) / BLOCK as u64;
 
@@ -71,12 +73,21 @@ impl Volume {
             return Ok(());
         }
         self.checkpoint()?;
-        while !self.has_space(need) {
-            if need.frees || !self.reclaim()? {
-                return Err(Error::NoSpace);
+        // With some to spare: the next ones need not do the same at once.
+        let ample = Need {
+            pages: need.pages + self.store.capacity / SPARE,
+            ..need
+        };
+        while !need.frees && !self.has_space(ample) {
+            if !self.reclaim()? {
+                break;
             }
         }
-        Ok(())
+        if self.has_space(need) {
+            Ok(())
+        } else {
+            Err(Error::NoSpace)
+        }
     }
 
     /// Room in the log for what an fsync pushes.
@@ -107,16 +118,17 @@ impl Volume {
         let nodes = self.nodes_needed() + need.pages / 32;
         if need.frees {
             // With a snapshot nothing may come free: enough stays to delete the snapshot.
-            let kept = if self.space.pinned() > 0 { self.reserve() / 2 } else { 0 };
+            let kept = if self.space.pinned() > 0 { self.reserve() / 4 } else { 0 };
             return self.free_quads() > nodes + kept;
         }
         let floor = nodes + self.reserve();
-        self.free_quads() > floor && self.free_for_data(floor) >= self.pages + need.pages
+        self.free_quads() > nodes + self.whole() && self.free_for_data(floor) >= self.pages + need.pages
     }
 
     /// Whether so many blocks can be written to set others free: most of the reserve is for that.
     pub(super) fn has_space_to_reclaim(&self, blocks: u64) -> bool {
-        self.free_for_data(self.nodes_needed() + self.reserve() / 4) >= self.pages + blocks
+        let floor = self.nodes_needed() + blocks / 32 + self.whole();
+        self.free_quads() > floor && self.free_for_data(floor) >= self.pages + blocks
     }
 
     /// Whole quads that nobody has and the host has room for.
@@ -144,6 +156,11 @@ impl Volume {
         let dead = if self.space.pinned() > 0 { waiting } else { 0 } + self.space.nodes_for_dead();
         let changed = waiting.min(self.space.used() / 4) + waiting / 32 + dead;
         self.tree.dirty() + changed + maps + 2 * u64::from(self.tree.level) + 4
+    }
+
+    /// Of the reserve, what has to be whole quads, for nodes: random overwrites leave holes that only data can fill.
+    pub(super) fn whole(&self) -> u64 {
+        self.reserve() / 2
     }
 
     fn reserve(&self) -> u64 {

@@ -9,6 +9,8 @@ pub const PART: u64 = 256;
 const MOST: usize = 1 << 16;
 /// Runs on the host from which on a part is worth a look.
 pub const RUNS: u32 = 8;
+/// Small extents that a part gets before it is looked at again.
+const NEWS: u32 = 8;
 /// Rounds for which a part has to be left alone: whoever overwrites it goes on to do so.
 const PATIENCE: u64 = 2;
 /// Blocks that may be written anew for each two that were written in small parts: so the host is written at most one
@@ -25,17 +27,22 @@ pub type Part = (u64, u64);
 pub enum Why {
     /// So that they are read quickly, at a bounded cost.
     Reading,
-    /// The volume is nearly full: what overwrites left half used is set free.
+    /// The volume is nearly full: pieces of which overwrites left half or less are set free.
     Tight,
-    /// It is full, and somebody waits for space.
+    /// It is full, and somebody waits for space: any block that comes free counts.
     Full,
     /// Somebody asked for it.
     Asked,
 }
 
+/// Reasons that there are.
+const REASONS: usize = 4;
+
 struct Noted {
-    /// Small extents that it got; 0 when it was found not to be worth the work.
+    /// Small extents that it got.
     extents: u32,
+    /// How many of them it had when it was last found not to be worth the work, for each reason.
+    passed: [u32; REASONS],
     round: u64,
 }
 
@@ -64,13 +71,18 @@ impl Scattered {
     fn note_extents(&mut self, part: Part, extents: u32) {
         let round = self.round;
         if self.noted.len() >= MOST && !self.noted.contains_key(&part) {
-            self.noted.retain(|_, noted| noted.extents > 0);
+            let worth = |noted: &Noted| noted.passed == [0; REASONS] || noted.has_news(Why::Reading);
+            self.noted.retain(|_, noted| worth(noted));
             if self.noted.len() >= MOST {
                 self.missed = true;
                 return;
             }
         }
-        let noted = self.noted.entry(part).or_insert(Noted { extents: 0, round });
+        let noted = self.noted.entry(part).or_insert(Noted {
+            extents: 0,
+            passed: [0; REASONS],
+            round,
+        });
         noted.extents = noted.extents.saturating_add(extents);
         noted.round = round;
     }
@@ -86,12 +98,11 @@ impl Scattered {
 
     /// The part to look at next.
     pub fn next(&self, why: Why) -> Option<Part> {
-        let ripe = |noted: &Noted| match why {
-            Why::Reading => noted.extents >= RUNS && self.round >= noted.round + PATIENCE,
-            Why::Tight => noted.extents > 0,
-            Why::Full | Why::Asked => true,
-        };
-        let all = self.noted.iter().filter(|(_, noted)| ripe(noted));
+        let left = |noted: &Noted| why != Why::Reading || self.round >= noted.round + PATIENCE;
+        let all = self
+            .noted
+            .iter()
+            .filter(|(_, noted)| noted.has_news(why) && left(noted));
         all.max_by_key(|(_, noted)| noted.extents).map(|(part, _)| *part)
     }
 
@@ -106,17 +117,29 @@ impl Scattered {
         self.halves = self.halves.saturating_sub(blocks * 2);
     }
 
-    /// A part is not worth the work, for now or for any reason.
+    /// There is nothing to do for a part, until more is written to it.
     pub fn pass(&mut self, part: Part, why: Why) {
-        match self.noted.get_mut(&part) {
-            Some(noted) if matches!(why, Why::Reading | Why::Tight) => noted.extents = 0,
-            _ => drop(self.noted.remove(&part)),
+        if let Some(noted) = self.noted.get_mut(&part) {
+            noted.passed[why as usize] = noted.extents;
         }
     }
 
     /// Whether there was more to note than is remembered; asked once.
     pub fn take_missed(&mut self) -> bool {
         std::mem::take(&mut self.missed)
+    }
+}
+
+impl Noted {
+    /// Whether it got enough small extents to be looked at, or looked at again.
+    fn has_news(&self, why: Why) -> bool {
+        let passed = self.passed[why as usize];
+        let news = match why {
+            Why::Reading if passed == 0 => RUNS,
+            Why::Reading | Why::Tight if passed > 0 => NEWS,
+            _ => 1,
+        };
+        self.extents >= passed + news
     }
 }
 
@@ -142,12 +165,23 @@ mod tests {
         scattered.pass((2, 0), Why::Reading);
         assert_eq!(scattered.next(Why::Reading), None);
         assert_eq!(scattered.next(Why::Tight), Some((3, 1)));
+        scattered.pass((3, 1), Why::Tight);
+        scattered.pass((2, 0), Why::Tight);
+        assert_eq!(scattered.next(Why::Tight), Some((1, 0)));
+        scattered.note(3, PART, 1);
+        assert_eq!(scattered.next(Why::Tight), Some((1, 0)), "one more is no news");
+        (1..NEWS).for_each(|_| scattered.note(3, PART, 1));
+        assert_eq!(scattered.next(Why::Tight), Some((3, 1)));
+        assert_eq!(scattered.next(Why::Full), Some((3, 1)));
         scattered.gathered((3, 1), 0);
-        scattered.gathered((1, 0), 0);
-        assert_eq!(scattered.next(Why::Tight), None);
         assert_eq!(scattered.next(Why::Full), Some((2, 0)));
         scattered.pass((2, 0), Why::Full);
-        assert_eq!(scattered.next(Why::Full), None);
+        scattered.note(2, 0, 1);
+        assert_eq!(
+            scattered.next(Why::Full),
+            Some((2, 0)),
+            "to who is short of space it is"
+        );
     }
 
     #[test]

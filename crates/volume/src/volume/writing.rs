@@ -164,8 +164,9 @@ impl Volume {
     fn find_rooms(&mut self, blocks: usize, rooms: &mut Vec<(u64, u32)>) -> Result<(), Error> {
         let mut left = u32::try_from(blocks).unwrap_or(u32::MAX);
         while left > 0 {
-            let floor = self.nodes_needed();
-            let (address, count) = self.space.allocate_data(left.min(EXTENT_BLOCKS), floor)?;
+            let (wanted, floor) = (left.min(EXTENT_BLOCKS), self.nodes_needed());
+            let kept = self.space.allocate_data(wanted, floor + self.whole());
+            let (address, count) = kept.or_else(|_| self.space.allocate_data(wanted, floor))?;
             rooms.push((address, count));
             left -= count;
         }
