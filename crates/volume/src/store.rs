@@ -174,7 +174,6 @@ impl Store {
             }
         }
         self.lengths.insert(segment, wanted);
-        self.look_at_host();
         Ok(())
     }
 
@@ -184,7 +183,8 @@ impl Store {
         self.beyond
     }
 
-    /// Asks the host how much room there is: when a segment grows, and at every checkpoint.
+    /// Asks the host how much room there is: at a mount and at every checkpoint. What the volume itself takes in between
+    /// changes nothing of the answer.
     pub fn look_at_host(&mut self) {
         if let Ok(Some(room)) = self.host.room() {
             self.beyond = self.capacity.saturating_sub(room / BLOCK as u64);
