@@ -57,7 +57,7 @@ test: setup
 # Every subset of pending writes, every byte of a volume, thousands of random operations: minutes instead of seconds.
 test-long: test
 	CASEMATE_LONG=1 cargo test --locked --package casemate-volume
-	CASEMATE_LONG=1 $(BIN)/pytest tests/integration/volume/test_processes.py
+	CASEMATE_LONG=1 $(BIN)/pytest tests/integration/volume/test_processes.py tests/integration/volume/test_rekey.py
 
 check: setup
 	$(BIN)/ruff format --check .

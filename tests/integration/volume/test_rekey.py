@@ -20,7 +20,7 @@ from casemate.volume import key
 from .conftest import CASEMATE, Sealed
 
 TOOL = CASEMATE.with_name("casemate-volume")
-KILLS = 12 if os.environ.get("CASEMATE_LONG") is None else 400
+KILLS = 12 if os.environ.get("CASEMATE_LONG") is None else 60
 
 
 def _rekey(sealed: Sealed, *arguments: str, old: str = "K", new: str = "K2") -> dict[str, Any]:

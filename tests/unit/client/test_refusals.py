@@ -37,6 +37,19 @@ def test_a_signed_refusal_is_told_with_what_was_wrong(custodian: FakeCustodian) 
     assert (told.value.problem, told.value.status, told.value.decision) == ("policy.invalid", 422, None)
 
 
+@pytest.mark.parametrize(
+    ("code", "cure"), [("volume.read", "end the mounts and the services"), ("volume.rekeying", "wait until it ends")]
+)
+def test_a_volume_that_is_in_use_says_for_how_long_and_what_to_do(
+    custodian: FakeCustodian, code: str, cure: str
+) -> None:
+    custodian.status, custodian.value = 409, {**_problem(code, 409), "wait": 17}
+    with custodian.client() as client, pytest.raises(RefusedError, match="this may pass in 17 s") as told:
+        client.policy(POLICY)
+    assert told.value.remedy is not None
+    assert cure in told.value.remedy
+
+
 def test_only_a_decision_is_offered_for_an_explanation(custodian: FakeCustodian) -> None:
     custodian.status, custodian.value = 403, _problem("policy.denied", 403, step="runtime.measurement", got="x")
     with custodian.client() as client, pytest.raises(RefusedError) as told:
