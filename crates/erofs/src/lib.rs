@@ -1,0 +1,39 @@
+//! Writes EROFS file systems, uncompressed, from a stream: the content of files goes out as it comes, names and
+//! attributes at the end.
+//!
+//! The layout is that of Linux (fs/erofs/erofs_fs.h; Documentation/filesystems/erofs.rst), with blocks of 4 KiB:
+//!
+//! | blocks | what |
+//! |---|---|
+//! | 0 | superblock, written last |
+//! | 1 … | content of files over [`INLINE`] bytes, in the order in which it came; blocks of zeros are holes |
+//! | … | inodes, each with its extended attributes, and short content |
+//! | … | long directories |
+//!
+//! The same input gives the same bytes.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod attributes;
+mod content;
+mod directory;
+mod error;
+mod inode;
+mod layout;
+mod superblock;
+mod tree;
+mod writer;
+
+pub use attributes::{Attributes, Time};
+pub use content::Content;
+pub use error::Error;
+pub use inode::{Device, Kind};
+pub use tree::{Node, Tree};
+pub use writer::Writer;
+
+/// Bytes of a block.
+pub const BLOCK: usize = 4096;
+/// Files of at most so many bytes lie beside their inode.
+pub const INLINE: usize = 2048;
+/// Longest name, in bytes (NAME_MAX).
+pub const NAME: usize = 255;

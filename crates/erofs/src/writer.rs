@@ -1,0 +1,203 @@
+//! The stream.
+
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+
+use crate::content::{Blocks, Content, Place, short};
+use crate::directory::{self, Entry};
+use crate::inode::{self, Described, Kind};
+use crate::layout::{Layout, Placed};
+use crate::superblock::Superblock;
+use crate::tree::{Node, Tree};
+use crate::{Attributes, BLOCK, Error, attributes};
+
+/// Bytes that are given to the system at once.
+const BUFFER: usize = 1 << 20;
+
+/// Writes one file system.
+pub struct Writer<W: Write, S: Write> {
+    blocks: Blocks<BufWriter<W>>,
+    /// Short content waits here for its inode, so that it need not wait in memory.
+    waiting: BufWriter<S>,
+    waits: u64,
+    /// Names and attributes. To be filled as content comes.
+    pub tree: Tree,
+}
+
+impl<W: Write + Seek, S: Read + Write + Seek> Writer<W, S> {
+    /// A file system into `out`, from its start on. `waiting` is an empty file for the time of writing.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn new(mut out: W, waiting: S, root: Attributes) -> Result<Self, Error> {
+        out.seek(SeekFrom::Start(BLOCK as u64))?;
+        Ok(Self {
+            blocks: Blocks {
+                out: BufWriter::with_capacity(BUFFER, out),
+                next: 1,
+            },
+            waiting: BufWriter::with_capacity(BUFFER, waiting),
+            waits: 0,
+            tree: Tree::new(root),
+        })
+    }
+
+    /// Takes a file's content, for [`Tree::put`].
+    ///
+    /// # Errors
+    /// [`Error::Io`], also if there is less than `size`; [`Error::TooLarge`].
+    pub fn content(&mut self, from: &mut impl Read, size: u64) -> Result<Content, Error> {
+        let waits = self.waits;
+        let place = match short(from, size)? {
+            Some(bytes) if bytes.is_empty() => Place::Nowhere,
+            Some(bytes) => {
+                self.waiting.write_all(&bytes)?;
+                self.waits += size;
+                Place::Inline
+            }
+            None => self.blocks.content(from, size)?,
+        };
+        Ok(Content { size, place, waits })
+    }
+
+    /// Writes names and attributes, and at last the first block. Gives `out` back, and how many blocks there are.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::TooLarge`].
+    pub fn finish(mut self) -> Result<(W, u32), Error> {
+        let layout = Layout::of(&self.tree)?;
+        let inodes_at = self.blocks.next;
+        let blocks = u32::try_from(layout.length.div_ceil(BLOCK as u64)).map_err(|_| Error::TooLarge)?;
+        let behind = inodes_at.checked_add(blocks).ok_or(Error::TooLarge)?;
+        let waiting = self.waiting.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        let mut inodes = Inodes {
+            tree: &self.tree,
+            layout: &layout,
+            behind,
+            waiting: BufReader::with_capacity(BUFFER, waiting),
+            waiting_at: None,
+        };
+        inodes.write(&mut self.blocks.out)?;
+        self.blocks.next = behind;
+        inodes.write_behind(&mut self.blocks)?;
+        let superblock = Superblock {
+            inodes: layout.placed.len() as u64,
+            blocks: self.blocks.next,
+            inodes_at,
+            root: u16::try_from(layout.number(Tree::ROOT)).map_err(|_| Error::TooLarge)?,
+            chunks: layout
+                .placed
+                .iter()
+                .any(|placed| matches!(placed.place, Place::Chunks { .. })),
+        };
+        self.blocks.out.seek(SeekFrom::Start(0))?;
+        self.blocks.out.write_all(&superblock.encode())?;
+        let out = self
+            .blocks
+            .out
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error)?;
+        Ok((out, superblock.blocks))
+    }
+}
+
+/// The second half: inodes, and what lies behind them.
+struct Inodes<'t, S> {
+    tree: &'t Tree,
+    layout: &'t Layout,
+    /// First block behind the inodes.
+    behind: u32,
+    waiting: BufReader<S>,
+    waiting_at: Option<u64>,
+}
+
+impl<S: Read + Seek> Inodes<'_, S> {
+    fn write(&mut self, out: &mut impl Write) -> Result<(), Error> {
+        let mut at = 0;
+        for (number, placed) in (1..).zip(&self.layout.placed) {
+            pad(out, placed.at - at)?;
+            at = placed.at + self.write_inode(out, number, placed)?;
+        }
+        pad(out, at.next_multiple_of(BLOCK as u64) - at)
+    }
+
+    /// An inode and what is beside it; how many bytes that was.
+    fn write_inode(&mut self, out: &mut impl Write, number: u32, placed: &Placed) -> Result<u64, Error> {
+        let node = self.tree.get(placed.node);
+        let place = match placed.place {
+            Place::Row { first } if !matches!(node.kind, Kind::File(_)) => Place::Row {
+                first: self.behind + first,
+            },
+            ref place => place.clone(),
+        };
+        let described = Described {
+            place: &place,
+            size: placed.size,
+        };
+        let head = inode::encode(
+            &node.kind,
+            &node.attributes,
+            placed.extended,
+            placed.links,
+            number,
+            &described,
+        )?;
+        out.write_all(&head)?;
+        out.write_all(&attributes::encode(&node.attributes.extended)?)?;
+        let beside = self.beside(placed)?;
+        out.write_all(&beside)?;
+        Ok((head.len() + placed.extended + beside.len()) as u64)
+    }
+
+    fn beside(&mut self, placed: &Placed) -> Result<Vec<u8>, Error> {
+        match (&placed.place, &self.tree.get(placed.node).kind) {
+            (Place::Chunks { map, .. }, _) => Ok(map.iter().flat_map(|block| block.to_le_bytes()).collect()),
+            (Place::Inline, Kind::File(content)) => self.waited(content),
+            (Place::Inline, _) => Ok(self.held(placed)),
+            (Place::Nowhere | Place::Row { .. }, _) => Ok(Vec::new()),
+        }
+    }
+
+    /// Short content that waited.
+    fn waited(&mut self, content: &Content) -> Result<Vec<u8>, Error> {
+        if self.waiting_at != Some(content.waits) {
+            self.waiting.seek(SeekFrom::Start(content.waits))?;
+        }
+        let mut bytes = vec![0; usize::try_from(content.size).map_err(|_| Error::TooLarge)?];
+        self.waiting.read_exact(&mut bytes)?;
+        self.waiting_at = Some(content.waits + content.size);
+        Ok(bytes)
+    }
+
+    /// What a link or a directory holds.
+    fn held(&self, placed: &Placed) -> Vec<u8> {
+        let node = self.tree.get(placed.node);
+        match &node.kind {
+            Kind::Link(target) => target.clone(),
+            _ => directory::encode(&self.entries(placed.node, placed.above)),
+        }
+    }
+
+    fn entries(&self, node: Node, above: Node) -> Vec<Entry<'_>> {
+        let entry = |name, node| (name, self.layout.number(node), self.tree.get(node).kind.number());
+        let mut entries = vec![entry(&b"."[..], node), entry(b"..", above)];
+        let names = self.tree.get(node).entries.iter();
+        entries.extend(names.map(|(name, node)| entry(name, *node)));
+        entries.sort_unstable();
+        entries
+    }
+
+    fn write_behind(&mut self, blocks: &mut Blocks<impl Write>) -> Result<(), Error> {
+        for placed in &self.layout.placed {
+            let is_file = matches!(self.tree.get(placed.node).kind, Kind::File(_));
+            if matches!(placed.place, Place::Row { .. }) && !is_file {
+                blocks.write(&self.held(placed))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn pad(out: &mut impl Write, length: u64) -> Result<(), Error> {
+    std::io::copy(&mut std::io::repeat(0).take(length), out)?;
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! Reading a sealed layer: no byte leaves it unverified.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::format::{HASH, HEAD, Head, PIECE, Protection, Shape, TAG, place};
+use super::keys::LayerKey;
+use super::tree::{Hasher, Root};
+use super::{Error, ImageKey};
+
+/// Verified pieces of the tree that are kept: 64 MiB.
+const KEPT: usize = 4096;
+
+type Piece = Arc<[u8; PIECE]>;
+
+/// An open layer. Threads may share it.
+#[derive(Debug)]
+pub struct Layer {
+    file: File,
+    head: Head,
+    shape: Shape,
+    key: Option<LayerKey>,
+    hasher: Hasher,
+    root: Root,
+    /// Of the tree, by number.
+    verified: Mutex<HashMap<u64, Piece>>,
+}
+
+impl Layer {
+    /// Opens a layer that should have this root. Encrypted if and only if there is a key.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::Length`], [`Error::Protection`], [`Error::Tampered`], [`Error::Io`].
+    pub fn open(file: File, root: Root, key: Option<&ImageKey>) -> Result<Self, Error> {
+        let head = head(&file)?;
+        if (head.protection == Protection::Encrypted) != key.is_some() {
+            return Err(Error::Protection);
+        }
+        let layer = Self {
+            head,
+            shape: head.shape(),
+            key: key.map(|key| key.layer(&root)).transpose()?,
+            hasher: Hasher::new(key)?,
+            root,
+            verified: Mutex::default(),
+            file,
+        };
+        layer.hashes(layer.shape.levels() - 1, 0)?;
+        Ok(layer)
+    }
+
+    /// Bytes of the file system.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.head.size
+    }
+
+    /// Reads from an offset on; how many bytes there were.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`], [`Error::Io`].
+    pub fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<usize, Error> {
+        let left = self.head.size.saturating_sub(offset);
+        let count = usize::try_from(left).map_or(out.len(), |left| left.min(out.len()));
+        let mut sealed = Vec::new();
+        let (mut at, mut rest) = (offset, &mut out[..count]);
+        while !rest.is_empty() {
+            let (number, within) = (at / PIECE as u64, (at % PIECE as u64) as usize);
+            let piece = self.piece(0, number, &mut sealed)?;
+            let length = rest.len().min(PIECE - within);
+            let (room, behind) = rest.split_at_mut(length);
+            room.copy_from_slice(&piece[within..within + length]);
+            (at, rest) = (at + length as u64, behind);
+        }
+        Ok(count)
+    }
+
+    /// A piece, verified, in `room`.
+    fn piece<'r>(&self, level: usize, index: u64, room: &'r mut Vec<u8>) -> Result<&'r [u8; PIECE], Error> {
+        let number = self.shape.first(level) + index;
+        room.resize(PIECE + TAG, 0);
+        let sealed = &mut room[..usize::try_from(self.head.stride()).map_err(|_| Error::Size)?];
+        self.file.read_exact_at(sealed, self.head.at(number))?;
+        if let Some(key) = &self.key {
+            key.open(number, sealed)?;
+        }
+        let piece = room.first_chunk::<PIECE>().ok_or(Error::Size)?;
+        let hash = self.hasher.piece(level, piece);
+        if !self.is_bound(level, index, &hash)? {
+            return Err(Error::Tampered { piece: number });
+        }
+        Ok(piece)
+    }
+
+    /// Whether the hash of a piece is the one that the tree has; of the last, that the root has.
+    fn is_bound(&self, level: usize, index: u64, hash: &[u8; HASH]) -> Result<bool, Error> {
+        if level + 1 == self.shape.levels() {
+            return Ok(self.hasher.root(self.head.size, hash) == self.root);
+        }
+        let (above, at) = place(index);
+        let hashes = self.hashes(level + 1, above)?;
+        Ok(hashes[at..at + HASH] == hash[..])
+    }
+
+    /// A piece of the tree.
+    fn hashes(&self, level: usize, index: u64) -> Result<Piece, Error> {
+        let number = self.shape.first(level) + index;
+        let known = self.verified().get(&number).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let piece = Arc::new(*self.piece(level, index, &mut Vec::new())?);
+        let mut verified = self.verified();
+        if verified.len() >= KEPT {
+            verified.clear();
+        }
+        verified.insert(number, Arc::clone(&piece));
+        Ok(piece)
+    }
+
+    fn verified(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Piece>> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn head(file: &File) -> Result<Head, Error> {
+    let got = file.metadata()?.len();
+    let mut bytes = [0; HEAD];
+    if got < HEAD as u64 {
+        return Err(Error::Unknown);
+    }
+    file.read_exact_at(&mut bytes, 0)?;
+    let head = Head::decode(&bytes)?;
+    let expected = head.at(head.shape().all());
+    if got != expected {
+        return Err(Error::Length { expected, got });
+    }
+    Ok(head)
+}

@@ -1,0 +1,168 @@
+//! The tree of hashes over a layer's pieces.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::thread;
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use super::format::{HASH, HASHES, PIECE, Shape, check_size};
+use super::{Error, ImageKey};
+
+/// A layer's root: it binds the file system, to the last bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Root([u8; HASH]);
+
+impl Root {
+    /// The root of these bytes.
+    #[must_use]
+    pub fn new(bytes: [u8; HASH]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; HASH] {
+        &self.0
+    }
+}
+
+/// Hashes pieces of a layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Hasher {
+    salt: [u8; HASH],
+}
+
+/// First bytes of what is hashed: the purpose, the level, the salt. One block of SHA-256.
+const PURPOSE: &[u8; 31] = b"casemate/layer/hash/v1\0\0\0\0\0\0\0\0\0";
+const ROOT: &[u8; 32] = b"casemate/layer/root/v1\0\0\0\0\0\0\0\0\0\0";
+
+impl Hasher {
+    /// Of a layer under a key; without one, everybody can say what the root is.
+    pub fn new(key: Option<&ImageKey>) -> Result<Self, Error> {
+        let salt = key.map(ImageKey::salt).transpose()?;
+        Ok(Self {
+            salt: salt.unwrap_or_default(),
+        })
+    }
+
+    pub fn piece(&self, level: usize, piece: &[u8; PIECE]) -> [u8; HASH] {
+        self.hash(&[PURPOSE, &[u8::try_from(level).unwrap_or(u8::MAX)], &self.salt, piece])
+    }
+
+    /// The root above the one piece of the last level.
+    pub fn root(&self, size: u64, top: &[u8; HASH]) -> Root {
+        let piece = (PIECE as u64).to_le_bytes();
+        Root(self.hash(&[ROOT, &self.salt, &size.to_le_bytes(), &piece, top]))
+    }
+
+    fn hash(&self, parts: &[&[u8]]) -> [u8; HASH] {
+        let mut context = Context::new(&SHA256);
+        parts.iter().for_each(|part| context.update(part));
+        let mut hash = [0; HASH];
+        hash.copy_from_slice(context.finish().as_ref());
+        hash
+    }
+}
+
+/// All hashes of a file system: 2 MiB for each GiB.
+#[derive(Debug)]
+pub struct Tree {
+    pub(super) size: u64,
+    pub(super) shape: Shape,
+    /// Pieces of hashes, from level 1 up to the one at the top.
+    pub(super) pieces: Vec<Box<[u8; PIECE]>>,
+    pub(super) hasher: Hasher,
+    root: Root,
+}
+
+/// Pieces that a thread hashes before it looks who is next.
+const BATCH: u64 = 64;
+
+impl Tree {
+    /// Hashes a file system.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Size`].
+    pub fn of(image: &File, key: Option<&ImageKey>) -> Result<Self, Error> {
+        let size = image.metadata()?.len();
+        check_size(size)?;
+        let hasher = Hasher::new(key)?;
+        let shape = Shape::of(size);
+        let mut hashes = hash_all(image, &hasher, shape.pieces(0), size)?;
+        let mut pieces = Vec::new();
+        for level in 1..shape.levels() {
+            let made = pack(&hashes);
+            hashes = made.iter().map(|piece| hasher.piece(level, piece)).collect();
+            pieces.extend(made);
+        }
+        let root = hasher.root(size, &hashes[0]);
+        Ok(Self {
+            size,
+            shape,
+            pieces,
+            hasher,
+            root,
+        })
+    }
+
+    /// The layer's root.
+    #[must_use]
+    pub fn root(&self) -> Root {
+        self.root
+    }
+}
+
+fn pack(hashes: &[[u8; HASH]]) -> Vec<Box<[u8; PIECE]>> {
+    let pack = |hashes: &[[u8; HASH]]| {
+        let mut piece = Box::new([0; PIECE]);
+        let rooms = piece.chunks_mut(HASH);
+        rooms.zip(hashes).for_each(|(room, hash)| room.copy_from_slice(hash));
+        piece
+    };
+    hashes.chunks(HASHES as usize).map(pack).collect()
+}
+
+/// Hashes the file system's pieces, with all processors.
+fn hash_all(image: &File, hasher: &Hasher, count: u64, size: u64) -> Result<Vec<[u8; HASH]>, Error> {
+    let mut hashes = vec![[0; HASH]; usize::try_from(count).map_err(|_| Error::Size)?];
+    let workers = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let batches = hashes.chunks_mut(BATCH as usize).enumerate();
+    let mut shares: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
+    batches.for_each(|(index, batch)| shares[index % workers].push((index as u64 * BATCH, batch)));
+    thread::scope(|scope| {
+        let hash = |share: Vec<(u64, &mut [[u8; HASH]])>| {
+            share
+                .into_iter()
+                .try_for_each(|(first, batch)| hash_batch(image, hasher, size, first, batch))
+        };
+        let working: Vec<_> = shares
+            .into_iter()
+            .map(|share| scope.spawn(move || hash(share)))
+            .collect();
+        working
+            .into_iter()
+            .try_for_each(|worker| worker.join().unwrap_or(Err(Error::Cipher)))
+    })?;
+    Ok(hashes)
+}
+
+fn hash_batch(image: &File, hasher: &Hasher, size: u64, first: u64, hashes: &mut [[u8; HASH]]) -> Result<(), Error> {
+    let mut pieces = vec![0; hashes.len() * PIECE];
+    read(image, size, first, &mut pieces)?;
+    for (hash, piece) in hashes.iter_mut().zip(pieces.chunks_exact(PIECE)) {
+        let piece = piece.first_chunk().ok_or(Error::Size)?;
+        *hash = hasher.piece(0, piece);
+    }
+    Ok(())
+}
+
+/// Reads pieces of a file system; behind its end, zeros.
+pub fn read(image: &File, size: u64, first: u64, pieces: &mut [u8]) -> Result<(), Error> {
+    let at = first * PIECE as u64;
+    let there = usize::try_from(size - at).map_or(pieces.len(), |there| there.min(pieces.len()));
+    let (bytes, behind) = pieces.split_at_mut(there);
+    image.read_exact_at(bytes, at)?;
+    behind.fill(0);
+    Ok(())
+}

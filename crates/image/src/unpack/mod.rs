@@ -1,0 +1,199 @@
+//! From a layer's archive to a file system.
+//!
+//! The archive is hostile. It is read once, as it comes; nothing of it touches the file system of this machine. Rules:
+//!
+//! 1. Paths are taken from the root of the image on; `..` is refused, and so is a path through anything in the layer
+//!    that is no directory. Directories that the archive leaves out are made, as container engines do.
+//! 2. A later entry takes the place of an earlier one of the same path; a directory stays what it is and gets the later
+//!    attributes.
+//! 3. `.wh.NAME` takes NAME away from the layers below (a device 0/0 for overlayfs), `.wh..wh..opq` all that is below
+//!    in its directory (`trusted.overlay.opaque`); in whichever order they come, they take away nothing of this layer.
+//! 4. A hard link is another name of what is in this layer.
+//! 5. What an entry says twice, or in a way that two readers could read differently, is refused.
+
+mod archive;
+mod compression;
+mod entry;
+mod error;
+mod pax;
+mod place;
+mod sparse;
+
+use std::io::{Read, Seek, Write};
+
+use casemate_erofs::{Kind, Writer};
+
+pub use error::{Error, Reason};
+
+use archive::{Archive, Broken, Member};
+use entry::{Said, Sparse};
+use place::{Name, Tree};
+use sparse::Parts;
+
+/// What is taken at most: an archive of a few bytes can promise any size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of all files.
+    pub bytes: u64,
+    /// Entries, and directories that the archive leaves out.
+    pub entries: u64,
+    /// Bytes of all extended attributes, which wait in memory.
+    pub attributes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            bytes: 64 << 30,
+            entries: 2_000_000,
+            attributes: 64 << 20,
+        }
+    }
+}
+
+/// What was taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Bytes of all files.
+    pub bytes: u64,
+    /// Entries, and directories that the archive leaves out.
+    pub entries: u64,
+    /// Bytes of all extended attributes.
+    pub attributes: u64,
+}
+
+/// Unpacks an archive, compressed by gzip or zstd or not at all.
+///
+/// # Errors
+/// [`Error`].
+pub fn unpack<W, S>(archive: impl Read, writer: &mut Writer<W, S>, limits: &Limits) -> Result<Taken, Error>
+where
+    W: Write + Seek,
+    S: Read + Write + Seek,
+{
+    let mut archive = Archive::new(compression::open(archive).map_err(Error::Archive)?);
+    let mut unpacking = Unpacking {
+        tree: Tree::default(),
+        writer,
+        limits,
+        taken: Taken::default(),
+    };
+    while let Some(member) = archive.next().map_err(broken)? {
+        unpacking.take(member, &mut archive)?;
+    }
+    Ok(unpacking.taken)
+}
+
+struct Unpacking<'w, W: Write, S: Write> {
+    tree: Tree,
+    writer: &'w mut Writer<W, S>,
+    limits: &'w Limits,
+    taken: Taken,
+}
+
+impl<W: Write + Seek, S: Read + Write + Seek> Unpacking<'_, W, S> {
+    fn take(&mut self, member: Member, archive: &mut Archive<impl Read>) -> Result<(), Error> {
+        self.taken.entries += 1;
+        within("entries", self.taken.entries, self.limits.entries)?;
+        let path = member.path.clone();
+        let said = Said::of(member).map_err(|reason| refused(&path, reason))?;
+        self.taken.bytes = self.taken.bytes.saturating_add(said.size);
+        within("bytes", self.taken.bytes, self.limits.bytes)?;
+        let extended = said.attributes.extended.iter();
+        self.taken.attributes += extended
+            .map(|(name, value)| (name.len() + value.len()) as u64)
+            .sum::<u64>();
+        within(
+            "bytes of extended attributes",
+            self.taken.attributes,
+            self.limits.attributes,
+        )?;
+        self.place(said, archive).map_err(|outcome| match outcome {
+            Outcome::Refused(reason) => refused(&path, reason),
+            Outcome::Archive(error) => Error::Archive(error),
+            Outcome::Write(error) => Error::Write(error),
+        })?;
+        self.taken.entries += std::mem::take(&mut self.tree.implied);
+        within("entries", self.taken.entries, self.limits.entries)
+    }
+
+    fn place(&mut self, said: Said, archive: &mut Archive<impl Read>) -> Result<(), Outcome> {
+        let names = &mut self.writer.tree;
+        let (directory, name) = match self.tree.resolve(names, &said.path)? {
+            Name::Root => {
+                names
+                    .set_attributes(casemate_erofs::Tree::ROOT, said.attributes)
+                    .map_err(Reason::Tree)?;
+                return Ok(());
+            }
+            Name::In(directory, name) => (directory, name),
+        };
+        if let Some(taken) = name.strip_prefix(place::WHITEOUT) {
+            return Ok(self.tree.take_away(names, directory, taken)?);
+        }
+        let kind = match said.kind {
+            entry::Kind::HardLink(target) => return Ok(self.tree.link(names, directory, name, &target)?),
+            entry::Kind::File => Kind::File(self.content(archive, said.size, said.sparse)?),
+            entry::Kind::Other(kind) => kind,
+        };
+        Ok(self
+            .tree
+            .put(&mut self.writer.tree, directory, name, kind, said.attributes)?)
+    }
+
+    fn content(
+        &mut self,
+        archive: &mut Archive<impl Read>,
+        size: u64,
+        sparse: Sparse,
+    ) -> Result<casemate_erofs::Content, Outcome> {
+        let parts = match sparse {
+            Sparse::No => None,
+            Sparse::Told => Some(Parts::read(archive, size).map_err(Outcome::Archive)?),
+            Sparse::Known(parts) => Some(parts),
+        };
+        let content = match parts {
+            None => self.writer.content(archive, size),
+            Some(parts) => self.writer.content(&mut sparse::Sparse::new(archive, parts), size),
+        };
+        content.map_err(|error| match error {
+            casemate_erofs::Error::Io(error) => Outcome::Archive(error),
+            error => Outcome::Write(error),
+        })
+    }
+}
+
+/// How an entry was not placed.
+enum Outcome {
+    Refused(Reason),
+    Archive(std::io::Error),
+    Write(casemate_erofs::Error),
+}
+
+impl From<Reason> for Outcome {
+    fn from(reason: Reason) -> Self {
+        Self::Refused(reason)
+    }
+}
+
+fn broken(broken: Broken) -> Error {
+    match broken {
+        Broken::Archive(error) => Error::Archive(error),
+        Broken::Member(path, reason) => refused(&path, reason),
+    }
+}
+
+fn refused(path: &[u8], reason: Reason) -> Error {
+    Error::Entry {
+        path: String::from_utf8_lossy(path).into_owned(),
+        reason,
+    }
+}
+
+fn within(what: &'static str, count: u64, limit: u64) -> Result<(), Error> {
+    if count > limit {
+        Err(Error::Limit { what, limit })
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,179 @@
+//! A sealed layer gives what was sealed, or nothing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says by panicking that it failed"
+)]
+
+use std::fs::File;
+use std::io::{Seek, Write};
+
+use casemate_image::sealed::{Error, ImageKey, Layer, PIECE, Root, Tree, seal};
+use tempfile::tempfile;
+
+const BLOCK: usize = 4096;
+
+fn key() -> ImageKey {
+    ImageKey::new([7; 32])
+}
+
+fn image(blocks: usize) -> (File, Vec<u8>) {
+    let bytes: Vec<u8> = (0..blocks * BLOCK).map(|at| (at / 7 % 251) as u8).collect();
+    let mut file = tempfile().unwrap();
+    file.write_all(&bytes).unwrap();
+    (file, bytes)
+}
+
+fn sealed(image: &File, key: Option<&ImageKey>) -> (Root, Vec<u8>) {
+    let tree = Tree::of(image, key).unwrap();
+    let mut out = Vec::new();
+    seal(image, &tree, key, &mut out).unwrap();
+    (tree.root(), out)
+}
+
+fn file(bytes: &[u8]) -> File {
+    let mut file = tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    file
+}
+
+fn open(bytes: &[u8], root: Root, key: Option<&ImageKey>) -> Result<Layer, Error> {
+    Layer::open(file(bytes), root, key)
+}
+
+fn content(layer: &Layer) -> Result<Vec<u8>, Error> {
+    let mut out = vec![0; usize::try_from(layer.size()).unwrap() + 10];
+    let count = layer.read_at(0, &mut out)?;
+    out.truncate(count);
+    Ok(out)
+}
+
+#[test]
+fn what_was_sealed_is_read_whatever_its_size() {
+    for key in [Some(key()), None] {
+        for blocks in [1, 3, 4, 5, 2048, 2049, 4 * 512 * 3 + 1] {
+            let (image, bytes) = image(blocks);
+            let (root, sealed) = sealed(&image, key.as_ref());
+            let layer = open(&sealed, root, key.as_ref()).unwrap();
+            assert!(content(&layer).unwrap() == bytes, "{blocks}");
+            let mut some = [0; 5000];
+            let at = bytes.len() as u64 - 4096;
+            assert_eq!(layer.read_at(at, &mut some).unwrap(), 4096);
+            assert_eq!(some[..4096], bytes[bytes.len() - 4096..]);
+            assert_eq!(layer.read_at(at + 4096, &mut some).unwrap(), 0);
+        }
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes_and_another_key_other_ones() {
+    let (image, _) = image(100);
+    let (root, bytes) = sealed(&image, Some(&key()));
+    assert_eq!((root, bytes.clone()), sealed(&image, Some(&key())));
+    let other = ImageKey::new([8; 32]);
+    let (other_root, other_bytes) = sealed(&image, Some(&other));
+    assert_ne!(
+        root, other_root,
+        "the root would tell everybody which public content this is"
+    );
+    assert!(
+        bytes[BLOCK..]
+            .chunks(PIECE)
+            .zip(other_bytes[BLOCK..].chunks(PIECE))
+            .all(|(one, two)| one != two)
+    );
+}
+
+#[test]
+fn nothing_of_the_content_is_in_an_encrypted_layer() {
+    let (image, bytes) = image(64);
+    let (_, sealed) = sealed(&image, Some(&key()));
+    let part = &bytes[5000..5032];
+    assert!(!sealed.windows(part.len()).any(|window| window == part));
+}
+
+#[test]
+fn every_changed_byte_is_refused_or_never_read() {
+    for key in [Some(key()), None] {
+        let (image, bytes) = image(9);
+        let (root, sealed) = sealed(&image, key.as_ref());
+        let step = if key.is_some() { 1 } else { 3 };
+        for at in (0..sealed.len()).step_by(step) {
+            let mut changed = sealed.clone();
+            changed[at] ^= 0x40;
+            let read = open(&changed, root, key.as_ref()).and_then(|layer| content(&layer));
+            assert!(read.is_err(), "byte {at}");
+        }
+        assert!(content(&open(&sealed, root, key.as_ref()).unwrap()).unwrap() == bytes);
+    }
+}
+
+#[test]
+fn pieces_elsewhere_are_refused() {
+    let (image, _) = image(16);
+    let (root, sealed) = sealed(&image, Some(&key()));
+    let stride = PIECE + 16;
+    let mut exchanged = sealed.clone();
+    exchanged[BLOCK..BLOCK + stride].copy_from_slice(&sealed[BLOCK + stride..BLOCK + 2 * stride]);
+    exchanged[BLOCK + stride..BLOCK + 2 * stride].copy_from_slice(&sealed[BLOCK..BLOCK + stride]);
+    let layer = open(&exchanged, root, Some(&key())).unwrap();
+    assert!(matches!(content(&layer), Err(Error::Tampered { piece: 0 })));
+}
+
+#[test]
+fn what_does_not_fit_is_refused_before_anything_is_read() {
+    let (image, _) = image(5);
+    let (root, sealed) = sealed(&image, Some(&key()));
+    let refused = |bytes: &[u8], root, key: Option<&ImageKey>| open(bytes, root, key).map(drop).unwrap_err();
+    let other = ImageKey::new([8; 32]);
+    assert!(matches!(refused(&sealed, root, Some(&other)), Error::Tampered { .. }));
+    assert!(matches!(
+        refused(&sealed, Root::new([1; 32]), Some(&key())),
+        Error::Tampered { .. }
+    ));
+    assert!(matches!(refused(&sealed, root, None), Error::Protection));
+    assert!(matches!(
+        refused(&sealed[..sealed.len() - 1], root, Some(&key())),
+        Error::Length { .. }
+    ));
+    assert!(matches!(
+        refused(&[&sealed[..], &[0]].concat(), root, Some(&key())),
+        Error::Length { .. }
+    ));
+    assert!(matches!(refused(&sealed[..100], root, Some(&key())), Error::Unknown));
+    assert!(matches!(refused(&[0; 9000], root, Some(&key())), Error::Unknown));
+}
+
+#[test]
+fn the_host_cannot_pass_off_another_file_system_as_readable() {
+    // Whoever has the key of the image, but not the word of who approved the root.
+    let (image, _) = image(5);
+    let (root, _) = sealed(&image, Some(&key()));
+    let mut other = image.try_clone().unwrap();
+    other.rewind().unwrap();
+    other.write_all(b"other").unwrap();
+    let tree = Tree::of(&other, Some(&key())).unwrap();
+    assert_ne!(tree.root(), root);
+    let mut bytes = Vec::new();
+    seal(&other, &tree, Some(&key()), &mut bytes).unwrap();
+    assert!(matches!(open(&bytes, root, Some(&key())), Err(Error::Tampered { .. })));
+}
+
+#[test]
+fn a_file_system_that_changes_while_it_is_sealed_is_not_sealed() {
+    let (mut image, _) = image(40);
+    let tree = Tree::of(&image, Some(&key())).unwrap();
+    image.rewind().unwrap();
+    image.write_all(b"other").unwrap();
+    let outcome = seal(&image, &tree, Some(&key()), &mut Vec::new());
+    assert!(matches!(outcome, Err(Error::Tampered { piece: 0 })));
+}
+
+#[test]
+fn only_whole_blocks_are_sealed() {
+    for length in [0, 100, 4097] {
+        let mut file = tempfile().unwrap();
+        file.write_all(&vec![1; length]).unwrap();
+        assert!(matches!(Tree::of(&file, None), Err(Error::Size)));
+    }
+}
