@@ -1,7 +1,8 @@
 //! Inodes, and their 64 bytes (struct erofs_inode_extended).
 
-use crate::attributes::{Attributes, count};
+use crate::Attributes;
 use crate::content::{Content, Place};
+use crate::xattr::count;
 use crate::{BLOCK, Error};
 
 /// A device's number.
@@ -38,10 +39,10 @@ pub const INODE: usize = 64;
 pub const SLOT: usize = 32;
 
 /// i_format: an inode of 64 bytes, with a layout in bits 1 to 3.
-const EXTENDED: u16 = 1;
-const PLAIN: u16 = 0;
-const INLINE: u16 = 2;
-const CHUNKS: u16 = 4;
+pub const EXTENDED: u16 = 1;
+pub const LAYOUT_PLAIN: u16 = 0;
+pub const LAYOUT_INLINE: u16 = 2;
+pub const LAYOUT_CHUNKS: u16 = 4;
 
 impl Kind {
     /// Type bits of st_mode.
@@ -101,10 +102,10 @@ pub fn encode(
     described: &Described<'_>,
 ) -> Result<[u8; INODE], Error> {
     let (layout, word) = match described.place {
-        Place::Nowhere => (PLAIN, kind.device()),
-        Place::Inline => (INLINE, 0),
-        Place::Row { first } => (PLAIN, *first),
-        Place::Chunks { bits, .. } => (CHUNKS, u32::from(bits - BLOCK.ilog2() as u8)),
+        Place::Nowhere => (LAYOUT_PLAIN, kind.device()),
+        Place::Inline => (LAYOUT_INLINE, 0),
+        Place::Row { first } => (LAYOUT_PLAIN, *first),
+        Place::Chunks { bits, .. } => (LAYOUT_CHUNKS, u32::from(bits - BLOCK.ilog2() as u8)),
     };
     let mut bytes = [0; INODE];
     let mut at = 0;

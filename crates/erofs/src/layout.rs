@@ -1,11 +1,10 @@
 //! Where inodes lie, and what has no place beside its inode: decided before any of it is written.
 
-use crate::attributes;
 use crate::content::Place;
 use crate::directory;
 use crate::inode::{INODE, Kind, SLOT};
 use crate::tree::{Node, Tree};
-use crate::{BLOCK, Error, INLINE};
+use crate::{BLOCK, Error, INLINE, xattr};
 
 /// An inode that is written.
 pub struct Placed {
@@ -73,7 +72,7 @@ impl Layout {
 
     fn place(&mut self, tree: &Tree, node: Node, above: Node) -> Result<(), Error> {
         let inode = tree.get(node);
-        let extended = attributes::encode(&inode.attributes.extended)?.len();
+        let extended = xattr::encode(&inode.attributes.extended)?.len();
         let (size, place) = match &inode.kind {
             Kind::File(content) => (content.size, content.place.clone()),
             Kind::Link(target) => self.short_or_behind(target.len())?,

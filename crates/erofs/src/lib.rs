@@ -1,5 +1,5 @@
-//! Writes EROFS file systems, uncompressed, from a stream: the content of files goes out as it comes, names and
-//! attributes at the end.
+//! EROFS file systems, uncompressed. Written from a stream: the content of files goes out as it comes, names and
+//! attributes at the end. Read as a library, without a kernel.
 //!
 //! The layout is that of Linux (fs/erofs/erofs_fs.h; Documentation/filesystems/erofs.rst), with blocks of 4 KiB:
 //!
@@ -20,16 +20,20 @@ mod directory;
 mod error;
 mod inode;
 mod layout;
+mod read;
 mod superblock;
 mod tree;
 mod writer;
+mod xattr;
 
 pub use attributes::{Attributes, Time};
 pub use content::Content;
 pub use error::Error;
 pub use inode::{Device, Kind};
+pub use read::{Entry, Inode, ReadError, Reader, Source, kind};
 pub use tree::{Node, Tree};
 pub use writer::Writer;
+pub use xattr::Extended;
 
 /// Bytes of a block.
 pub const BLOCK: usize = 4096;

@@ -11,6 +11,7 @@ const MODIFIED: u32 = 0x2;
 const CHUNKS: u32 = 0x4;
 
 /// What a kernel must know first.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Superblock {
     pub inodes: u64,
     pub blocks: u32,
@@ -33,5 +34,18 @@ impl Superblock {
         put(40, &self.inodes_at.to_le_bytes());
         put(80, &(if self.chunks { CHUNKS } else { 0 }).to_le_bytes());
         block
+    }
+
+    /// Reads it back; `None` if another program wrote it.
+    pub fn decode(block: &[u8; BLOCK]) -> Option<Self> {
+        let word = |at: usize| -> Option<u32> { Some(u32::from_le_bytes(block[AT + at..][..4].try_into().ok()?)) };
+        let found = Self {
+            inodes: u64::from(word(16)?) | u64::from(word(20)?) << 32,
+            blocks: word(36)?,
+            inodes_at: word(40)?,
+            root: (word(12)? >> 16) as u16,
+            chunks: word(80)? == CHUNKS,
+        };
+        (found.encode() == *block).then_some(found)
     }
 }

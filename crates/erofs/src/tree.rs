@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::attributes::{self, Attributes};
+use crate::Attributes;
 use crate::inode::Kind;
-use crate::{Error, NAME};
+use crate::{Error, NAME, xattr};
 
 /// An inode of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,7 +87,7 @@ impl Tree {
     /// # Errors
     /// [`Error::ExtendedAttribute`].
     pub fn set_attributes(&mut self, node: Node, attributes: Attributes) -> Result<(), Error> {
-        attributes::encode(&attributes.extended)?;
+        xattr::encode(&attributes.extended)?;
         self.get_mut(node).attributes = attributes;
         Ok(())
     }
@@ -137,7 +137,7 @@ impl Tree {
 const TARGET: usize = 4095;
 
 fn check(kind: &Kind, attributes: &Attributes) -> Result<(), Error> {
-    attributes::encode(&attributes.extended)?;
+    xattr::encode(&attributes.extended)?;
     match kind {
         Kind::Link(target) if target.is_empty() || target.len() > TARGET => Err(Error::TooLarge),
         _ => Ok(()),

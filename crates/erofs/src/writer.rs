@@ -8,7 +8,7 @@ use crate::inode::{self, Described, Kind};
 use crate::layout::{Layout, Placed};
 use crate::superblock::Superblock;
 use crate::tree::{Node, Tree};
-use crate::{Attributes, BLOCK, Error, attributes};
+use crate::{Attributes, BLOCK, Error, xattr};
 
 /// Bytes that are given to the system at once.
 const BUFFER: usize = 1 << 20;
@@ -142,7 +142,7 @@ impl<S: Read + Seek> Inodes<'_, S> {
             &described,
         )?;
         out.write_all(&head)?;
-        out.write_all(&attributes::encode(&node.attributes.extended)?)?;
+        out.write_all(&xattr::encode(&node.attributes.extended)?)?;
         let beside = self.beside(placed)?;
         out.write_all(&beside)?;
         Ok((head.len() + placed.extended + beside.len()) as u64)
