@@ -5,13 +5,16 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::format::{HASH, HEAD, Head, PIECE, Protection, Shape, TAG, place};
+use super::format::{HASH, HEAD, Head, PIECE, Protection, Shape, place};
 use super::keys::LayerKey;
 use super::tree::{Hasher, Root};
 use super::{Error, ImageKey};
 
 /// Verified pieces of the tree that are kept: 64 MiB.
 const KEPT: usize = 4096;
+
+/// Pieces that are read from the host at once.
+const ROW: usize = 64;
 
 type Piece = Arc<[u8; PIECE]>;
 
@@ -67,26 +70,51 @@ impl Layer {
         let mut sealed = Vec::new();
         let (mut at, mut rest) = (offset, &mut out[..count]);
         while !rest.is_empty() {
-            let (number, within) = (at / PIECE as u64, (at % PIECE as u64) as usize);
-            let piece = self.piece(0, number, &mut sealed)?;
-            let length = rest.len().min(PIECE - within);
+            let (first, within) = (at / PIECE as u64, (at % PIECE as u64) as usize);
+            let length = rest.len().min(ROW * PIECE - within);
             let (room, behind) = rest.split_at_mut(length);
-            room.copy_from_slice(&piece[within..within + length]);
+            self.read_row(first, within, room, &mut sealed)?;
             (at, rest) = (at + length as u64, behind);
         }
         Ok(count)
     }
 
-    /// A piece, verified, in `room`.
-    fn piece<'r>(&self, level: usize, index: u64, room: &'r mut Vec<u8>) -> Result<&'r [u8; PIECE], Error> {
+    /// Reads from within a piece on, from pieces in a row.
+    fn read_row(&self, first: u64, within: usize, out: &mut [u8], sealed: &mut Vec<u8>) -> Result<(), Error> {
+        let (mut skip, mut rest) = (within, out);
+        let pieces = self.sealed(0, first, (within + rest.len()).div_ceil(PIECE), sealed)?;
+        for (index, piece) in (first..).zip(pieces) {
+            let piece = self.open_piece(0, index, piece)?;
+            let length = rest.len().min(PIECE - skip);
+            let (room, behind) = rest.split_at_mut(length);
+            room.copy_from_slice(&piece[skip..skip + length]);
+            (skip, rest) = (0, behind);
+        }
+        Ok(())
+    }
+
+    /// Reads sealed pieces of a level, in one go.
+    fn sealed<'r>(
+        &self,
+        level: usize,
+        first: u64,
+        count: usize,
+        room: &'r mut Vec<u8>,
+    ) -> Result<std::slice::ChunksExactMut<'r, u8>, Error> {
+        let stride = usize::try_from(self.head.stride()).map_err(|_| Error::Size)?;
+        room.resize(count * stride, 0);
+        self.file
+            .read_exact_at(room, self.head.at(self.shape.first(level) + first))?;
+        Ok(room.chunks_exact_mut(stride))
+    }
+
+    /// Opens a piece in place, and verifies it.
+    fn open_piece<'r>(&self, level: usize, index: u64, sealed: &'r mut [u8]) -> Result<&'r [u8; PIECE], Error> {
         let number = self.shape.first(level) + index;
-        room.resize(PIECE + TAG, 0);
-        let sealed = &mut room[..usize::try_from(self.head.stride()).map_err(|_| Error::Size)?];
-        self.file.read_exact_at(sealed, self.head.at(number))?;
         if let Some(key) = &self.key {
             key.open(number, sealed)?;
         }
-        let piece = room.first_chunk::<PIECE>().ok_or(Error::Size)?;
+        let piece = sealed.first_chunk::<PIECE>().ok_or(Error::Size)?;
         let hash = self.hasher.piece(level, piece);
         if !self.is_bound(level, index, &hash)? {
             return Err(Error::Tampered { piece: number });
@@ -111,7 +139,9 @@ impl Layer {
         if let Some(known) = known {
             return Ok(known);
         }
-        let piece = Arc::new(*self.piece(level, index, &mut Vec::new())?);
+        let mut room = Vec::new();
+        let sealed = self.sealed(level, index, 1, &mut room)?.next().ok_or(Error::Size)?;
+        let piece = Arc::new(*self.open_piece(level, index, sealed)?);
         let mut verified = self.verified();
         if verified.len() >= KEPT {
             verified.clear();

@@ -1,0 +1,249 @@
+//! The layers of an image as one tree (OCI image specification, "Image Layer Filesystem Changeset"), for reading.
+//!
+//! From the top down: the first layer that has a name says what it is. A mark takes the name away from the layers
+//! below, a directory is merged with those below, unless it is opaque. Nothing is read before it is asked for.
+
+mod names;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use casemate_erofs::{Entry, Extended, Inode, ReadError, Reader, Source, kind};
+
+use crate::sealed::Layer;
+use names::{Found, is_mark, is_opaque};
+
+/// Most layers of an image, as many as container engines take.
+pub const LAYERS: usize = 128;
+
+/// An inode of a merged tree: of which layer, and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Number(u64);
+
+/// Bits of a number that say which layer.
+const LAYER_BITS: u32 = 8;
+
+impl Number {
+    /// The root directory; the only one whose number does not say where it is from.
+    pub const ROOT: Self = Self(1);
+
+    fn new(layer: usize, number: u64) -> Result<Self, ReadError> {
+        let layer = layer as u64 + 1;
+        match number.checked_shl(LAYER_BITS) {
+            Some(shifted) if shifted >> LAYER_BITS == number => Ok(Self(shifted | layer)),
+            _ => Err(ReadError::Malformed("an inode's number")),
+        }
+    }
+
+    /// The number of these bits, which came from [`Self::bits`].
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// As one number.
+    #[must_use]
+    pub fn bits(self) -> u64 {
+        self.0
+    }
+
+    fn parts(self) -> Option<(usize, u64)> {
+        let layer = (self.0 & ((1 << LAYER_BITS) - 1)).checked_sub(1)?;
+        Some((usize::try_from(layer).ok()?, self.0 >> LAYER_BITS))
+    }
+}
+
+/// A layer's directory that is part of a merged one.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    layer: usize,
+    directory: Inode,
+}
+
+/// What a name is.
+#[derive(Clone, Copy, Debug)]
+pub struct Node {
+    /// Its number in the merged tree.
+    pub number: Number,
+    /// The inode of the topmost layer that has it.
+    pub inode: Inode,
+}
+
+/// An image, open for reading. Threads may share it.
+#[derive(Debug)]
+pub struct Merged {
+    /// From the bottom up.
+    layers: Vec<Reader<Layer>>,
+    /// Directories that were looked up, and what they are merged from, from the top down.
+    directories: Mutex<HashMap<Number, Vec<Part>>>,
+}
+
+impl Source for Layer {
+    fn read_exact_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let count = self.read_at(offset, out).map_err(io::Error::other)?;
+        if count < out.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(())
+    }
+}
+
+impl Merged {
+    /// Opens an image of these layers, from the bottom up.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn open(layers: Vec<Layer>) -> Result<Self, ReadError> {
+        if layers.is_empty() || layers.len() > LAYERS {
+            return Err(ReadError::Malformed("an image has 1 to 128 layers"));
+        }
+        let layers = layers.into_iter().map(Reader::open).collect::<Result<Vec<_>, _>>()?;
+        let mut root = Vec::new();
+        for (layer, reader) in layers.iter().enumerate().rev() {
+            let directory = reader.inode(reader.root())?;
+            root.push(Part { layer, directory });
+            if is_opaque(reader, &directory)? {
+                break;
+            }
+        }
+        Ok(Self {
+            layers,
+            directories: Mutex::new(HashMap::from([(Number::ROOT, root)])),
+        })
+    }
+
+    /// The inode of a number.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn inode(&self, number: Number) -> Result<Inode, ReadError> {
+        if number == Number::ROOT {
+            let top = self.parts(number)?;
+            return top.first().map(|part| part.directory).ok_or(ReadError::NotFound);
+        }
+        let (reader, inode) = self.locate(number)?;
+        reader.inode(inode)
+    }
+
+    /// How many names lead to it, as stat(2) says; of directories of several layers nobody counts them: 1.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn links(&self, node: &Node) -> Result<u32, ReadError> {
+        if node.inode.mode & kind::MASK != kind::DIRECTORY {
+            return Ok(node.inode.links);
+        }
+        let parts = self.parts(node.number)?;
+        Ok(if parts.len() > 1 { 1 } else { node.inode.links })
+    }
+
+    /// Looks a name up.
+    ///
+    /// # Errors
+    /// [`ReadError::NotFound`], and others of [`ReadError`].
+    pub fn lookup(&self, directory: Number, name: &[u8]) -> Result<Node, ReadError> {
+        let mut merged: Vec<Part> = Vec::new();
+        for part in self.parts(directory)? {
+            let reader = self.reader(part.layer)?;
+            let inode = match Found::of(reader, &part.directory, name)? {
+                Found::Nothing => continue,
+                Found::Mark => break,
+                Found::Inode(inode) => inode,
+            };
+            if inode.mode & kind::MASK != kind::DIRECTORY {
+                if merged.is_empty() {
+                    let number = Number::new(part.layer, inode.number)?;
+                    return Ok(Node { number, inode });
+                }
+                break;
+            }
+            merged.push(Part {
+                layer: part.layer,
+                directory: inode,
+            });
+            if is_opaque(reader, &inode)? {
+                break;
+            }
+        }
+        let top = *merged.first().ok_or(ReadError::NotFound)?;
+        let number = Number::new(top.layer, top.directory.number)?;
+        self.directories().insert(number, merged);
+        Ok(Node {
+            number,
+            inode: top.directory,
+        })
+    }
+
+    /// The names in a directory, without "." and "..", sorted.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn entries(&self, directory: Number) -> Result<Vec<Entry>, ReadError> {
+        let mut names = HashMap::new();
+        for part in self.parts(directory)? {
+            let reader = self.reader(part.layer)?;
+            for entry in reader.entries(&part.directory)? {
+                names.entry(entry.name.clone()).or_insert((part.layer, entry));
+            }
+        }
+        let mut entries = Vec::with_capacity(names.len());
+        for (layer, entry) in names.into_values() {
+            if entry.name == b"." || entry.name == b".." || is_mark(self.reader(layer)?, &entry)? {
+                continue;
+            }
+            entries.push(entry);
+        }
+        entries.sort_by(|one, two| one.name.cmp(&two.name));
+        Ok(entries)
+    }
+
+    /// Reads a file's content from an offset on; how many bytes there were.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn content(&self, number: Number, inode: &Inode, offset: u64, out: &mut [u8]) -> Result<usize, ReadError> {
+        self.locate(number)?.0.content(inode, offset, out)
+    }
+
+    /// Where a link leads.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn target(&self, number: Number) -> Result<Vec<u8>, ReadError> {
+        let (reader, inode) = self.locate(number)?;
+        reader.target(&reader.inode(inode)?)
+    }
+
+    /// Extended attributes, without those that speak to the layering.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn extended(&self, number: Number) -> Result<Extended, ReadError> {
+        let inode = self.inode(number)?;
+        let reader = match number.parts() {
+            Some(_) if number != Number::ROOT => self.locate(number)?.0,
+            _ => self.reader(self.layers.len() - 1)?,
+        };
+        let mut extended = reader.extended(&inode)?;
+        extended.remove(names::OPAQUE);
+        Ok(extended)
+    }
+
+    fn locate(&self, number: Number) -> Result<(&Reader<Layer>, u64), ReadError> {
+        let (layer, inode) = number.parts().ok_or(ReadError::NotFound)?;
+        Ok((self.reader(layer)?, inode))
+    }
+
+    fn reader(&self, layer: usize) -> Result<&Reader<Layer>, ReadError> {
+        self.layers.get(layer).ok_or(ReadError::NotFound)
+    }
+
+    fn parts(&self, directory: Number) -> Result<Vec<Part>, ReadError> {
+        self.directories().get(&directory).cloned().ok_or(ReadError::NotFound)
+    }
+
+    fn directories(&self) -> MutexGuard<'_, HashMap<Number, Vec<Part>>> {
+        self.directories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
