@@ -2,6 +2,7 @@
 
 use crate::Attributes;
 use crate::content::{Content, Place};
+use crate::read::kind;
 use crate::xattr::count;
 use crate::{BLOCK, Error};
 
@@ -48,13 +49,13 @@ impl Kind {
     /// Type bits of st_mode.
     fn mode(&self) -> u16 {
         match self {
-            Self::Directory => 0o040_000,
-            Self::File(_) => 0o100_000,
-            Self::Link(_) => 0o120_000,
-            Self::Character(_) => 0o020_000,
-            Self::Block(_) => 0o060_000,
-            Self::Fifo => 0o010_000,
-            Self::Socket => 0o140_000,
+            Self::Directory => kind::DIRECTORY,
+            Self::File(_) => kind::FILE,
+            Self::Link(_) => kind::LINK,
+            Self::Character(_) => kind::CHARACTER,
+            Self::Block(_) => kind::BLOCK,
+            Self::Fifo => kind::FIFO,
+            Self::Socket => kind::SOCKET,
         }
     }
 

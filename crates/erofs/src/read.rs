@@ -47,6 +47,10 @@ pub mod kind {
     pub const CHARACTER: u16 = 0o020_000;
     /// Block device.
     pub const BLOCK: u16 = 0o060_000;
+    /// Named pipe.
+    pub const FIFO: u16 = 0o010_000;
+    /// Socket.
+    pub const SOCKET: u16 = 0o140_000;
 }
 
 /// Longest target of a link, and longest directory in bytes: what needs memory has a limit.
@@ -115,6 +119,12 @@ impl<S: Source> Reader<S> {
     #[must_use]
     pub fn root(&self) -> u64 {
         self.superblock.root.into()
+    }
+
+    /// Blocks that there are.
+    #[must_use]
+    pub fn blocks(&self) -> u64 {
+        self.superblock.blocks.into()
     }
 
     /// Inodes that there are.
@@ -325,8 +335,8 @@ fn of_number(number: u8) -> Option<u16> {
         kind::DIRECTORY,
         kind::CHARACTER,
         kind::BLOCK,
-        0o010_000,
-        0o140_000,
+        kind::FIFO,
+        kind::SOCKET,
         kind::LINK,
     ];
     KINDS.get(usize::from(number).checked_sub(1)?).copied()

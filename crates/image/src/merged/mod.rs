@@ -31,7 +31,8 @@ impl Number {
     fn new(layer: usize, number: u64) -> Result<Self, ReadError> {
         let layer = layer as u64 + 1;
         match number.checked_shl(LAYER_BITS) {
-            Some(shifted) if shifted >> LAYER_BITS == number => Ok(Self(shifted | layer)),
+            // 0 is nobody's, and would be the root's here.
+            Some(shifted) if shifted >> LAYER_BITS == number && number > 0 => Ok(Self(shifted | layer)),
             _ => Err(ReadError::Malformed("an inode's number")),
         }
     }
@@ -110,6 +111,15 @@ impl Merged {
         Ok(Self {
             layers,
             directories: Mutex::new(HashMap::from([(Number::ROOT, root)])),
+        })
+    }
+
+    /// Blocks of 4 KiB and inodes of all layers.
+    #[must_use]
+    pub fn size(&self) -> (u64, u64) {
+        let sizes = self.layers.iter().map(|layer| (layer.blocks(), layer.inodes()));
+        sizes.fold((0, 0), |all, one| {
+            (all.0.saturating_add(one.0), all.1.saturating_add(one.1))
         })
     }
 

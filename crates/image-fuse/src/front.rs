@@ -1,0 +1,202 @@
+//! Requests of the kernel, one method each (linux/fuse.h, protocol 7.31 and later).
+
+use std::cell::RefCell;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use casemate_erofs::ReadError;
+use casemate_image::merged::{Merged, Node, Number};
+use fuser::{
+    Errno, FileHandle, Filesystem, Generation, INodeNo, InitFlags, KernelConfig, LockOwner, OpenFlags, ReplyAttr,
+    ReplyData, ReplyDirectory, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyXattr, Request,
+};
+
+use crate::attributes::{absent, attributes, of_mode};
+
+/// Hears why something was answered with EIO: a program only learns that it was.
+pub type Listener = Box<dyn Fn(&ReadError) + Send + Sync>;
+
+/// How long the kernel may believe an answer: nothing changes.
+const FOR_GOOD: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Bytes that the kernel may read ahead at once.
+const READ_AHEAD: u32 = 1 << 20;
+/// Requests that the kernel may have under way without anybody waiting.
+const BACKGROUND: u16 = 64;
+const GENERATION: Generation = Generation(0);
+/// Longest name.
+const NAME: u32 = 255;
+
+const WANTED: [InitFlags; 8] = [
+    InitFlags::FUSE_PARALLEL_DIROPS,
+    InitFlags::FUSE_NO_OPEN_SUPPORT,
+    InitFlags::FUSE_NO_OPENDIR_SUPPORT,
+    InitFlags::FUSE_CACHE_SYMLINKS,
+    InitFlags::FUSE_ASYNC_READ,
+    InitFlags::FUSE_EXPLICIT_INVAL_DATA,
+    InitFlags::FUSE_MAX_PAGES,
+    InitFlags::FUSE_POSIX_ACL,
+];
+
+thread_local! {
+    /// Where each thread reads into.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An image as the kernel sees it.
+pub struct Front {
+    image: Arc<Merged>,
+    listener: Listener,
+}
+
+impl Front {
+    pub fn new(image: Arc<Merged>, listener: Listener) -> Self {
+        Self { image, listener }
+    }
+
+    fn node(&self, inode: INodeNo) -> Result<Node, ReadError> {
+        let number = Number::from_bits(inode.0);
+        let inode = self.image.inode(number)?;
+        Ok(Node { number, inode })
+    }
+
+    fn errno(&self, error: &ReadError) -> Errno {
+        if matches!(error, ReadError::NotFound) {
+            return Errno::ENOENT;
+        }
+        (self.listener)(error);
+        Errno::EIO
+    }
+
+    fn value(&self, inode: INodeNo, name: &OsStr) -> Result<Option<Vec<u8>>, ReadError> {
+        let mut extended = self.image.extended(Number::from_bits(inode.0))?;
+        Ok(extended.remove(name.as_bytes()))
+    }
+}
+
+fn answer(reply: ReplyXattr, size: u32, value: &[u8]) {
+    match u32::try_from(value.len()) {
+        Ok(length) if size == 0 => reply.size(length),
+        Ok(length) if length <= size => reply.data(value),
+        _ => reply.error(Errno::ERANGE),
+    }
+}
+
+impl Filesystem for Front {
+    fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        for flag in WANTED {
+            let _ = config.add_capabilities(flag);
+        }
+        let _ = config.set_max_readahead(READ_AHEAD);
+        let _ = config.set_max_write(READ_AHEAD);
+        let _ = config.set_max_background(BACKGROUND);
+        Ok(())
+    }
+
+    fn lookup(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let found = self.image.lookup(Number::from_bits(parent.0), name.as_bytes());
+        let found = found.and_then(|node| Ok((node, self.image.links(&node)?)));
+        match found {
+            Ok((node, links)) => reply.entry(&FOR_GOOD, &attributes(&node, links), GENERATION),
+            Err(ReadError::NotFound) => reply.entry(&FOR_GOOD, &absent(), GENERATION),
+            Err(error) => reply.error(self.errno(&error)),
+        }
+    }
+
+    fn getattr(&self, _request: &Request, inode: INodeNo, _handle: Option<FileHandle>, reply: ReplyAttr) {
+        let found = self.node(inode).and_then(|node| Ok((node, self.image.links(&node)?)));
+        match found {
+            Ok((node, links)) => reply.attr(&FOR_GOOD, &attributes(&node, links)),
+            Err(error) => reply.error(self.errno(&error)),
+        }
+    }
+
+    fn readlink(&self, _request: &Request, inode: INodeNo, reply: ReplyData) {
+        match self.image.target(Number::from_bits(inode.0)) {
+            Ok(target) => reply.data(&target),
+            Err(error) => reply.error(self.errno(&error)),
+        }
+    }
+
+    /// Files need no opening: the kernel asks once and never again.
+    fn open(&self, _request: &Request, _inode: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    /// Likewise.
+    fn opendir(&self, _request: &Request, _inode: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn read(
+        &self,
+        _request: &Request,
+        inode: INodeNo,
+        _handle: FileHandle,
+        offset: u64,
+        size: u32,
+        _flags: OpenFlags,
+        _owner: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        BUFFER.with_borrow_mut(|buffer| {
+            buffer.resize(buffer.len().max(size as usize), 0);
+            let room = &mut buffer[..size as usize];
+            let node = self.node(inode);
+            match node.and_then(|node| self.image.content(node.number, &node.inode, offset, room)) {
+                Ok(count) => reply.data(&buffer[..count]),
+                Err(error) => reply.error(self.errno(&error)),
+            }
+        });
+    }
+
+    fn readdir(&self, _request: &Request, inode: INodeNo, _handle: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+        let number = Number::from_bits(inode.0);
+        let entries = match self.image.entries(number) {
+            Ok(entries) => entries,
+            Err(error) => return reply.error(self.errno(&error)),
+        };
+        for (cookie, entry) in (1..).zip(&entries).skip(usize::try_from(offset).unwrap_or(usize::MAX)) {
+            // The kernel looks names up; what a listing says of numbers is for those who do not.
+            let full = reply.add(
+                INodeNo(UNKNOWN),
+                cookie,
+                of_mode(entry.kind),
+                OsStr::from_bytes(&entry.name),
+            );
+            if full {
+                break;
+            }
+        }
+        reply.ok();
+    }
+
+    fn statfs(&self, _request: &Request, _inode: INodeNo, reply: ReplyStatfs) {
+        let (blocks, inodes) = self.image.size();
+        let block = casemate_erofs::BLOCK as u32;
+        reply.statfs(blocks, 0, 0, inodes, 0, block, NAME, block);
+    }
+
+    fn getxattr(&self, _request: &Request, inode: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        match self.value(inode, name) {
+            Ok(Some(value)) => answer(reply, size, &value),
+            Ok(None) => reply.error(Errno::ENODATA),
+            Err(error) => reply.error(self.errno(&error)),
+        }
+    }
+
+    fn listxattr(&self, _request: &Request, inode: INodeNo, size: u32, reply: ReplyXattr) {
+        match self.image.extended(Number::from_bits(inode.0)) {
+            Ok(extended) => {
+                let names = extended.into_keys().flat_map(|name| [name, vec![0]].concat());
+                answer(reply, size, &names.collect::<Vec<_>>());
+            }
+            Err(error) => reply.error(self.errno(&error)),
+        }
+    }
+}
+
+/// FUSE_UNKNOWN_INO (linux/fuse.h).
+const UNKNOWN: u64 = 0xffff_ffff;

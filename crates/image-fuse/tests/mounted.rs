@@ -1,0 +1,187 @@
+//! An image as programs see it. Needs FUSE; says so where it is not.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says by panicking that it failed"
+)]
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use casemate_erofs::{Attributes, Writer};
+use casemate_image::merged::Merged;
+use casemate_image::sealed::{ImageKey, Layer, PIECE, Root, Tree, seal};
+use casemate_image::unpack::{Limits, unpack};
+use casemate_image_fuse::{Mounted, Options};
+use tempfile::{TempDir, tempfile};
+
+fn key() -> ImageKey {
+    ImageKey::new([9; 32])
+}
+
+/// Seals what a folder holds, as a layer.
+fn sealed(folder: &Path) -> (File, Root) {
+    let mut tar = Command::new("tar");
+    let packed = tar
+        .arg("--create")
+        .arg("--directory")
+        .arg(folder)
+        .arg(".")
+        .output()
+        .unwrap();
+    assert!(packed.status.success());
+    let mut writer = Writer::new(tempfile().unwrap(), tempfile().unwrap(), Attributes::default()).unwrap();
+    unpack(&packed.stdout[..], &mut writer, &Limits::default()).unwrap();
+    let (image, _) = writer.finish().unwrap();
+    let tree = Tree::of(&image, Some(&key())).unwrap();
+    let mut file = tempfile().unwrap();
+    seal(&image, &tree, Some(&key()), &mut file).unwrap();
+    file.flush().unwrap();
+    (file, tree.root())
+}
+
+struct Serving {
+    folder: TempDir,
+    heard: Arc<Mutex<Vec<String>>>,
+    serving: Option<JoinHandle<()>>,
+}
+
+impl Serving {
+    /// Mounts layers; `None` where there is no FUSE.
+    fn start(layers: Vec<(File, Root)>) -> Option<Self> {
+        let folder = TempDir::new().unwrap();
+        let opened = layers
+            .into_iter()
+            .map(|(file, root)| Layer::open(file, root, Some(&key())).unwrap());
+        let image = Arc::new(Merged::open(opened.collect()).unwrap());
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&heard);
+        let listener = Box::new(move |error: &_| told.lock().unwrap().push(format!("{error}")));
+        let mounted = match Mounted::new(image, folder.path(), listener, &Options::default()) {
+            Ok(mounted) => mounted,
+            Err(error) => {
+                eprintln!("skipped: no FUSE here: {error}");
+                return None;
+            }
+        };
+        let serving = Some(thread::spawn(|| mounted.serve().unwrap()));
+        Some(Self { folder, heard, serving })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let path = self.folder.path();
+        if rustix::mount::unmount(path, rustix::mount::UnmountFlags::DETACH).is_err() {
+            Command::new("fusermount3")
+                .args(["-u", "-z"])
+                .arg(path)
+                .status()
+                .unwrap();
+        }
+        self.serving.take().unwrap().join().unwrap();
+    }
+}
+
+fn bytes(length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at / 3 % 251) as u8).collect()
+}
+
+#[test]
+fn layers_are_read_as_one_tree() {
+    let (below, above) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    fs::create_dir(below.path().join("folder")).unwrap();
+    fs::write(below.path().join("folder/large"), bytes(3_000_000)).unwrap();
+    fs::write(below.path().join("gone"), b"gone").unwrap();
+    fs::write(below.path().join("changed"), b"old").unwrap();
+    symlink("folder/large", below.path().join("link")).unwrap();
+    fs::create_dir(above.path().join("folder")).unwrap();
+    fs::write(above.path().join("folder/small"), b"small").unwrap();
+    fs::write(above.path().join("changed"), b"new").unwrap();
+    fs::write(above.path().join(".wh.gone"), b"").unwrap();
+    let Some(image) = Serving::start(vec![sealed(below.path()), sealed(above.path())]) else {
+        return;
+    };
+    assert!(fs::read(image.path("link")).unwrap() == bytes(3_000_000));
+    assert_eq!(fs::read(image.path("changed")).unwrap(), b"new");
+    assert_eq!(fs::read(image.path("gone")).unwrap_err().kind(), ErrorKind::NotFound);
+    let names = |path: PathBuf| {
+        let mut names: Vec<_> = fs::read_dir(path)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(image.path("")), ["changed", "folder", "link"]);
+    assert_eq!(names(image.path("folder")), ["large", "small"]);
+    let (shown, real) = (image.path("folder/small"), above.path().join("folder/small"));
+    let [shown, real] = [shown, real].map(|path| fs::metadata(path).unwrap());
+    assert_eq!(
+        (shown.mode(), shown.uid(), shown.len()),
+        (real.mode(), real.uid(), real.len())
+    );
+    assert_eq!(shown.mtime(), real.mtime());
+    assert!(fs::write(image.path("folder/small"), b"other").is_err());
+    assert!(image.heard.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_directory_of_many_names_is_listed_once_each() {
+    let folder = TempDir::new().unwrap();
+    for number in 0..3000 {
+        fs::write(
+            folder.path().join(format!("a name of some length, number {number}")),
+            b"",
+        )
+        .unwrap();
+    }
+    let Some(image) = Serving::start(vec![sealed(folder.path())]) else {
+        return;
+    };
+    let mut names: Vec<_> = fs::read_dir(image.path(""))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 3000);
+}
+
+#[test]
+fn what_the_host_changes_is_refused_with_the_reason_and_the_rest_goes_on() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("a"), bytes(10 * PIECE)).unwrap();
+    fs::write(folder.path().join("b"), bytes(10 * PIECE)).unwrap();
+    let (file, root) = sealed(folder.path());
+    let host = file.try_clone().unwrap();
+    let Some(image) = Serving::start(vec![(file, root)]) else {
+        return;
+    };
+    let at = 4096 + 5 * (PIECE as u64 + 16) + 77;
+    let mut byte = [0];
+    host.read_exact_at(&mut byte, at).unwrap();
+    host.write_all_at(&[byte[0] ^ 1], at).unwrap();
+    let read = |name: &str| fs::read(image.path(name)).map(|read| read == bytes(10 * PIECE));
+    let outcomes = [read("a"), read("b")];
+    assert_eq!(
+        outcomes.iter().filter(|outcome| matches!(outcome, Ok(true))).count(),
+        1,
+        "{outcomes:?}"
+    );
+    assert!(!outcomes.iter().any(|outcome| matches!(outcome, Ok(false))));
+    let heard = image.heard.lock().unwrap();
+    assert!(
+        heard.iter().all(|reason| reason.contains("piece 5")) && !heard.is_empty(),
+        "{heard:?}"
+    );
+}
