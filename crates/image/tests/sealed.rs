@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::io::{Seek, Write};
 
+use casemate_image::blob::{self, BlobError};
 use casemate_image::sealed::{Error, ImageKey, Layer, PIECE, Root, Tree, seal};
 use tempfile::tempfile;
 
@@ -175,5 +176,33 @@ fn only_whole_blocks_are_sealed() {
         let mut file = tempfile().unwrap();
         file.write_all(&vec![1; length]).unwrap();
         assert!(matches!(Tree::of(&file, None), Err(Error::Size)));
+    }
+}
+
+#[test]
+fn a_blob_is_an_archive_with_the_layer_in_it() {
+    let (image, bytes) = image(21);
+    for key in [Some(key()), None] {
+        let tree = Tree::of(&image, key.as_ref()).unwrap();
+        let mut out = Vec::new();
+        let written = blob::write(&image, &tree, key.as_ref(), &mut out).unwrap();
+        assert_eq!(written.size, out.len() as u64);
+        let mut archive = tar::Archive::new(&out[..]);
+        let paths = archive
+            .entries()
+            .unwrap()
+            .map(|entry| entry.unwrap().path().unwrap().into_owned());
+        let name = format!("casemate/layers/{}", tree.root());
+        assert!(paths.eq(["casemate/", "casemate/layers/", &name].map(std::path::PathBuf::from)));
+        let opened = blob::open(file(&out), tree.root(), key.as_ref()).unwrap();
+        assert!(content(&opened).unwrap() == bytes);
+        let other = blob::open(file(&out), Root::new([1; 32]), key.as_ref());
+        assert!(matches!(other, Err(BlobError::Unknown)));
+        for length in [0, 1535, 1536, 9000, out.len() - 1536] {
+            assert!(
+                blob::open(file(&out[..length]), tree.root(), key.as_ref()).is_err(),
+                "{length}"
+            );
+        }
     }
 }

@@ -90,6 +90,11 @@ impl Head {
         HEAD as u64 + piece * self.stride()
     }
 
+    /// All bytes of the layer.
+    pub fn length(&self) -> u64 {
+        self.at(self.shape().all())
+    }
+
     pub fn shape(&self) -> Shape {
         Shape::of(self.size)
     }

@@ -22,6 +22,8 @@ type Piece = Arc<[u8; PIECE]>;
 #[derive(Debug)]
 pub struct Layer {
     file: File,
+    /// Where the layer begins in it.
+    start: u64,
     head: Head,
     shape: Shape,
     key: Option<LayerKey>,
@@ -37,7 +39,16 @@ impl Layer {
     /// # Errors
     /// [`Error::Unknown`], [`Error::Length`], [`Error::Protection`], [`Error::Tampered`], [`Error::Io`].
     pub fn open(file: File, root: Root, key: Option<&ImageKey>) -> Result<Self, Error> {
-        let head = head(&file)?;
+        let length = file.metadata()?.len();
+        Self::open_within(file, 0, length, root, key)
+    }
+
+    /// Opens a layer that is a part of a file: so many bytes, from `start` on.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`].
+    pub fn open_within(file: File, start: u64, length: u64, root: Root, key: Option<&ImageKey>) -> Result<Self, Error> {
+        let head = head(&file, start, length)?;
         if (head.protection == Protection::Encrypted) != key.is_some() {
             return Err(Error::Protection);
         }
@@ -48,6 +59,7 @@ impl Layer {
             hasher: Hasher::new(key)?,
             root,
             verified: Mutex::default(),
+            start,
             file,
         };
         layer.hashes(layer.shape.levels() - 1, 0)?;
@@ -103,8 +115,8 @@ impl Layer {
     ) -> Result<std::slice::ChunksExactMut<'r, u8>, Error> {
         let stride = usize::try_from(self.head.stride()).map_err(|_| Error::Size)?;
         room.resize(count * stride, 0);
-        self.file
-            .read_exact_at(room, self.head.at(self.shape.first(level) + first))?;
+        let at = self.head.at(self.shape.first(level) + first);
+        self.file.read_exact_at(room, self.start + at)?;
         Ok(room.chunks_exact_mut(stride))
     }
 
@@ -155,15 +167,14 @@ impl Layer {
     }
 }
 
-fn head(file: &File) -> Result<Head, Error> {
-    let got = file.metadata()?.len();
+fn head(file: &File, start: u64, got: u64) -> Result<Head, Error> {
     let mut bytes = [0; HEAD];
-    if got < HEAD as u64 {
+    if got < HEAD as u64 || start.checked_add(got).is_none() {
         return Err(Error::Unknown);
     }
-    file.read_exact_at(&mut bytes, 0)?;
+    file.read_exact_at(&mut bytes, start)?;
     let head = Head::decode(&bytes)?;
-    let expected = head.at(head.shape().all());
+    let expected = head.length();
     if got != expected {
         return Err(Error::Length { expected, got });
     }

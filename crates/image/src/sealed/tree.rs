@@ -1,5 +1,6 @@
 //! The tree of hashes over a layer's pieces.
 
+use std::fmt;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::thread;
@@ -24,6 +25,13 @@ impl Root {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; HASH] {
         &self.0
+    }
+}
+
+/// In hexadecimal digits, as manifests and files name it.
+impl fmt::Display for Root {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
     }
 }
 

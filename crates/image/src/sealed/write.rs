@@ -20,10 +20,7 @@ const WAITING: usize = 2;
 /// # Errors
 /// [`Error::Io`], and [`Error::Tampered`] if the file system changed since: then what was written must be thrown away.
 pub fn seal(image: &File, tree: &Tree, key: Option<&ImageKey>, out: &mut impl Write) -> Result<(), Error> {
-    let head = Head {
-        protection: protection(key),
-        size: tree.size,
-    };
+    let head = head(tree, key);
     let key = key.map(|key| key.layer(&tree.root())).transpose()?;
     out.write_all(&head.encode())?;
     thread::scope(|scope| {
@@ -40,11 +37,14 @@ pub fn seal(image: &File, tree: &Tree, key: Option<&ImageKey>, out: &mut impl Wr
     })
 }
 
-fn protection(key: Option<&ImageKey>) -> Protection {
-    if key.is_some() {
-        Protection::Encrypted
-    } else {
-        Protection::Authenticated
+fn head(tree: &Tree, key: Option<&ImageKey>) -> Head {
+    let protection = match key {
+        Some(_) => Protection::Encrypted,
+        None => Protection::Authenticated,
+    };
+    Head {
+        protection,
+        size: tree.size,
     }
 }
 
@@ -78,6 +78,12 @@ fn plain(image: &File, tree: &Tree, number: u64, piece: &mut [u8; PIECE]) -> Res
 }
 
 impl Tree {
+    /// Bytes of the sealed layer.
+    #[must_use]
+    pub fn sealed_length(&self, key: Option<&ImageKey>) -> u64 {
+        head(self, key).length()
+    }
+
     /// The hash of a piece of the file system.
     fn hash(&self, number: u64) -> Option<[u8; HASH]> {
         let (piece, at) = super::format::place(number);

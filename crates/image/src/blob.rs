@@ -1,0 +1,135 @@
+//! A sealed layer as container engines carry it: a layer of an OCI image, whose archive holds one file.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use tar::{EntryType, Header};
+
+use crate::sealed::{self, ImageKey, Layer, Root, Tree};
+
+/// Where sealed layers lie in the image, by their roots.
+pub const FOLDER: &str = "casemate/layers/";
+/// Directories before the file, so that engines make them the same way.
+const FOLDERS: [&str; 2] = ["casemate/", FOLDER];
+/// Bytes of a header, and what an archive is filled up to.
+const BLOCK: u64 = 512;
+/// Bytes of zeros that say the end.
+const END: usize = 1024;
+
+/// A blob that was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// SHA-256 of all its bytes.
+    pub digest: [u8; 32],
+    /// How many there are.
+    pub size: u64,
+}
+
+/// Why a blob is not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// The host.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// No such archive as [`write`] writes.
+    #[error("this is no layer of a protected image, or not of the one that the manifest names")]
+    Unknown,
+    /// The layer in it.
+    #[error(transparent)]
+    Layer(#[from] sealed::Error),
+}
+
+/// Writes the archive with a file system's sealed layer.
+///
+/// # Errors
+/// Those of [`sealed::seal`].
+pub fn write(image: &File, tree: &Tree, key: Option<&ImageKey>, out: impl Write) -> Result<Written, sealed::Error> {
+    let mut out = Hashing {
+        out,
+        hash: Context::new(&SHA256),
+        size: 0,
+    };
+    let length = tree.sealed_length(key);
+    for header in headers(&tree.root(), length) {
+        out.write_all(header.as_bytes())?;
+    }
+    sealed::seal(image, tree, key, &mut out)?;
+    let fills = length.next_multiple_of(BLOCK) - length;
+    out.write_all(&[0; BLOCK as usize][..usize::try_from(fills).unwrap_or(0)])?;
+    out.write_all(&[0; END])?;
+    out.out.flush()?;
+    let mut digest = [0; 32];
+    digest.copy_from_slice(out.hash.finish().as_ref());
+    Ok(Written { digest, size: out.size })
+}
+
+/// Opens the layer in an archive, without unpacking it.
+///
+/// # Errors
+/// [`BlobError`].
+pub fn open(file: File, root: Root, key: Option<&ImageKey>) -> Result<Layer, BlobError> {
+    let before = BLOCK * (FOLDERS.len() as u64 + 1);
+    let mut said = [0; BLOCK as usize];
+    file.read_exact_at(&mut said, before - BLOCK)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => BlobError::Unknown,
+            _ => BlobError::Io(error),
+        })?;
+    let length = Header::from_byte_slice(&said)
+        .entry_size()
+        .map_err(|_| BlobError::Unknown)?;
+    let expected: Vec<u8> = headers(&root, length)
+        .iter()
+        .flat_map(|header| *header.as_bytes())
+        .collect();
+    let mut got = vec![0; expected.len()];
+    file.read_exact_at(&mut got, 0)?;
+    if got != expected {
+        return Err(BlobError::Unknown);
+    }
+    Ok(Layer::open_within(file, before, length, root, key)?)
+}
+
+/// Headers up to the file's content. The same root and length give the same bytes.
+fn headers(root: &Root, length: u64) -> Vec<Header> {
+    let folders = FOLDERS
+        .iter()
+        .map(|folder| header(folder, EntryType::Directory, 0o555, 0));
+    let file = header(&format!("{FOLDER}{root}"), EntryType::Regular, 0o444, length);
+    folders.chain([file]).collect()
+}
+
+fn header(path: &str, kind: EntryType, mode: u32, size: u64) -> Header {
+    let mut header = Header::new_gnu();
+    let name = &mut header.as_old_mut().name;
+    name[..path.len()].copy_from_slice(path.as_bytes());
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(size);
+    header.set_cksum();
+    header
+}
+
+struct Hashing<W> {
+    out: W,
+    hash: Context,
+    size: u64,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.out.write(bytes)?;
+        self.hash.update(&bytes[..count]);
+        self.size += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
