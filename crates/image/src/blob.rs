@@ -27,6 +27,14 @@ pub struct Written {
     pub size: u64,
 }
 
+impl Written {
+    /// The digest in hexadecimal digits.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        self.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
 /// Why a blob is not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {

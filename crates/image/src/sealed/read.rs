@@ -72,6 +72,21 @@ impl Layer {
         self.head.size
     }
 
+    /// Reads and verifies everything; `read` is told of bytes that were, now and then.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`], [`Error::Io`].
+    pub fn verify(&self, read: &mut impl FnMut(u64)) -> Result<(), Error> {
+        let mut room = vec![0; ROW * PIECE];
+        let mut at = 0;
+        while at < self.head.size {
+            let count = self.read_at(at, &mut room)? as u64;
+            at += count;
+            read(count);
+        }
+        Ok(())
+    }
+
     /// Reads from an offset on; how many bytes there were.
     ///
     /// # Errors

@@ -21,6 +21,21 @@ impl Root {
         Self(bytes)
     }
 
+    /// The root that 64 hexadecimal digits name, small ones.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: Vec<u8> = text
+            .chars()
+            .map(|digit| Some(digit.to_digit(16)? as u8))
+            .collect::<Option<_>>()?;
+        let bytes: Vec<u8> = digits
+            .chunks(2)
+            .map(|pair| pair[0] << 4 | pair.get(1).unwrap_or(&0))
+            .collect();
+        let root = Self(bytes.try_into().ok()?);
+        (root.to_string() == text).then_some(root)
+    }
+
     /// Its bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; HASH] {

@@ -1,0 +1,81 @@
+//! From a layer's archive to a blob.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use casemate_erofs::{Attributes, Writer};
+use casemate_image::blob;
+use casemate_image::sealed::{ImageKey, Tree};
+use casemate_image::unpack::{Limits, unpack};
+use rustix::fs::{Mode, OFlags};
+use serde_json::{Value, json};
+
+use crate::report::{Failure, progress};
+
+/// Bytes between two words about how far the work is.
+const STEP: u64 = 16 << 20;
+/// Bytes that are written at once.
+const BUFFER: usize = 1 << 20;
+
+/// Seals an archive's file system.
+pub fn seal(archive: &Path, target: &Path, key: Option<&ImageKey>, limits: &Limits) -> Result<Value, Failure> {
+    let about = |error: &io::Error| Failure::host(archive, error);
+    let opened = File::open(archive).map_err(|error| about(&error))?;
+    let total = opened.metadata().map_err(|error| about(&error))?.len();
+    let told = Told {
+        from: opened,
+        done: 0,
+        total,
+    };
+    let folder = target.parent().unwrap_or(Path::new("/"));
+    let nameless = || nameless(folder).map_err(|error| Failure::host(folder, &error));
+    let root = Attributes {
+        permissions: 0o755,
+        ..Attributes::default()
+    };
+    let written = |error: casemate_erofs::Error| Failure::host(folder, &io::Error::other(error));
+    let mut writer = Writer::new(nameless()?, nameless()?, root).map_err(written)?;
+    let taken = unpack(told, &mut writer, limits)?;
+    let (image, blocks) = writer.finish().map_err(written)?;
+    let tree = Tree::of(&image, key)?;
+    let out = create(target).map_err(|error| Failure::host(target, &error))?;
+    let blob = blob::write(&image, &tree, key, BufWriter::with_capacity(BUFFER, out))?;
+    Ok(json!({
+        "root": format!("sha256:{}", tree.root()),
+        "blocks": blocks,
+        "entries": taken.entries,
+        "bytes": taken.bytes,
+        "blob": {"digest": format!("sha256:{}", blob.digest()), "size": blob.size},
+    }))
+}
+
+/// A file without a name, for what is in the clear: it goes with this process, however that ends.
+fn nameless(folder: &Path) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC | OFlags::EXCL;
+    Ok(rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR)?.into())
+}
+
+fn create(target: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o644).open(target)
+}
+
+/// Says how far the reading is.
+struct Told {
+    from: File,
+    done: u64,
+    total: u64,
+}
+
+impl Read for Told {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        let before = self.done / STEP;
+        self.done += count as u64;
+        if self.done / STEP > before {
+            progress(self.done, self.total);
+        }
+        Ok(count)
+    }
+}
