@@ -29,6 +29,11 @@ pub fn export(image: &Merged, target: &Path) -> Result<Value, Failure> {
     let mut builder = Builder::new(BufWriter::with_capacity(BUFFER, out));
     let mut first_names = HashMap::new();
     let (mut entries, mut bytes) = (0_u64, 0_u64);
+    let root = Node {
+        number: Number::ROOT,
+        inode: image.inode(Number::ROOT)?,
+    };
+    append(&mut builder, image, b"./", &root, None).map_err(host)?;
     walk(image, &mut |path, node| {
         let has_names = node.inode.links > 1 && node.inode.mode & kind::MASK != kind::DIRECTORY;
         let first = if has_names {

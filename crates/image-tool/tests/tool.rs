@@ -1,0 +1,183 @@
+//! The program as the command line uses it: a request in, lines out.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says by panicking that it failed"
+)]
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
+
+struct Work(TempDir);
+
+impl Work {
+    fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// A folder with a bit of everything, and its archive.
+    fn pack(&self) -> PathBuf {
+        let folder = self.path("folder");
+        fs::create_dir_all(folder.join("below/deeper")).unwrap();
+        fs::write(folder.join("short"), b"short").unwrap();
+        fs::write(folder.join("below/long"), vec![7; 3_000_000]).unwrap();
+        fs::write(folder.join("below/empty"), b"").unwrap();
+        fs::hard_link(folder.join("short"), folder.join("below/deeper/again")).unwrap();
+        symlink("../nowhere", folder.join("below/link")).unwrap();
+        fs::set_permissions(folder.join("short"), fs::Permissions::from_mode(0o4751)).unwrap();
+        rustix::fs::setxattr(
+            folder.join("short"),
+            "user.word",
+            b"line\nfeed",
+            rustix::fs::XattrFlags::empty(),
+        )
+        .unwrap();
+        let archive = self.path("archive");
+        let mut tar = Command::new("tar");
+        tar.args(["--create", "--format=posix", "--xattrs", "--file"])
+            .arg(&archive);
+        assert!(tar.arg("--directory").arg(&folder).arg(".").status().unwrap().success());
+        archive
+    }
+
+    fn seal(&self, archive: &Path, target: &str) -> Result<Value, String> {
+        let limits = json!({"bytes": 1_u64 << 30, "entries": 1000, "attributes": 1 << 20});
+        let target = self.path(target);
+        ask(&json!({"command": "seal", "archive": archive, "target": target, "key": KEY, "limits": limits}))
+    }
+
+    fn image(&self, name: &str, root: &Value, key: Option<&str>) -> Value {
+        json!({"layers": [{"path": self.path(name), "root": root}], "key": key})
+    }
+}
+
+fn lines(request: &Value) -> Vec<Value> {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_casemate-image"));
+    let mut running = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    running
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(request.to_string().as_bytes())
+        .unwrap();
+    let done = running.wait_with_output().unwrap();
+    let said = String::from_utf8(done.stdout).unwrap();
+    said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The result, or the code of the error.
+fn ask(request: &Value) -> Result<Value, String> {
+    let last = lines(request).pop().unwrap();
+    match last.get("error") {
+        None => Ok(last["result"].clone()),
+        Some(error) => Err(error["code"].as_str().unwrap().to_owned()),
+    }
+}
+
+#[test]
+fn what_was_sealed_comes_back_to_the_last_attribute() {
+    let work = Work::new();
+    let sealed = work.seal(&work.pack(), "blob").unwrap();
+    assert_eq!(sealed["blob"]["size"], fs::metadata(work.path("blob")).unwrap().len());
+    let image = work.image("blob", &sealed["root"], Some(KEY));
+    let target = work.path("exported");
+    ask(&json!({"command": "export", "image": image, "target": target})).unwrap();
+    let mut tar = Command::new("tar");
+    let compared = tar
+        .args(["--compare", "--xattrs", "--file"])
+        .arg(&target)
+        .arg("--directory")
+        .arg(work.path("folder"));
+    let compared = compared.output().unwrap();
+    assert!(
+        compared.status.success(),
+        "{}",
+        String::from_utf8_lossy(&compared.stdout)
+    );
+    let again = work.seal(&target, "again").unwrap();
+    let image_again = work.image("again", &again["root"], Some(KEY));
+    ask(&json!({"command": "export", "image": image_again, "target": work.path("once more")})).unwrap();
+    assert!(
+        fs::read(work.path("once more")).unwrap() == fs::read(&target).unwrap(),
+        "the same tree, the same archive"
+    );
+    let verified = ask(&json!({"command": "verify", "image": image})).unwrap();
+    assert_eq!(verified["layers"], 1);
+}
+
+#[test]
+fn a_list_has_every_path_and_the_digests_of_files() {
+    let work = Work::new();
+    let sealed = work.seal(&work.pack(), "blob").unwrap();
+    let image = work.image("blob", &sealed["root"], Some(KEY));
+    let said = lines(&json!({"command": "list", "image": image, "digests": true}));
+    let entries: Vec<_> = said.iter().filter_map(|line| line.get("entry")).collect();
+    let paths: Vec<_> = entries.iter().map(|entry| entry["path"].as_str().unwrap()).collect();
+    assert_eq!(
+        paths,
+        [
+            "below",
+            "short",
+            "below/deeper",
+            "below/empty",
+            "below/link",
+            "below/long",
+            "below/deeper/again"
+        ]
+    );
+    let short = entries[1];
+    assert_eq!(
+        (&short["mode"], &short["attributes"]["user.word"]),
+        (&json!("104751"), &json!("6c696e650a66656564"))
+    );
+    assert_eq!(
+        short["digest"],
+        "sha256:f9b0078b5df596d2ea19010c001bbd009e651de2c57e8fb7e355f31eb9d3f739"
+    );
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_word() {
+    let work = Work::new();
+    let archive = work.pack();
+    let sealed = work.seal(&archive, "blob").unwrap();
+    let verify = |image: Value| ask(&json!({"command": "verify", "image": image}));
+    assert_eq!(
+        work.seal(&archive, "blob"),
+        Err("host".into()),
+        "nothing is overwritten"
+    );
+    assert_eq!(
+        work.seal(&work.path("folder/below/long"), "other"),
+        Err("archive".into())
+    );
+    assert!(!work.path("other").exists());
+    assert_eq!(
+        verify(work.image("blob", &sealed["root"], None)),
+        Err("tampered".into())
+    );
+    let other = KEY.replace('B', "C");
+    assert_eq!(
+        verify(work.image("blob", &sealed["root"], Some(&other))),
+        Err("tampered".into())
+    );
+    let blob = fs::File::options().write(true).open(work.path("blob")).unwrap();
+    blob.write_all_at(&[1], 100_000).unwrap();
+    assert_eq!(
+        verify(work.image("blob", &sealed["root"], Some(KEY))),
+        Err("tampered".into())
+    );
+    assert_eq!(ask(&json!({"command": "nothing"})), Err("usage".into()));
+}
