@@ -74,6 +74,33 @@ fn a_copy_since_a_snapshot_has_what_changed_and_keeps_what_was() {
     sound(&mut pair.mount());
 }
 
+/// Removed while somebody has it open: it is still there, and no part of the copy any more.
+#[test]
+fn what_lost_its_name_since_goes_from_the_copy_with_all_that_it_had() {
+    let mut pair = Pair::new(&SMALL, &SMALL);
+    let mut source = pair.source.mount(Freshness::Strict).unwrap();
+    let directory = source.mkdir(ROOT, b"d", FILE).unwrap().inode;
+    source.create_file(directory, b"inside", FILE).unwrap();
+    let file = put(&mut source, b"f", 0, &[1; 50_000]);
+    for inode in [directory, file] {
+        source.set_attribute(inode, b"user.a", b"1", None).unwrap();
+    }
+    source.create_snapshot(b"one").unwrap();
+    source
+        .rename((directory, b"inside"), (ROOT, b"outside"), Rename::Replace)
+        .unwrap();
+    source.rmdir(ROOT, b"d").unwrap();
+    source.unlink(ROOT, b"f").unwrap();
+    source.set_attribute(file, b"user.b", b"2", None).unwrap();
+    source.write(file, 0, &[2; 60_000]).unwrap();
+    source.create_snapshot(b"two").unwrap();
+    drop(source);
+    pair.copy(of("one", None)).unwrap();
+    pair.copy(of("two", Some("one"))).unwrap();
+    pair.is_same(b"two");
+    assert_eq!(everything(&mut pair.read()).len(), 2);
+}
+
 /// Reads of the source follow from the change, not from the volume.
 #[test]
 fn a_copy_since_a_snapshot_reads_what_changed_only() {

@@ -132,12 +132,22 @@ impl<'a> Sending<'a> {
     }
 
     fn apply(&mut self, changed: &Changed) -> Result<(), Error> {
-        let key = changed.key;
-        match key.kind {
-            Kind::Inode => self.inode(key.inode, changed.new.as_deref()),
-            _ if self.is_orphan(key.inode)? => Ok(()),
+        let Key { kind, inode, .. } = changed.key;
+        if kind == Kind::Inode {
+            return self.inode(inode, changed.new.as_deref());
+        }
+        let orphan = self.is_orphan(inode)?;
+        match kind {
+            // What it had went with it.
+            Kind::Extent if orphan => Ok(()),
             Kind::Extent => self.extents(changed),
-            kind => self.names(kind, key.inode, changed),
+            // A directory that was open when it was removed had names before.
+            _ => self.names(
+                kind,
+                inode,
+                changed.old.as_deref(),
+                changed.new.as_deref().filter(|_| !orphan),
+            ),
         }
     }
 
@@ -158,8 +168,8 @@ impl<'a> Sending<'a> {
     }
 
     /// Names of a directory or of attributes: where they lie follows from the target's own key.
-    fn names(&mut self, kind: Kind, inode: u64, changed: &Changed) -> Result<(), Error> {
-        let (old, new) = (list(changed.old.as_deref())?, list(changed.new.as_deref())?);
+    fn names(&mut self, kind: Kind, inode: u64, old: Option<&[u8]>, new: Option<&[u8]>) -> Result<(), Error> {
+        let (old, new) = (list(old)?, list(new)?);
         for gone in old.iter().filter(|old| !new.iter().any(|new| new.name == old.name)) {
             self.target
                 .operate(Need::FREEING, |target| target.unset_named(kind, inode, &gone.name))?;
