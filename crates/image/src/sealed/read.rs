@@ -10,8 +10,10 @@ use super::keys::LayerKey;
 use super::tree::{Hasher, Root};
 use super::{Error, ImageKey};
 
-/// Verified pieces of the tree that are kept: 64 MiB.
+/// Verified pieces that are kept: 64 MiB.
 const KEPT: usize = 4096;
+/// Who reads no more than so many bytes is likely to want others of the same piece: inodes, names, maps.
+const SHORT: usize = 4096;
 
 /// Pieces that are read from the host at once.
 const ROW: usize = 64;
@@ -29,7 +31,7 @@ pub struct Layer {
     key: Option<LayerKey>,
     hasher: Hasher,
     root: Root,
-    /// Of the tree, by number.
+    /// Of the tree, and of what is read in short parts; by number.
     verified: Mutex<HashMap<u64, Piece>>,
 }
 
@@ -62,7 +64,7 @@ impl Layer {
             start,
             file,
         };
-        layer.hashes(layer.shape.levels() - 1, 0)?;
+        layer.kept(layer.shape.levels() - 1, 0)?;
         Ok(layer)
     }
 
@@ -98,6 +100,10 @@ impl Layer {
         let (mut at, mut rest) = (offset, &mut out[..count]);
         while !rest.is_empty() {
             let (first, within) = (at / PIECE as u64, (at % PIECE as u64) as usize);
+            if rest.len() <= SHORT && within + rest.len() <= PIECE {
+                rest.copy_from_slice(&self.kept(0, first)?[within..within + rest.len()]);
+                break;
+            }
             let length = rest.len().min(ROW * PIECE - within);
             let (room, behind) = rest.split_at_mut(length);
             self.read_row(first, within, room, &mut sealed)?;
@@ -155,12 +161,12 @@ impl Layer {
             return Ok(self.hasher.root(self.head.size, hash) == self.root);
         }
         let (above, at) = place(index);
-        let hashes = self.hashes(level + 1, above)?;
+        let hashes = self.kept(level + 1, above)?;
         Ok(hashes[at..at + HASH] == hash[..])
     }
 
-    /// A piece of the tree.
-    fn hashes(&self, level: usize, index: u64) -> Result<Piece, Error> {
+    /// A verified piece, that is kept from then on.
+    fn kept(&self, level: usize, index: u64) -> Result<Piece, Error> {
         let number = self.shape.first(level) + index;
         let known = self.verified().get(&number).cloned();
         if let Some(known) = known {
