@@ -14,16 +14,13 @@ use parking_lot::Mutex;
 pub use upkeep::{Keeper, Upkeep};
 
 use crate::store::Buffer;
-use crate::volume::{Goal, in_steps};
+use crate::volume::{FILES_AT_ONCE, Goal, in_steps};
 use crate::{Error, Volume};
 
 thread_local! {
     /// Where each thread has sealed bytes.
     static SEALED: RefCell<Buffer> = RefCell::default();
 }
-
-/// Files whose data a checkpoint places at a time: others who want the volume wait for no more.
-const TOGETHER: usize = 16;
 
 /// Hears why the volume answered with EIO: a program only learns that it did.
 pub type Listener = Box<dyn Fn(&Error) + Send + Sync>;
@@ -149,7 +146,7 @@ impl Shared {
     /// # Errors
     /// Those of [`Volume::sync`].
     pub fn sync(&self) -> Result<(), Error> {
-        for files in self.with(|volume| Ok(volume.unplaced()))?.chunks(TOGETHER) {
+        for files in self.with(|volume| Ok(volume.unplaced()))?.chunks(FILES_AT_ONCE) {
             self.with(|volume| volume.place_files(files))?;
         }
         self.wait_for(Goal::DURABLE.and(Goal::ANCHORED))?;

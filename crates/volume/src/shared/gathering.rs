@@ -1,11 +1,18 @@
 //! Gathering beside requests: a part at a time, and slowly while others read and write.
 
+use std::cell::RefCell;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::{SEALED, Shared};
+use crate::store::Buffer;
 use crate::{Error, Volume};
+
+thread_local! {
+    /// Where the thread that gathers has opened bytes.
+    static OPENED: RefCell<Buffer> = RefCell::default();
+}
 
 /// A round: how long it waits where nothing is to be done, and the unit in which files have to be left alone.
 const ROUND: Duration = Duration::from_secs(1);
@@ -37,7 +44,7 @@ impl Shared {
             (None, true) => return Ok(true),
             (None, false) => return self.quietly(Volume::look_further),
         };
-        let outcome = SEALED.with_borrow_mut(|scratch| gathering.run(scratch));
+        let outcome = OPENED.with_borrow_mut(|room| SEALED.with_borrow_mut(|scratch| gathering.run(room, scratch)));
         self.with(|volume| volume.gathered(gathering, outcome))?;
         Ok(true)
     }

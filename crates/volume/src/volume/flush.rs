@@ -19,8 +19,8 @@ pub enum Target {
 
 /// Most blocks that are sealed and written at once: 1 MiB.
 const RUN_BLOCKS: usize = 256;
-/// Files whose pages are placed together.
-const FILES: usize = 32;
+/// Files whose pages are placed together: where others want the volume meanwhile, they wait for no more.
+pub(crate) const FILES_AT_ONCE: usize = 16;
 
 /// Pages in a row of one file.
 pub struct Row {
@@ -83,7 +83,9 @@ impl Volume {
     /// Places everything that waits.
     pub(super) fn flush_files(&mut self) -> Result<(), Error> {
         let waiting = self.unplaced();
-        waiting.chunks(FILES).try_for_each(|files| self.flush_together(files))
+        waiting
+            .chunks(FILES_AT_ONCE)
+            .try_for_each(|files| self.flush_together(files))
     }
 
     fn flush_together(&mut self, inodes: &[u64]) -> Result<(), Error> {

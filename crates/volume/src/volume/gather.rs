@@ -50,12 +50,11 @@ struct Row {
 }
 
 impl Gathering {
-    /// Reads, seals and writes.
+    /// Reads, seals and writes; both buffers are kept by who gathers often.
     ///
     /// # Errors
     /// Those of [`Volume::read`], and of the host; nothing of the volume has changed then.
-    pub fn run(&mut self, scratch: &mut Buffer) -> Result<(), Error> {
-        let mut room = Buffer::default();
+    pub fn run(&mut self, room: &mut Buffer, scratch: &mut Buffer) -> Result<(), Error> {
         for row in &mut self.rows {
             let bytes = room.room(row.blocks * BLOCK);
             let read = row.reading.run(bytes, scratch)?;
@@ -85,13 +84,13 @@ impl Volume {
     }
 
     fn gather_parts(&mut self, why: Why, most: usize) -> Result<usize, Error> {
-        let mut parts = 0;
+        let (mut parts, mut room) = (0, Buffer::default());
         while parts < most {
             let Some(mut gathering) = self.begin_gathering(why)? else {
                 break;
             };
             let mut scratch = std::mem::take(&mut self.scratch);
-            let outcome = gathering.run(&mut scratch);
+            let outcome = gathering.run(&mut room, &mut scratch);
             self.scratch = scratch;
             parts += usize::from(self.gathered(gathering, outcome)?);
         }

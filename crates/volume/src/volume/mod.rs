@@ -45,6 +45,7 @@ pub use copying::{Copied, CopyOf, OriginInfo};
 pub(crate) use data::in_steps;
 pub use directory::Entry;
 pub(crate) use flight::Goal;
+pub(crate) use flush::FILES_AT_ONCE;
 pub use names::New;
 pub use rename::Rename;
 pub use snapshots::SnapshotInfo;
