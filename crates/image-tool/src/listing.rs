@@ -3,9 +3,10 @@
 use aws_lc_rs::digest::{Context, SHA256};
 use casemate_erofs::{Inode, ReadError, kind};
 use casemate_image::merged::{Merged, Node, Number};
+use casemate_request::{hex, say};
 use serde_json::{Value, json};
 
-use crate::report::{Failure, say};
+use crate::report::Failure;
 
 /// Bytes of a file that are read at once.
 const STEP: usize = 1 << 20;
@@ -81,10 +82,6 @@ fn digest(image: &Merged, number: Number, inode: &Inode) -> Result<String, ReadE
         at += count as u64;
     }
     Ok(hex(hash.finish().as_ref()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Bytes as text; those that are no UTF-8, and backslashes, as `\xNN`: no two names look alike.

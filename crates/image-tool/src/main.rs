@@ -12,42 +12,28 @@ mod report;
 mod request;
 mod sealing;
 
-use std::io::Read;
 use std::process::ExitCode;
 
+use casemate_request::{Program, progress};
 use casemate_sys::WipingAllocator;
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
-use report::{Failure, ended, say};
+use report::Failure;
 use request::{Image, Request};
 
 /// The JSON parser knows nothing of secrets and leaves copies in what it frees.
 #[global_allocator]
 static MEMORY: WipingAllocator = WipingAllocator;
 
-/// Most bytes of a request: 128 layers with long paths.
-const REQUEST: u64 = 1024 * 1024;
+/// A request has up to 128 layers with long paths.
+const PROGRAM: Program = Program {
+    name: "casemate-image",
+    version: env!("CARGO_PKG_VERSION"),
+    limit: 1024 * 1024,
+};
 
 fn main() -> ExitCode {
-    if std::env::args_os().nth(1).is_some_and(|first| first == "--version") {
-        println!("casemate-image {}", env!("CARGO_PKG_VERSION"));
-        return ExitCode::SUCCESS;
-    }
-    let outcome = read().and_then(run);
-    say(&ended(&outcome));
-    match outcome {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
-}
-
-fn read() -> Result<Request, Failure> {
-    casemate_hardening::hide().map_err(Failure::refused)?;
-    let mut text = Zeroizing::new(Vec::with_capacity(4096));
-    let read = std::io::stdin().lock().take(REQUEST).read_to_end(&mut text);
-    read.map_err(|error| Failure::usage(format!("the request cannot be read: {error}")))?;
-    serde_json::from_slice(&text).map_err(|error| Failure::usage(format!("the request is malformed: {error}")))
+    PROGRAM.run(run)
 }
 
 fn run(request: Request) -> Result<Value, Failure> {
@@ -73,7 +59,7 @@ fn verify(image: &Image) -> Result<Value, Failure> {
         layer
             .verify(&mut |bytes| {
                 done += bytes;
-                report::progress(done, total);
+                progress(done, total);
             })
             .map_err(Failure::from)?;
     }

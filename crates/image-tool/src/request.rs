@@ -3,12 +3,11 @@
 use std::fs::File;
 use std::path::PathBuf;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use casemate_image::blob;
 use casemate_image::merged::Merged;
 use casemate_image::sealed::{ImageKey, Layer, Root};
 use casemate_image::unpack;
+use casemate_request::thirty_two;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
@@ -99,14 +98,9 @@ impl Blob {
 }
 
 fn key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ImageKey>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(deserializer)?.map(Zeroizing::new) else {
-        return Ok(None);
-    };
-    let mut bytes = Zeroizing::new([0; 32]);
-    match URL_SAFE_NO_PAD.decode_slice(text.as_bytes(), bytes.as_mut_slice()) {
-        Ok(32) => Ok(Some(ImageKey::new(*bytes))),
-        _ => Err(serde::de::Error::custom("not 32 bytes in base64url")),
-    }
+    #[derive(Deserialize)]
+    struct Key(#[serde(deserialize_with = "thirty_two")] Zeroizing<[u8; 32]>);
+    Ok(Option::<Key>::deserialize(deserializer)?.map(|key| ImageKey::new(*key.0)))
 }
 
 fn root<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Root, D::Error> {

@@ -9,10 +9,11 @@ use casemate_erofs::{Attributes, Writer};
 use casemate_image::blob;
 use casemate_image::sealed::{ImageKey, Tree};
 use casemate_image::unpack::{Limits, unpack};
+use casemate_request::progress;
 use rustix::fs::{Mode, OFlags};
 use serde_json::{Value, json};
 
-use crate::report::{Failure, progress};
+use crate::report::Failure;
 
 /// Bytes between two words about how far the work is.
 const STEP: u64 = 16 << 20;

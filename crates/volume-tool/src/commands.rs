@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use casemate_request::{hex, progress};
 use casemate_volume::{Error, Freshness, ROOT, Roots, Shared, Volume};
 use casemate_volume_local::{export, import};
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use crate::control;
 use crate::copying;
 use crate::mounting;
 use crate::rekeying;
-use crate::report::{Failure, say};
+use crate::report::Failure;
 use crate::request::{Place, Request};
 use crate::snapshots;
 use crate::source::Source;
@@ -185,7 +186,7 @@ fn alone(volume: Volume) -> Shared {
 }
 
 pub fn say_progress(done: u64, total: u64) -> ControlFlow<()> {
-    say(&json!({"progress": {"done": done, "total": total}}));
+    progress(done, total);
     ControlFlow::Continue(())
 }
 
@@ -203,8 +204,4 @@ fn name(roots: Roots) -> &'static str {
         Roots::Tag => "tag",
         Roots::Hash => "hash",
     }
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

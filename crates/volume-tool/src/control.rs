@@ -11,12 +11,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use casemate_request::ended;
 use casemate_volume::Shared;
 use rustix::fs::{Mode, OFlags, open, syncfs};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::report::{Failure, ended};
+use crate::report::Failure;
 use crate::snapshots;
 
 /// Most bytes of a request: a name of 255 bytes, each of them escaped, and some.

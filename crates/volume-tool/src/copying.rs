@@ -1,9 +1,10 @@
 //! A volume, copied into another under another key.
 
+use casemate_request::hex;
 use casemate_volume::{CopyOf, Error, Freshness, Volume};
 use serde_json::{Value, json};
 
-use crate::commands::{hex, say_progress};
+use crate::commands::say_progress;
 use crate::report::Failure;
 use crate::source::Source;
 

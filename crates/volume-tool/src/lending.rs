@@ -11,9 +11,10 @@ use std::thread;
 use std::time::Duration;
 
 use casemate_custodian_client::{Custodian, Renewing, VolumeAnchor, clock, sleep_until};
+use casemate_request::{ended, say};
 use serde_json::json;
 
-use crate::report::{Failure, ended, say};
+use crate::report::Failure;
 use crate::request::Loan;
 
 /// So long before its end a lease counts as over: to end takes time, too. A policy's shortest lease has ten times that.

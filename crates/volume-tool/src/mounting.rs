@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use casemate_request::{ended, say};
 use casemate_sys::{SignalDescriptor, block_signals};
 use casemate_volume::{Error, Freshness, Listener, Shared};
 use casemate_volume_fuse::{Mounted, Options};
@@ -20,7 +21,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::control::{self, Control};
-use crate::report::{Failure, ended, say};
+use crate::report::Failure;
 use crate::snapshots;
 use crate::source::Source;
 

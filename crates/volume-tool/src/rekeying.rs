@@ -5,12 +5,13 @@ use std::thread;
 use std::time::Duration;
 
 use casemate_custodian_client::{AnchorRecord, Error as Unanswered, Moved};
+use casemate_request::hex;
 use casemate_volume::{Error, Form, Freshness, Volume, VolumeKey};
 use casemate_volume_custodian::Lent;
 use casemate_volume_local::{self as local, Files, Sides};
 use serde_json::{Value, json};
 
-use crate::commands::{hex, say_progress};
+use crate::commands::say_progress;
 use crate::lending;
 use crate::report::Failure;
 use crate::source::Source;

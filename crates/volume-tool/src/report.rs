@@ -1,9 +1,7 @@
-//! What this program says: JSON, one object a line. The last line is the result, or the error.
+//! Why a request is not done.
 
-use std::io::Write;
-
+use casemate_request::Refusal;
 use casemate_volume::Error;
-use serde_json::{Value, json};
 
 /// Why a request was not done.
 #[derive(Clone, Debug)]
@@ -27,17 +25,19 @@ impl Failure {
             message: format!("{doing}: {error}"),
         }
     }
+}
 
-    /// What the kernel refused.
-    pub fn refused(error: casemate_hardening::Refused) -> Self {
-        Self {
-            code: "host",
-            message: format!("keep others out of this process: {error}"),
-        }
+impl Refusal for Failure {
+    fn new(code: &'static str, message: String) -> Self {
+        Self { code, message }
     }
 
-    fn json(&self) -> Value {
-        json!({"error": {"code": self.code, "message": self.message}})
+    fn code(&self) -> &'static str {
+        self.code
+    }
+
+    fn message(&self) -> &str {
+        &self.message
     }
 }
 
@@ -65,20 +65,5 @@ impl From<Error> for Failure {
             code: error.code(),
             message: error.to_string(),
         }
-    }
-}
-
-/// Says something on standard output, as long as somebody reads it.
-pub fn say(line: &Value) {
-    let mut out = std::io::stdout().lock();
-    // Whoever started a mount has gone by the time it ends.
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
-}
-
-/// The last line.
-pub fn ended(outcome: &Result<Value, Failure>) -> Value {
-    match outcome {
-        Ok(result) => json!({"result": result}),
-        Err(failure) => failure.json(),
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use casemate_custodian_client::{Mode, RootKind};
+use casemate_request::thirty_two;
 use casemate_volume::anchor::Durability;
 use casemate_volume::{Freshness, Roots, VolumeKey};
 use serde::{Deserialize, Deserializer};
@@ -207,15 +208,6 @@ fn some_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<VolumeK
     #[derive(Deserialize)]
     struct Key(#[serde(deserialize_with = "key")] VolumeKey);
     Ok(Option::<Key>::deserialize(deserializer)?.map(|key| key.0))
-}
-
-fn thirty_two<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<[u8; 32]>, D::Error> {
-    let text = Zeroizing::new(String::deserialize(deserializer)?);
-    let mut bytes = Zeroizing::new([0; 32]);
-    match URL_SAFE_NO_PAD.decode_slice(text.as_bytes(), bytes.as_mut_slice()) {
-        Ok(32) => Ok(bytes),
-        _ => Err(serde::de::Error::custom("not 32 bytes in base64url")),
-    }
 }
 
 fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
