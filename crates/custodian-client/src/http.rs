@@ -87,14 +87,18 @@ impl Line {
     }
 
     fn exchange(&self, address: &str, path: &str, body: &[u8], signed: &SignedRequest) -> Result<Raw, ureq::Error> {
-        let mut response = self
-            .agent
-            .post(format!("{address}{path}"))
-            .header("content-type", "application/json")
-            .header("content-digest", &signed.content_digest)
-            .header("signature-input", &signed.signature_input)
-            .header("signature", &signed.signature)
-            .send(body)?;
+        let send = || {
+            self.agent
+                .post(format!("{address}{path}"))
+                .header("content-type", "application/json")
+                .header("content-digest", &signed.content_digest)
+                .header("signature-input", &signed.signature_input)
+                .header("signature", &signed.signature)
+                .send(body)
+        };
+        // A kept connection may be closed by the other side at the moment in which it is used again, so what was cut
+        // off before an answer is sent once more, as it would be to the next address.
+        let mut response = send().or_else(|error| if was_cut_off(&error) { send() } else { Err(error) })?;
         let header = |name: &str| {
             let mut values = response.headers().get_all(name).iter();
             // Twice the same header is no header: nobody of ours sends that.
@@ -117,6 +121,12 @@ impl Line {
             .read_to_vec()?;
         Ok(Raw { status, headers, body })
     }
+}
+
+fn was_cut_off(error: &ureq::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let kinds = [BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof];
+    matches!(error, ureq::Error::Io(why) if kinds.contains(&why.kind()))
 }
 
 /// Somebody who answers, but not as a custodian does, is not genuine; silence may pass.
@@ -152,8 +162,8 @@ fn is_literal(address: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::net::TcpStream;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
 
     use casemate_testing::{Request, Server};
 
@@ -244,6 +254,42 @@ mod tests {
                 "{error:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_was_cut_off_before_an_answer_is_posted_once_more() {
+        for (cuts, heard) in [(1, true), (2, false)] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = format!("http://{}", listener.local_addr().unwrap());
+            std::thread::spawn(move || {
+                for (past, connection) in listener.incoming().flatten().enumerate() {
+                    // What is closed while bytes wait in it is reset.
+                    connection.peek(&mut [0]).unwrap();
+                    if past >= cuts {
+                        answer_one(connection);
+                    }
+                }
+            });
+            let line = Line::new(std::slice::from_ref(&address), Limits::PROTOCOL).unwrap();
+            let raw = line.post(&address, "/", b"{}", &SIGNED);
+            match raw {
+                Ok(raw) if heard => assert_eq!(raw.status, 200),
+                Err(Error::Unreachable(why)) if !heard && why.contains(&address) => {}
+                other => panic!("after {cuts} cuts: {other:?}"),
+            }
+        }
+    }
+
+    fn answer_one(mut connection: TcpStream) {
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"{}") {
+            let mut bytes = [0; 1000];
+            let length = connection.read(&mut bytes).unwrap();
+            asked.extend_from_slice(&bytes[..length]);
+        }
+        connection
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            .unwrap();
     }
 
     #[test]
