@@ -17,6 +17,7 @@ use std::thread;
 use casemate_volume::host::File;
 use casemate_volume::{Allocate, Environment, Error, Form, Freshness, Host, New, ROOT, Roots, Seek, Shared, Volume};
 use casemate_volume::{Anchor, VolumeKey};
+use support::between::{Asked, Between, between};
 use support::disk::{Disk, moments};
 use support::faults::{Call, Faulty};
 use support::slow::Slow;
@@ -112,33 +113,22 @@ impl Counting {
     }
 }
 
-impl Host for Counting {
-    fn length(&self, file: File) -> io::Result<Option<u64>> {
-        self.disk.length(file)
+impl Between for Counting {
+    fn disk(&self) -> &Disk {
+        &self.disk
     }
 
-    fn create(&self, file: File, length: u64) -> io::Result<()> {
-        self.disk.create(file, length)
-    }
-
-    fn grow(&self, file: File, length: u64) -> io::Result<()> {
-        self.disk.grow(file, length)
-    }
-
-    fn read(&self, file: File, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        self.reads.fetch_add(1, Ordering::SeqCst);
-        self.disk.read(file, offset, bytes)
-    }
-
-    fn write(&self, file: File, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.written.fetch_add(bytes.len() as u64, Ordering::SeqCst);
-        self.disk.write(file, offset, bytes)
-    }
-
-    fn flush(&self, file: File) -> io::Result<()> {
-        self.disk.flush(file)
+    fn before(&self, asked: Asked) -> io::Result<()> {
+        match asked {
+            Asked::Read(_) => self.reads.fetch_add(1, Ordering::SeqCst),
+            Asked::Write(length) => self.written.fetch_add(length as u64, Ordering::SeqCst),
+            Asked::Length(..) | Asked::Flush => 0,
+        };
+        Ok(())
     }
 }
+
+between!(Counting);
 
 #[test]
 fn a_scattered_file_is_read_in_few_steps_afterwards_and_is_the_same_file() {

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use casemate_volume::anchor::{Memory, Record};
-use casemate_volume::host::File;
 use casemate_volume::{
     Attributes, Changes, Copied, CopyOf, Environment, Error, Form, Freshness, Host, New, ROOT, Seek, Time, Volume,
     VolumeKey,
 };
 
+use super::between::{Asked, Between, between};
 use super::disk::Disk;
 use super::{KEY, Machine, SMALL};
 
@@ -224,32 +224,20 @@ struct Counting {
     blocks: Arc<AtomicU64>,
 }
 
-impl Host for Counting {
-    fn length(&self, file: File) -> io::Result<Option<u64>> {
-        self.disk.length(file)
+impl Between for Counting {
+    fn disk(&self) -> &Disk {
+        &self.disk
     }
 
-    fn create(&self, file: File, length: u64) -> io::Result<()> {
-        self.disk.create(file, length)
-    }
-
-    fn grow(&self, file: File, length: u64) -> io::Result<()> {
-        self.disk.grow(file, length)
-    }
-
-    fn read(&self, file: File, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        self.blocks.fetch_add(bytes.len() as u64 / 4096, Ordering::SeqCst);
-        self.disk.read(file, offset, bytes)
-    }
-
-    fn write(&self, file: File, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.disk.write(file, offset, bytes)
-    }
-
-    fn flush(&self, file: File) -> io::Result<()> {
-        self.disk.flush(file)
+    fn before(&self, asked: Asked) -> io::Result<()> {
+        if let Asked::Read(length) = asked {
+            self.blocks.fetch_add(length as u64 / 4096, Ordering::SeqCst);
+        }
+        Ok(())
     }
 }
+
+between!(Counting);
 
 pub fn sound(volume: &mut Volume) {
     assert_eq!(volume.check().unwrap().findings.kept, []);

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use casemate_volume::anchor::{Memory, Record, Refusal};
 use casemate_volume::host::File;
-use casemate_volume::{Anchor, Error, Host};
+use casemate_volume::{Anchor, Error};
 
+use super::between::{Asked, Between, between};
 use super::disk::Disk;
 
 /// Which call of the host fails.
@@ -26,8 +27,18 @@ pub struct Faulty {
     pub failures: Arc<AtomicU32>,
 }
 
-impl Faulty {
-    fn check(&self, call: Call) -> io::Result<()> {
+impl Between for Faulty {
+    fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    fn before(&self, asked: Asked) -> io::Result<()> {
+        let call = match asked {
+            Asked::Length(..) => return Ok(()),
+            Asked::Read(_) => Call::Read,
+            Asked::Write(_) => Call::Write,
+            Asked::Flush => Call::Flush,
+        };
         let due = |left: u32| left.checked_sub(1);
         let fails = call == self.call
             && self
@@ -42,34 +53,7 @@ impl Faulty {
     }
 }
 
-impl Host for Faulty {
-    fn length(&self, file: File) -> io::Result<Option<u64>> {
-        self.disk.length(file)
-    }
-
-    fn create(&self, file: File, length: u64) -> io::Result<()> {
-        self.disk.create(file, length)
-    }
-
-    fn grow(&self, file: File, length: u64) -> io::Result<()> {
-        self.disk.grow(file, length)
-    }
-
-    fn read(&self, file: File, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        self.check(Call::Read)?;
-        self.disk.read(file, offset, bytes)
-    }
-
-    fn write(&self, file: File, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.check(Call::Write)?;
-        self.disk.write(file, offset, bytes)
-    }
-
-    fn flush(&self, file: File) -> io::Result<()> {
-        self.check(Call::Flush)?;
-        self.disk.flush(file)
-    }
-}
+between!(Faulty);
 
 /// A disk on which segments may take so many bytes; more than that it refuses.
 #[derive(Clone)]
@@ -78,8 +62,15 @@ pub struct Narrow {
     pub room: u64,
 }
 
-impl Narrow {
-    fn fits(&self, file: File, length: u64) -> io::Result<()> {
+impl Between for Narrow {
+    fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    fn before(&self, asked: Asked) -> io::Result<()> {
+        let Asked::Length(file, length) = asked else {
+            return Ok(());
+        };
         let others = self.disk.files();
         let segments = others
             .iter()
@@ -90,39 +81,13 @@ impl Narrow {
             _ => Ok(()),
         }
     }
-}
-
-impl Host for Narrow {
-    fn length(&self, file: File) -> io::Result<Option<u64>> {
-        self.disk.length(file)
-    }
-
-    fn create(&self, file: File, length: u64) -> io::Result<()> {
-        self.fits(file, length)?;
-        self.disk.create(file, length)
-    }
-
-    fn grow(&self, file: File, length: u64) -> io::Result<()> {
-        self.fits(file, length)?;
-        self.disk.grow(file, length)
-    }
-
-    fn read(&self, file: File, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        self.disk.read(file, offset, bytes)
-    }
-
-    fn write(&self, file: File, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.disk.write(file, offset, bytes)
-    }
 
     fn room(&self) -> io::Result<Option<u64>> {
         Ok(Some(self.room))
     }
-
-    fn flush(&self, file: File) -> io::Result<()> {
-        self.disk.flush(file)
-    }
 }
+
+between!(Narrow);
 
 /// What an anchor does with an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@
     reason = "each test program uses a part of it; a test says by panicking"
 )]
 
+pub mod between;
 pub mod copies;
 pub mod disk;
 pub mod faults;

@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex};
 
-use casemate_volume::Host;
-use casemate_volume::host::File;
-
+use super::between::{Asked, Between, between};
 use super::disk::Disk;
 
 /// Bytes that are sealed and written without the lock.
@@ -34,32 +32,19 @@ impl Slow {
     }
 }
 
-impl Host for Slow {
-    fn length(&self, file: File) -> io::Result<Option<u64>> {
-        self.disk.length(file)
+impl Between for Slow {
+    fn disk(&self) -> &Disk {
+        &self.disk
     }
 
-    fn create(&self, file: File, length: u64) -> io::Result<()> {
-        self.disk.create(file, length)
-    }
-
-    fn grow(&self, file: File, length: u64) -> io::Result<()> {
-        self.disk.grow(file, length)
-    }
-
-    fn read(&self, file: File, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        self.disk.read(file, offset, bytes)
-    }
-
-    fn write(&self, file: File, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        if bytes.len() >= LARGE && !self.stalled.swap(true, Ordering::SeqCst) {
+    fn before(&self, asked: Asked) -> io::Result<()> {
+        let is_large = matches!(asked, Asked::Write(length) if length >= LARGE);
+        if is_large && !self.stalled.swap(true, Ordering::SeqCst) {
             self.asked.send(()).unwrap();
             self.may.lock().unwrap().recv().unwrap();
         }
-        self.disk.write(file, offset, bytes)
-    }
-
-    fn flush(&self, file: File) -> io::Result<()> {
-        self.disk.flush(file)
+        Ok(())
     }
 }
+
+between!(Slow);
