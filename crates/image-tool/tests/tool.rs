@@ -173,8 +173,14 @@ fn what_is_wrong_is_said_in_one_word() {
         verify(work.image("blob", &sealed["root"], Some(&other))),
         Err("tampered".into())
     );
-    let blob = fs::File::options().write(true).open(work.path("blob")).unwrap();
-    blob.write_all_at(&[1], 100_000).unwrap();
+    let blob = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(work.path("blob"))
+        .unwrap();
+    let mut byte = [0];
+    blob.read_exact_at(&mut byte, 100_000).unwrap();
+    blob.write_all_at(&[byte[0] ^ 1], 100_000).unwrap();
     assert_eq!(
         verify(work.image("blob", &sealed["root"], Some(KEY))),
         Err("tampered".into())
