@@ -8,6 +8,7 @@
 
 mod archive;
 mod listing;
+mod looking;
 mod report;
 mod request;
 mod sealing;
@@ -42,9 +43,11 @@ fn run(request: Request) -> Result<Value, Failure> {
             archive,
             target,
             key,
+            diff_id,
             limits,
-        } => sealing::seal(&archive, &target, key.as_ref(), &limits.into()),
+        } => sealing::seal(&archive, &target, key.as_ref(), &diff_id, &limits.into()),
         Request::List { image, digests } => listing::list(&image.open()?, digests),
+        Request::Look { image, paths } => looking::look(&image.open()?, &paths),
         Request::Export { image, target } => archive::export(&image.open()?, &target),
         Request::Verify { image } => verify(&image),
     }

@@ -7,7 +7,7 @@ use casemate_image::blob;
 use casemate_image::merged::Merged;
 use casemate_image::sealed::{ImageKey, Layer, Root};
 use casemate_image::unpack;
-use casemate_request::thirty_two;
+use casemate_request::{Refusal, hex, thirty_two};
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
@@ -24,6 +24,8 @@ pub enum Request {
         target: PathBuf,
         #[serde(deserialize_with = "key")]
         key: Option<ImageKey>,
+        /// What the archive, not compressed, hashes to.
+        diff_id: Digest,
         limits: Limits,
     },
     /// Says what is in an image, a line each.
@@ -32,6 +34,8 @@ pub enum Request {
         /// With the SHA-256 of files' content.
         digests: bool,
     },
+    /// Says what is at some paths of an image, links followed, and what is in files there.
+    Look { image: Image, paths: Vec<String> },
     /// Writes an archive of all that an image shows.
     Export { image: Image, target: PathBuf },
     /// Reads and verifies everything.
@@ -54,6 +58,23 @@ impl From<Limits> for unpack::Limits {
             entries: limits.entries,
             attributes: limits.attributes,
         }
+    }
+}
+
+/// A SHA-256, as `sha256:` and hexadecimal digits.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(String);
+
+impl Digest {
+    /// Refuses what is not this.
+    pub fn check(&self, got: &[u8]) -> Result<(), Failure> {
+        let got = format!("sha256:{}", hex(got));
+        if self.0 == got {
+            return Ok(());
+        }
+        let message = format!("the archive hashes to {got}, the image's configuration says {}", self.0);
+        Err(Failure::new("tampered", message))
     }
 }
 

@@ -14,14 +14,21 @@ use rustix::fs::{Mode, OFlags};
 use serde_json::{Value, json};
 
 use crate::report::Failure;
+use crate::request::Digest;
 
 /// Bytes between two words about how far the work is.
 const STEP: u64 = 16 << 20;
 /// Bytes that are written at once.
 const BUFFER: usize = 1 << 20;
 
-/// Seals an archive's file system.
-pub fn seal(archive: &Path, target: &Path, key: Option<&ImageKey>, limits: &Limits) -> Result<Value, Failure> {
+/// Seals an archive's file system, if the archive hashes to what the image's configuration says.
+pub fn seal(
+    archive: &Path,
+    target: &Path,
+    key: Option<&ImageKey>,
+    diff_id: &Digest,
+    limits: &Limits,
+) -> Result<Value, Failure> {
     let about = |error: &io::Error| Failure::host(archive, error);
     let opened = File::open(archive).map_err(|error| about(&error))?;
     let total = opened.metadata().map_err(|error| about(&error))?.len();
@@ -39,6 +46,7 @@ pub fn seal(archive: &Path, target: &Path, key: Option<&ImageKey>, limits: &Limi
     let written = |error: casemate_erofs::Error| Failure::host(folder, &io::Error::other(error));
     let mut writer = Writer::new(nameless()?, nameless()?, root).map_err(written)?;
     let taken = unpack(told, &mut writer, limits)?;
+    diff_id.check(&taken.digest)?;
     let (image, blocks) = writer.finish().map_err(written)?;
     let tree = Tree::of(&image, key)?;
     let out = create(target).map_err(|error| Failure::host(target, &error))?;

@@ -53,9 +53,17 @@ impl Work {
     }
 
     fn seal(&self, archive: &Path, target: &str) -> Result<Value, String> {
+        let hashed = Command::new("sha256sum").arg(archive).output().unwrap();
+        let said = String::from_utf8(hashed.stdout).unwrap();
+        self.seal_as(archive, target, &format!("sha256:{}", said.split(' ').next().unwrap()))
+    }
+
+    fn seal_as(&self, archive: &Path, target: &str, diff_id: &str) -> Result<Value, String> {
         let limits = json!({"bytes": 1_u64 << 30, "entries": 1000, "attributes": 1 << 20});
         let target = self.path(target);
-        ask(&json!({"command": "seal", "archive": archive, "target": target, "key": KEY, "limits": limits}))
+        ask(&json!({
+            "command": "seal", "archive": archive, "target": target, "key": KEY, "diff_id": diff_id, "limits": limits,
+        }))
     }
 
     fn image(&self, name: &str, root: &Value, key: Option<&str>) -> Value {
@@ -186,4 +194,56 @@ fn what_is_wrong_is_said_in_one_word() {
         Err("tampered".into())
     );
     assert_eq!(ask(&json!({"command": "nothing"})), Err("usage".into()));
+}
+
+#[test]
+fn an_archive_is_sealed_only_if_it_is_the_one_that_the_configuration_names() {
+    let work = Work::new();
+    let archive = work.pack();
+    let other = format!("sha256:{}", "0".repeat(64));
+    assert_eq!(work.seal_as(&archive, "blob", &other), Err("tampered".into()));
+    assert!(!work.path("blob").exists());
+    let sealed = work.seal(&archive, "blob").unwrap();
+    let mut longer = fs::OpenOptions::new().append(true).open(&archive).unwrap();
+    longer.write_all(&[7; 512]).unwrap();
+    let again = work.seal(&archive, "longer").unwrap();
+    assert_eq!(
+        again["root"], sealed["root"],
+        "what is behind the end is hashed, and nothing else"
+    );
+    assert!(Command::new("gzip").arg(&archive).status().unwrap().success());
+    let compressed = work.path("archive.gz");
+    assert_eq!(
+        work.seal(&compressed, "compressed"),
+        Err("tampered".into()),
+        "not the compressed bytes"
+    );
+}
+
+#[test]
+fn a_path_is_looked_up_as_a_process_in_the_image_would() {
+    let work = Work::new();
+    let folder = work.path("folder");
+    fs::create_dir_all(folder.join("etc")).unwrap();
+    symlink("/etc/../../../inside", folder.join("etc/passwd")).unwrap();
+    symlink("round", folder.join("etc/round")).unwrap();
+    fs::write(folder.join("inside"), b"root:x:0:0::/root:/bin/sh\n").unwrap();
+    let sealed = work.seal(&work.pack(), "blob").unwrap();
+    let image = work.image("blob", &sealed["root"], Some(KEY));
+    let paths = [
+        "/etc/passwd",
+        "/nothing",
+        "/etc/round",
+        "/inside/below",
+        "below/..//etc",
+        "/below/long",
+    ];
+    let said = ask(&json!({"command": "look", "image": image, "paths": paths})).unwrap();
+    assert_eq!(said["found"][0]["content"], "cm9vdDp4OjA6MDo6L3Jvb3Q6L2Jpbi9zaAo");
+    assert!(said["found"].as_array().unwrap()[1..4].iter().all(Value::is_null));
+    assert_eq!(
+        (&said["found"][4]["entries"], &said["found"][4]["mode"]),
+        (&json!(2), &json!(0o40755))
+    );
+    assert!(said["found"][5].get("content").is_none(), "too long to be said");
 }

@@ -390,6 +390,11 @@ fn bombs_are_refused_at_the_limit() {
         .said(&[("SCHILY.xattr.user.a", &[1; 100])])
         .file("a", b"");
     assert!(matches!(outcome(attribute), Err(Error::Limit { .. })));
+    let mut behind = three().bytes();
+    behind.resize(behind.len() + 1000, 0);
+    assert!(take(&behind[..], &limits).is_ok());
+    behind.resize(behind.len() + 1000, 0);
+    assert!(matches!(take(&behind[..], &limits), Err(Error::Limit { .. })));
 }
 
 #[test]

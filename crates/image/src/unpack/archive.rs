@@ -70,6 +70,11 @@ impl<R: Read> Archive<R> {
         }
     }
 
+    /// What it is read from.
+    pub fn into_inner(self) -> R {
+        self.from
+    }
+
     /// The next member; its content can be read from this. `None` at the end.
     pub fn next(&mut self) -> Result<Option<Member>, Broken> {
         let mut before = Before::default();

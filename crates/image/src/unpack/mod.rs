@@ -18,6 +18,7 @@ mod error;
 mod pax;
 mod place;
 mod sparse;
+mod whole;
 
 use std::io::{Read, Seek, Write};
 
@@ -29,6 +30,7 @@ use archive::{Archive, Broken, Member};
 use entry::{Said, Sparse};
 use place::{Name, Tree};
 use sparse::Parts;
+use whole::Whole;
 
 /// What is taken at most: an archive of a few bytes can promise any size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,8 @@ pub struct Taken {
     pub entries: u64,
     /// Bytes of all extended attributes.
     pub attributes: u64,
+    /// SHA-256 of the archive, not compressed, to its very end.
+    pub digest: [u8; 32],
 }
 
 /// Unpacks an archive, compressed by gzip or zstd or not at all.
@@ -71,7 +75,7 @@ where
     W: Write + Seek,
     S: Read + Write + Seek,
 {
-    let mut archive = Archive::new(compression::open(archive).map_err(Error::Archive)?);
+    let mut archive = Archive::new(Whole::new(compression::open(archive).map_err(Error::Archive)?));
     let mut unpacking = Unpacking {
         tree: Tree::default(),
         writer,
@@ -81,7 +85,13 @@ where
     while let Some(member) = archive.next().map_err(broken)? {
         unpacking.take(member, &mut archive)?;
     }
-    Ok(unpacking.taken)
+    let mut taken = unpacking.taken;
+    let digest = archive.into_inner().end(limits.bytes).map_err(Error::Archive)?;
+    taken.digest = digest.ok_or(Error::Limit {
+        what: "bytes behind the archive's end",
+        limit: limits.bytes,
+    })?;
+    Ok(taken)
 }
 
 struct Unpacking<'w, W: Write, S: Write> {
