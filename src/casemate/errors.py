@@ -35,12 +35,16 @@ generated from here.
     │   └── CompareFailedError         65    the state changed between reading and writing
     ├── PlatformError                  70    no platform, or it refused
     ├── IdentityError                  80    a key file is missing, unreadable or too open
-    └── VolumeError                    90    a sealed volume cannot be used, or its host failed
-        ├── VolumeTamperedError        91    bytes that this key never sealed
-        ├── VolumeRolledBackError      92    genuine and too old, or of another volume
-        ├── VolumeInUseError           93    another writer has it, or took it over
-        ├── VolumeMissingError         94    there is none
-        └── VolumeExistsError          95    there is one already
+    ├── VolumeError                    90    a sealed volume cannot be used, or its host failed
+    │   ├── VolumeTamperedError        91    bytes that this key never sealed
+    │   ├── VolumeRolledBackError      92    genuine and too old, or of another volume
+    │   ├── VolumeInUseError           93    another writer has it, or took it over
+    │   ├── VolumeMissingError         94    there is none
+    │   └── VolumeExistsError          95    there is one already
+    └── ImageError                    100    an image cannot be read, protected or written
+        ├── ImageTamperedError        101    not what its digest, root or key says
+        ├── ImageRefusedError         102    an image, or a layer's archive, that is not taken
+        └── ImageDiffersError         103    a protected image is not the one that the policy admits
 
 The shield's exit codes are in crates/shield; `casemate run` passes them on.
 """
@@ -60,6 +64,10 @@ __all__ = [
     "EvidenceMalformedError",
     "EvidenceRejectedError",
     "IdentityError",
+    "ImageDiffersError",
+    "ImageError",
+    "ImageRefusedError",
+    "ImageTamperedError",
     "InputError",
     "MalformedError",
     "ManifestError",
@@ -351,3 +359,23 @@ class VolumeMissingError(VolumeError):
 class VolumeExistsError(VolumeError):
     exit_code = 95
     code = "volume.exists"
+
+
+class ImageError(CasemateError):
+    exit_code = 100
+    code = "image"
+
+
+class ImageTamperedError(ImageError):
+    exit_code = 101
+    code = "image.tampered"
+
+
+class ImageRefusedError(ImageError):
+    exit_code = 102
+    code = "image.refused"
+
+
+class ImageDiffersError(ImageError):
+    exit_code = 103
+    code = "image.differs"

@@ -33,6 +33,7 @@ _KINDS: Final[Mapping[str, tuple[type[VolumeError], str | None]]] = {
     "not-copied": (VolumeError, None),
     "anchor": (VolumeError, "see that the anchor can be reached and is the volume's, then open it again"),
     "host": (VolumeError, "see to the host's disk, then open it again"),
+    "silent": (VolumeError, "look at its messages above"),
     "forked": (VolumeInUseError, "open the volume in the process that uses it"),
 }
 

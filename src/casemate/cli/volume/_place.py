@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
 from casemate.cli.volume._lent import Lender, Name, Policy
-from casemate.errors import PlatformError, UsageError
+from casemate.errors import UsageError
 from casemate.volume import key
 from casemate.volume.anchor import file_of
+from casemate.volume.tool import PROGRAM
 from casemate.wire.fields import LoanMode
 
 __all__ = [
@@ -32,8 +31,6 @@ __all__ = [
     "place",
     "unanchored",
 ]
-
-BINARY_NAME: Final = "casemate-volume"
 
 
 class Durability(StrEnum):
@@ -119,8 +116,4 @@ def _is_lent(key_file: Path | None, anchor: str | None, lender: Lender) -> bool:
 
 def binary() -> Path:
     """The program, beside this interpreter or on PATH."""
-    beside = Path(sys.executable).parent / BINARY_NAME
-    found = str(beside) if beside.exists() else shutil.which(BINARY_NAME)
-    if not found:
-        raise PlatformError(f"{BINARY_NAME} is not installed", expected=str(beside), remedy="run: make setup")
-    return Path(found)
+    return PROGRAM.installed()

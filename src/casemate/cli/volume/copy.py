@@ -8,6 +8,7 @@ import typer
 from casemate.cli._connecting import As
 from casemate.cli._custodians import Custodian
 from casemate.cli._output import Json, emit, note
+from casemate.cli._progress import bar
 from casemate.cli.volume._new import Size, capacity_of, make_key
 from casemate.cli.volume._place import (
     Anchor,
@@ -24,7 +25,6 @@ from casemate.cli.volume._place import (
     files,
     place,
 )
-from casemate.cli.volume._progress import bar
 from casemate.errors import UsageError
 from casemate.volume import tool
 

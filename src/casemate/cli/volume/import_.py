@@ -8,8 +8,8 @@ import typer
 from casemate.cli._connecting import As
 from casemate.cli._custodians import Custodian
 from casemate.cli._output import Json, emit
+from casemate.cli._progress import bar
 from casemate.cli.volume._place import Anchor, Durability, Folder, KeyFile, Lasting, Lender, Name, Policy, binary, place
-from casemate.cli.volume._progress import bar
 from casemate.errors import UsageError
 from casemate.volume import tool
 

@@ -8,8 +8,8 @@ import typer
 from casemate.cli._connecting import As
 from casemate.cli._custodians import Custodian
 from casemate.cli._output import Json, emit, note
+from casemate.cli._progress import bar
 from casemate.cli.volume._place import Folder, KeyFile, Lender, Name, Policy, binary, unanchored
-from casemate.cli.volume._progress import bar
 from casemate.errors import VolumeTamperedError
 from casemate.volume import tool
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from casemate.cli._connecting import As
 from casemate.cli._custodians import Custodian
 from casemate.cli._output import Json, emit
+from casemate.cli._progress import bar
 from casemate.cli.volume._place import (
     Anchor,
     Durability,
@@ -17,7 +18,6 @@ from casemate.cli.volume._place import (
     binary,
     place,
 )
-from casemate.cli.volume._progress import bar
 from casemate.volume import tool
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from casemate.volume.tool import Listener
+from casemate.tool import Listener
 
 __all__ = ["bar"]
 
