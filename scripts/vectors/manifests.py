@@ -7,6 +7,8 @@ from typing import Any
 
 from scripts.vectors._form import Case, b64u, canonical, digest, render, sha256
 from scripts.vectors._manifest_fields import CHANGES as FIELDS
+from scripts.vectors._manifest_images import CHANGES as IMAGES
+from scripts.vectors._manifest_images import IMAGE
 from scripts.vectors._manifest_places import CHANGES as PLACES
 
 __all__ = ["document"]
@@ -31,6 +33,7 @@ MANIFEST: dict[str, Any] = {
     "user": {"uid": 7, "gid": 8},
     "working_directory": "/",
 }
+OF_IMAGE: dict[str, Any] = {**MANIFEST, "root": [], "image": IMAGE, "capabilities": ["chown", "setuid"]}
 CUSTODIAN: dict[str, Any] = {name: value for name, value in MANIFEST.items() if name not in {"custodian", "policy"}} | {
     "role": "custodian"
 }
@@ -65,12 +68,16 @@ def _good() -> dict[str, object]:
         "a link that is the program": _with(("entrypoint", 0), "/lib"),
         "volumes, of which one covers a folder of root": {**MANIFEST, "mounts": [],
                                                          "volumes": [{"path": "/data"}, {"path": "/vault/a"}]},
+        "an image": OF_IMAGE,
+        "an image that everybody may read and nobody writes to": {
+            **OF_IMAGE, "image": {"layers": [digest("base")], "protection": "authenticated"}, "entrypoint": ["/no/root"],
+        },
         "a hole in every place": {**MANIFEST, "arguments": ["{{ hole.port }}{{ hole.port }}}", "{{ hole.token }}"]},
     }  # fmt: skip
 
 
-def _with(place: tuple[str | int, ...], value: object) -> dict[str, Any]:
-    changed = copy.deepcopy(MANIFEST)
+def _with(place: tuple[str | int, ...], value: object, manifest: dict[str, Any] = MANIFEST) -> dict[str, Any]:
+    changed = copy.deepcopy(manifest)
     target: Any = changed
     for part in place[:-1]:
         target = target[part]
@@ -80,8 +87,14 @@ def _with(place: tuple[str | int, ...], value: object) -> dict[str, Any]:
 
 def _fields() -> list[Case]:
     return [
-        {"name": name, "manifest": canonical(_with(place, value)).decode(), "custodian": custodian, "shield": shield}
-        for custodian, shield, changes in (*FIELDS, *PLACES)
+        {
+            "name": name,
+            "manifest": canonical(_with(place, value, base)).decode(),
+            "custodian": custodian,
+            "shield": shield,
+        }
+        for base, kinds in ((MANIFEST, (*FIELDS, *PLACES)), (OF_IMAGE, IMAGES))
+        for custodian, shield, changes in kinds
         for name, place, value in changes
     ]
 
@@ -105,6 +118,10 @@ def _missing() -> list[Case]:
     cases.append({"name": "a custodian with a volume",
                   "manifest": canonical({**CUSTODIAN, "volumes": [{"path": "/v"}]}).decode(),
                   "custodian": "a custodian has no volumes", "shield": "a custodian has no volumes"})  # fmt: skip
+    for field, entry in (("image", IMAGE), ("capabilities", ["kill"])):
+        value = {**CUSTODIAN, "root": [], field: entry}
+        cases.append({"name": f"a custodian with its {field}", "manifest": canonical(value).decode(),
+                      "custodian": "a custodian has no image", "shield": "a custodian has no image"})  # fmt: skip
     value = {name: entry for name, entry in CUSTODIAN.items() if name != "user"}
     return [*cases, {"name": "a custodian without a user", "manifest": canonical(value).decode(),
                      "custodian": "says its user", "shield": "says its user"}]  # fmt: skip

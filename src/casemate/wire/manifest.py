@@ -17,13 +17,16 @@ from casemate.wire.patterns import MAX_PATTERN, Pattern
 from casemate.wire.release import User
 
 __all__ = [
+    "CAPABILITIES",
     "HOLE_REFERENCE",
+    "MAX_LAYERS",
     "MAX_MANIFEST_BYTES",
     "MAX_ROOT_ENTRIES",
     "MAX_VOLUMES",
     "Directory",
     "File",
     "Hole",
+    "Image",
     "Manifest",
     "Mount",
     "ParsedManifest",
@@ -43,6 +46,12 @@ MAX_ROOT_ENTRIES: Final = 100_000
 MAX_PATH_BYTES: Final = 4095
 MAX_VOLUMES: Final = 16
 """Places of sealed volumes in one domain; as many as mounts."""
+MAX_LAYERS: Final = 128
+"""Of one image, as many as container engines take."""
+CAPABILITIES: Final = (
+    "chown", "dac_override", "fowner", "fsetid", "kill", "net_bind_service", "setgid", "setuid",
+)  # fmt: skip
+"""What a workload that starts as user 0 may keep (capabilities(7)), by name and in this order."""
 
 HOLE_REFERENCE: Final = re.compile(r"\{\{ hole\.([A-Za-z_][A-Za-z0-9_]{0,63}) \}\}")
 _RESERVED: Final = ("/proc", "/dev", "/sys", "/run/casemate")
@@ -158,6 +167,17 @@ class VolumePlace(Model):
     path: Path
 
 
+class Image(Model):
+    """The private root as sealed layers (spec/image-format.md), by their roots, from the bottom up."""
+
+    layers: Annotated[list[Sha256], Field(min_length=1, max_length=MAX_LAYERS)]
+    protection: Literal["encrypted", "authenticated"]
+    writable: Annotated[int, Field(ge=4096, le=2**40)] | None = None
+
+
+Capability = Literal["chown", "dac_override", "fowner", "fsetid", "kill", "net_bind_service", "setgid", "setuid"]
+
+
 class Hole(Model):
     pattern: Annotated[str, AfterValidator(_check_pattern), Field(min_length=1, max_length=MAX_PATTERN)]
     from_: Annotated[Literal["policy", "host"], Field(alias="from")]
@@ -175,6 +195,7 @@ class Manifest(Model):
     custodian: Sha256 | None = None
     policy: PolicyBinding | None = None
     root: Annotated[list[RootEntry], Field(max_length=MAX_ROOT_ENTRIES)]
+    image: Image | None = None
     writable: Annotated[list[Writable], Field(max_length=64)]
     mounts: Annotated[list[Mount], Field(max_length=16)]
     volumes: Annotated[list[VolumePlace], Field(min_length=1, max_length=MAX_VOLUMES)] | None = None
@@ -184,6 +205,7 @@ class Manifest(Model):
     environment: Annotated[dict[VariableName, Text], Field(max_length=1024)]
     holes: Annotated[dict[HoleName, Hole], Field(max_length=64)]
     user: User | None = None
+    capabilities: Annotated[list[Capability], Field(min_length=1, max_length=len(CAPABILITIES))] | None = None
     working_directory: Folder
 
     @property
@@ -194,6 +216,7 @@ class Manifest(Model):
     @model_validator(mode="after")
     def _whole(self) -> Manifest:
         _check_role(self)
+        _check_image(self)
         _check_tree(self)
         _check_holes(self)
         return self
@@ -231,6 +254,19 @@ def _check_role(manifest: Manifest) -> None:
         raise ValueError("a custodian names no custodian and no policy, and says its user")
     if manifest.role == "custodian" and manifest.volumes is not None:
         raise ValueError("a custodian has no volumes: nobody releases their keys to it")
+    if manifest.role == "custodian" and (manifest.image is not None or manifest.capabilities is not None):
+        raise ValueError("a custodian has no image and no capabilities: its root is a list of files")
+
+
+def _check_image(manifest: Manifest) -> None:
+    if manifest.capabilities is not None and any(a >= b for a, b in pairwise(manifest.capabilities)):
+        raise ValueError("capabilities: not sorted, or one twice")
+    if manifest.image is None:
+        return
+    if manifest.root:
+        raise ValueError("root: the layers of image are the whole root")
+    if len(set(manifest.image.layers)) != len(manifest.image.layers):
+        raise ValueError("image: a layer twice")
 
 
 def _check_tree(manifest: Manifest) -> None:
@@ -249,7 +285,10 @@ def _check_tree(manifest: Manifest) -> None:
     covers = _check_covers(manifest, leaves, folders)
     folders.update(parent for cover in covers for parent in _parents(cover))
     _check_files(manifest, leaves, folders, covers)
-    if manifest.entrypoint[0] not in leaves:
+    if manifest.image is not None:
+        # What the layers hold is known to whoever opens them.
+        _check_path(manifest.entrypoint[0])
+    elif manifest.entrypoint[0] not in leaves:
         raise ValueError("entrypoint: the program is not a file or link of root")
 
 

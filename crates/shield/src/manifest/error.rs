@@ -60,6 +60,9 @@ pub enum ManifestError {
     /// A field that the role needs is missing, or one is there that it forbids.
     #[error("role: {0}")]
     Role(&'static str),
+    /// Something about the image or the rights that the workload keeps.
+    #[error("root: {0}")]
+    Image(&'static str),
     /// The program is not part of the root.
     #[error("entrypoint: {0:?} is no file or symbolic link of root")]
     NoProgram(String),

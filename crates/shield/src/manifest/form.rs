@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::error::{ManifestError, excerpt};
-use super::{Manifest, Mount, RootEntry, RootKind, Writable};
+use super::{Image, Manifest, Mount, RootEntry, RootKind, Writable};
 use crate::strict_json::unique_map;
 
 /// Largest integer of I-JSON (RFC 7493 §2.2), 2⁵³ − 1.
@@ -35,6 +35,31 @@ pub enum Access {
     Read,
     /// It may.
     Write,
+}
+
+/// Whether the layers of an image are encrypted.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protection {
+    /// They are; the release has their key.
+    Encrypted,
+    /// Everybody may read them, nobody can change them.
+    Authenticated,
+}
+
+/// What a workload that starts as user 0 may keep of root's rights (capabilities(7)), in the order of their names.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the kernel's names")]
+pub enum Capability {
+    Chown,
+    DacOverride,
+    Fowner,
+    Fsetid,
+    Kill,
+    NetBindService,
+    Setgid,
+    Setuid,
 }
 
 /// Who fills a hole.
@@ -119,6 +144,15 @@ struct EntryForm {
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
+struct ImageForm {
+    layers: Vec<String>,
+    protection: Protection,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    writable: Option<u64>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 struct WritableForm {
     mode: String,
     path: String,
@@ -130,6 +164,8 @@ struct WritableForm {
 #[serde(deny_unknown_fields)]
 pub(super) struct Form {
     arguments: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    capabilities: Vec<Capability>,
     casemate_manifest: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     custodian: Option<String>,
@@ -139,6 +175,8 @@ pub(super) struct Form {
     files: Vec<String>,
     #[serde(deserialize_with = "unique_map")]
     holes: BTreeMap<String, Hole>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    image: Option<ImageForm>,
     mounts: Vec<MountForm>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     policy: Option<PolicyBinding>,
@@ -176,6 +214,7 @@ impl Form {
                 .into_iter()
                 .map(EntryForm::into_entry)
                 .collect::<Result<_, _>>()?,
+            image: self.image.map(ImageForm::into_image).transpose()?,
             writable: self
                 .writable
                 .into_iter()
@@ -196,6 +235,7 @@ impl Form {
             environment: self.environment,
             holes: self.holes,
             user: self.user.map(in_range).transpose()?,
+            capabilities: self.capabilities,
             working_directory: self.working_directory,
         })
     }
@@ -239,17 +279,32 @@ fn link(target: String) -> Result<RootKind, ManifestError> {
     Ok(RootKind::Symlink { target })
 }
 
+impl ImageForm {
+    fn into_image(self) -> Result<Image, ManifestError> {
+        let layers = self.layers.iter().map(|layer| digest_of("image.layers", layer));
+        Ok(Image {
+            layers: layers.collect::<Result<_, _>>()?,
+            protection: self.protection,
+            writable: self.writable.map(|size| size_of("image.writable", size)).transpose()?,
+        })
+    }
+}
+
 impl WritableForm {
     fn into_writable(self) -> Result<Writable, ManifestError> {
-        if !WRITABLE_SIZES.contains(&self.size) {
-            return Err(value("writable.size", &self.size.to_string(), "between 4,096 and 2^40"));
-        }
         Ok(Writable {
             path: self.path,
             mode: mode_of(&self.mode, b'1')?,
-            size: self.size,
+            size: size_of("writable.size", self.size)?,
         })
     }
+}
+
+fn size_of(field: &'static str, size: u64) -> Result<u64, ManifestError> {
+    if !WRITABLE_SIZES.contains(&size) {
+        return Err(value(field, &size.to_string(), "between 4,096 and 2^40"));
+    }
+    Ok(size)
 }
 
 /// Four octal digits, of which the first is at most `first`: no set-id bits, the sticky bit where it makes sense.

@@ -9,7 +9,7 @@ mod path;
 mod rules;
 
 pub use error::ManifestError;
-pub use form::{Access, Filler, Hole, PolicyBinding, Role, User};
+pub use form::{Access, Capability, Filler, Hole, PolicyBinding, Protection, Role, User};
 pub(crate) use path::{is_plain, parents};
 
 use std::collections::BTreeMap;
@@ -72,6 +72,17 @@ pub struct Mount {
     pub access: Access,
 }
 
+/// A private root of sealed layers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Their roots, from the bottom up.
+    pub layers: Vec<[u8; 32]>,
+    /// Whether they are encrypted.
+    pub protection: Protection,
+    /// Most bytes that may be written over them, in memory; `None`: nothing is written.
+    pub writable: Option<u64>,
+}
+
 /// A launch manifest that keeps every rule of spec/manifest.md.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
@@ -85,6 +96,8 @@ pub struct Manifest {
     pub policy: Option<(PolicyBinding, [u8; 32])>,
     /// The private root, sorted by path.
     pub root: Vec<RootEntry>,
+    /// The private root as sealed layers; `root` is empty then.
+    pub image: Option<Image>,
     /// Empty file systems in memory, sorted by path.
     pub writable: Vec<Writable>,
     /// Folders of the host, sorted by path.
@@ -103,6 +116,8 @@ pub struct Manifest {
     pub holes: BTreeMap<String, Hole>,
     /// Whom the workload runs as; `None` leaves it to the policy.
     pub user: Option<User>,
+    /// What it keeps of root's rights, sorted.
+    pub capabilities: Vec<Capability>,
     /// Absolute path that the workload starts in.
     pub working_directory: String,
 }

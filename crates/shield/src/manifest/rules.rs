@@ -7,10 +7,14 @@ use super::path::{self, is_below, parents};
 use super::{Manifest, Role, RootKind};
 use crate::holes;
 
+/// Most layers of an image, as many as container engines take.
+const MAX_LAYERS: usize = 128;
+
 /// Checks everything that a single field cannot know.
 pub(super) fn check(manifest: &Manifest) -> Result<(), ManifestError> {
     counts(manifest)?;
     role(manifest)?;
+    image(manifest)?;
     texts(manifest)?;
     order(manifest)?;
     tree(manifest)?;
@@ -46,11 +50,39 @@ fn role(manifest: &Manifest) -> Result<(), ManifestError> {
         (Role::Custodian, None, None, Some(_)) if !manifest.volumes.is_empty() => Err(ManifestError::Role(
             "a custodian has no volumes: nobody releases their keys to it",
         )),
+        (Role::Custodian, None, None, Some(_)) if manifest.image.is_some() || !manifest.capabilities.is_empty() => Err(
+            ManifestError::Role("a custodian has no image and no capabilities: its root is a list of files"),
+        ),
         (Role::Custodian, None, None, Some(_)) => Ok(()),
         (Role::Custodian, ..) => Err(ManifestError::Role(
             "a custodian names no custodian and no policy, and says its user",
         )),
     }
+}
+
+fn image(manifest: &Manifest) -> Result<(), ManifestError> {
+    if !manifest.capabilities.is_sorted_by(|a, b| a < b) {
+        return Err(ManifestError::Image(
+            "capabilities are not sorted, or one is there twice",
+        ));
+    }
+    let Some(image) = &manifest.image else { return Ok(()) };
+    if !(1..=MAX_LAYERS).contains(&image.layers.len()) {
+        return Err(ManifestError::Count {
+            field: "image.layers",
+            got: image.layers.len(),
+            min: 1,
+            max: MAX_LAYERS,
+        });
+    }
+    if !manifest.root.is_empty() {
+        return Err(ManifestError::Image("the layers of image are the whole root"));
+    }
+    let different: HashSet<&[u8; 32]> = image.layers.iter().collect();
+    if different.len() < image.layers.len() {
+        return Err(ManifestError::Image("image has a layer twice"));
+    }
+    Ok(())
 }
 
 fn policy_names(policy: &str, service: &str) -> Result<(), ManifestError> {
@@ -206,6 +238,10 @@ fn covers<'a>(
 
 fn program(manifest: &Manifest) -> Result<(), ManifestError> {
     let program = &manifest.entrypoint[0];
+    if manifest.image.is_some() {
+        // What the layers hold is known to whoever opens them.
+        return path::check("entrypoint", program);
+    }
     let found = manifest.root.binary_search_by(|entry| entry.path.as_str().cmp(program));
     match found.map(|at| &manifest.root[at].kind) {
         Ok(RootKind::File { .. } | RootKind::Symlink { .. }) => Ok(()),

@@ -7,7 +7,7 @@ import typer
 
 from casemate.cli._output import Json, emit
 from casemate.cli.manifest._find import find
-from casemate.wire.manifest import Directory, File, RootEntry
+from casemate.wire.manifest import Directory, File, Manifest, RootEntry
 
 
 def show(
@@ -34,12 +34,22 @@ def show(
         "writable": ", ".join(entry.path for entry in manifest.writable) or "nothing",
         "host folders": ", ".join(f"{m.path} ({m.access})" for m in manifest.mounts) or "none",
         "volumes": ", ".join(manifest.volume_paths) or "none",
-        "root": f"{len(manifest.root)} entries",
+        "capabilities": ", ".join(manifest.capabilities or ()) or "none",
+        "root": _root(manifest),
     }
     text = "\n".join(f"{name:>12}  {value}" for name, value in lines.items() if value is not None)
     if files:
-        text += "\n\n" + "\n".join(_line(entry) for entry in manifest.root)
+        layers = manifest.image.layers if manifest.image else []
+        text += "\n\n" + "\n".join([*map(_line, manifest.root), *layers])
     emit({}, as_json=False, text=text)
+
+
+def _root(manifest: Manifest) -> str:
+    image = manifest.image
+    if image is None:
+        return f"{len(manifest.root)} entries"
+    writable = "read-only" if image.writable is None else f"up to {image.writable} bytes are written, in memory"
+    return f"{len(image.layers)} {image.protection} layers, {writable}"
 
 
 def _line(entry: RootEntry) -> str:
