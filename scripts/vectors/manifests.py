@@ -70,7 +70,7 @@ def _good() -> dict[str, object]:
                                                          "volumes": [{"path": "/data"}, {"path": "/vault/a"}]},
         "an image": OF_IMAGE,
         "an image that everybody may read and nobody writes to": {
-            **OF_IMAGE, "image": {"layers": [digest("base")], "protection": "authenticated"}, 
+            **OF_IMAGE, "image": {"layers": [digest("base")], "protection": "authenticated"},
             "entrypoint": ["/no/root"],
         },
         "a hole in every place": {**MANIFEST, "arguments": ["{{ hole.port }}{{ hole.port }}}", "{{ hole.token }}"]},
