@@ -11,7 +11,7 @@ const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 const BUFFER: usize = 256 * 1024;
 
 /// The archive, not compressed any more.
-pub fn open<'a>(mut from: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+pub fn open<'a>(mut from: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
     let mut first = Vec::new();
     from.by_ref().take(ZSTD.len() as u64).read_to_end(&mut first)?;
     let (is_gzip, is_zstd) = (first.starts_with(GZIP), first.starts_with(ZSTD));

@@ -11,6 +11,7 @@
 //! 4. A hard link is another name of what is in this layer.
 //! 5. What an entry says twice, or in a way that two readers could read differently, is refused.
 
+mod ahead;
 mod archive;
 mod compression;
 mod entry;
@@ -70,12 +71,25 @@ pub struct Taken {
 ///
 /// # Errors
 /// [`Error`].
-pub fn unpack<W, S>(archive: impl Read, writer: &mut Writer<W, S>, limits: &Limits) -> Result<Taken, Error>
+pub fn unpack<W, S>(archive: impl Read + Send, writer: &mut Writer<W, S>, limits: &Limits) -> Result<Taken, Error>
 where
     W: Write + Seek,
     S: Read + Write + Seek,
 {
-    let mut archive = Archive::new(Whole::new(compression::open(archive).map_err(Error::Archive)?));
+    let whole = Whole::new(compression::open(archive).map_err(Error::Archive)?);
+    let (whole, taken) = ahead::read(whole, |parts| take_all(parts, writer, limits));
+    Ok(Taken {
+        digest: whole.digest(),
+        ..taken?
+    })
+}
+
+fn take_all<W, S>(archive: &mut ahead::Parts, writer: &mut Writer<W, S>, limits: &Limits) -> Result<Taken, Error>
+where
+    W: Write + Seek,
+    S: Read + Write + Seek,
+{
+    let mut archive = Archive::new(archive);
     let mut unpacking = Unpacking {
         tree: Tree::default(),
         writer,
@@ -85,12 +99,13 @@ where
     while let Some(member) = archive.next().map_err(broken)? {
         unpacking.take(member, &mut archive)?;
     }
-    let mut taken = unpacking.taken;
-    let digest = archive.into_inner().end(limits.bytes).map_err(Error::Archive)?;
-    taken.digest = digest.ok_or(Error::Limit {
-        what: "bytes behind the archive's end",
-        limit: limits.bytes,
-    })?;
+    let taken = unpacking.taken;
+    if !whole::ends_within(archive.into_inner(), limits.bytes).map_err(Error::Archive)? {
+        return Err(Error::Limit {
+            what: "bytes behind the archive's end",
+            limit: limits.bytes,
+        });
+    }
     Ok(taken)
 }
 

@@ -21,23 +21,11 @@ impl<R: Read> Whole<R> {
         }
     }
 
-    /// Reads on to the end; the hash of everything, or nothing where more than `limit` bytes were left.
-    pub fn end(mut self, limit: u64) -> io::Result<Option<[u8; 32]>> {
-        let mut room = vec![0; BUFFER];
-        let mut left = limit;
-        loop {
-            let count = self.read(&mut room)?;
-            if count == 0 {
-                break;
-            }
-            let Some(less) = left.checked_sub(count as u64) else {
-                return Ok(None);
-            };
-            left = less;
-        }
+    /// What all that was read hashes to.
+    pub fn digest(self) -> [u8; 32] {
         let mut digest = [0; 32];
         digest.copy_from_slice(self.hash.finish().as_ref());
-        Ok(Some(digest))
+        digest
     }
 }
 
@@ -46,5 +34,21 @@ impl<R: Read> Read for Whole<R> {
         let count = self.from.read(buffer)?;
         self.hash.update(&buffer[..count]);
         Ok(count)
+    }
+}
+
+/// Reads on to the end; whether there were no more bytes than `limit`.
+pub fn ends_within(mut from: impl Read, limit: u64) -> io::Result<bool> {
+    let mut room = vec![0; BUFFER];
+    let mut left = limit;
+    loop {
+        let count = from.read(&mut room)?;
+        if count == 0 {
+            return Ok(true);
+        }
+        let Some(less) = left.checked_sub(count as u64) else {
+            return Ok(false);
+        };
+        left = less;
     }
 }
