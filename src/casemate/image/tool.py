@@ -11,7 +11,7 @@ from casemate.errors import CasemateError, ImageError, ImageRefusedError, ImageT
 from casemate.tool import Listener, Program
 from casemate.wire.fields import b64u_decode
 
-__all__ = ["Found", "Image", "Limits", "Sealed", "Tool"]
+__all__ = ["LIMITS", "Found", "Image", "Limits", "Sealed", "Tool"]
 
 _KINDS: Final[Mapping[str, tuple[type[ImageError], str | None]]] = {
     "archive": (ImageRefusedError, "get the image again from where it was built"),
@@ -40,6 +40,10 @@ class Limits:
     bytes: int = 64 << 30
     entries: int = 2_000_000
     attributes: int = 64 << 20
+
+
+LIMITS: Final = Limits()
+"""For images that people meant to be large."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class Tool:
         *,
         diff_id: str,
         key: str | None,
-        limits: Limits = Limits(),
+        limits: Limits = LIMITS,
         progress: Listener | None = None,
     ) -> Sealed:
         """Makes a blob with a sealed layer of an archive, which must hash to `diff_id` when it is not compressed."""

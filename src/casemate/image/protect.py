@@ -1,0 +1,144 @@
+"""From an ordinary OCI image to a protected one.
+
+1. Each layer is fetched, held against the digests of manifest and configuration, and sealed.
+2. The image's own files say who its user is and where its program lies.
+3. All of that becomes the launch manifest; what looks like a secret goes to the policy.
+4. The result is put together: the shield, the sealed layers, and what the shield is started with.
+
+The same source, key, shield and wishes give the same image, to the last bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from casemate.errors import ImageRefusedError
+from casemate.image import launch, shape
+from casemate.image.launch import Launch, Wanted
+from casemate.image.original import Original
+from casemate.image.sealing import seal_all
+from casemate.image.tool import LIMITS, Image, Limits, Sealed, Tool
+from casemate.tool import Listener
+from casemate.wire import canonical
+
+__all__ = ["CONFIG_TYPE", "LAYER_TYPE", "MANIFEST_TYPE", "MAX_LAYERS", "Blob", "Custodian", "Protected", "protect"]
+
+MANIFEST_TYPE: Final = "application/vnd.oci.image.manifest.v1+json"
+CONFIG_TYPE: Final = "application/vnd.oci.image.config.v1+json"
+LAYER_TYPE: Final = "application/vnd.oci.image.layer.v1.tar"
+MAX_LAYERS: Final = 125
+"""Container engines stack at most 127 layers; two are ours."""
+_BY: Final = "casemate image protect"
+_CHUNK: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class Custodian:
+    """Whom the shield asks, and where by default."""
+
+    genesis: bytes
+    addresses: Sequence[str] = ()
+    statements: Sequence[bytes] = ()
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A layer of the result."""
+
+    path: Path
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Protected:
+    """The result, in files of the scratch folder. `layers`: the shield, the sealed ones, what it is started with."""
+
+    launch: Launch
+    sealed: Sequence[Sealed]
+    layers: Sequence[Blob]
+    config: bytes
+    manifest: bytes
+
+
+def protect(
+    original: Original,
+    wanted: Wanted,
+    *,
+    key: str | None,
+    custodian: Custodian,
+    shield: Path,
+    tool: Tool,
+    scratch: Path,
+    limits: Limits = LIMITS,
+    progress: Listener | None = None,
+) -> Protected:
+    """Errors: ImageError and those below it, ManifestError, PlatformError."""
+    layers = original.distinct()
+    if len(layers) > MAX_LAYERS:
+        raise ImageRefusedError(
+            f"the image has {len(layers)} layers",
+            step="image.layers",
+            expected=f"at most {MAX_LAYERS}",
+            remedy="build it with fewer, for instance with --squash",
+        )
+    blobs = _once(seal_all(layers, tool=tool, key=key, scratch=scratch, limits=limits, progress=progress))
+    sealed = [one for _, one in blobs]
+    image = Image([(path, one.root) for path, one in blobs], key)
+    found = tool.look(image, launch.questions(original.settings))
+    made = launch.make(original.settings, wanted, [one.root for one in sealed], found)
+    shape.write_shield(scratch / "shield.tar", shield)
+    start = shape.Start(made.parsed, custodian.genesis, custodian.addresses, custodian.statements)
+    shape.write_start(scratch / "start.tar", start)
+    parts = [
+        _blob(scratch / "shield.tar"),
+        *(Blob(path, one.digest, one.size) for path, one in blobs),
+        _blob(scratch / "start.tar"),
+    ]
+    config = _config(original, parts)
+    return Protected(made, sealed, parts, config, _manifest(parts, config))
+
+
+def _once(blobs: Sequence[tuple[Path, Sealed]]) -> list[tuple[Path, Sealed]]:
+    """Different archives can have one content, and one root: as for layers that come again, the upper one stays."""
+    last = {one.root: number for number, (_, one) in enumerate(blobs)}
+    return [blob for number, blob in enumerate(blobs) if last[blob[1].root] == number]
+
+
+def _blob(path: Path) -> Blob:
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return Blob(path, f"sha256:{digest.hexdigest()}", size)
+
+
+def _config(original: Original, layers: Sequence[Blob]) -> bytes:
+    """Layers are not compressed, so each blob's digest is its `diff_id`."""
+    return canonical.encode(
+        {
+            "created": original.created,
+            "architecture": original.architecture,
+            "os": "linux",
+            "config": dict(original.visible, Entrypoint=list(shape.ENTRYPOINT)),
+            "rootfs": {"type": "layers", "diff_ids": [layer.digest for layer in layers]},
+            "history": [{"created": original.created, "created_by": _BY} for _ in layers],
+        }
+    )
+
+
+def _manifest(layers: Sequence[Blob], config: bytes) -> bytes:
+    digest = f"sha256:{hashlib.sha256(config).hexdigest()}"
+    return canonical.encode(
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST_TYPE,
+            "config": {"mediaType": CONFIG_TYPE, "digest": digest, "size": len(config)},
+            "layers": [{"mediaType": LAYER_TYPE, "digest": one.digest, "size": one.size} for one in layers],
+        }
+    )
