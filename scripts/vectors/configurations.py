@@ -30,6 +30,7 @@ def document() -> str:
         "an empty file": {**MINIMAL, "files": [{**FILE, "content": ""}]},
         "a volume": {**MINIMAL, "volumes": [VOLUME]},
         "volumes of every sort": {**MINIMAL, "volumes": [EVERY, {**VOLUME, "path": "/more", "freshness": "none"}]},
+        "an image key": {**MINIMAL, "image_key": b64u(bytes(range(32)))},
         "a value that does not show": {**MINIMAL, "holes": {"x": "\u202e\n\u0000\U0001f511"}},
     }
     return render(
@@ -65,11 +66,22 @@ def _fields() -> list[Case]:
         "a user that is true": {**MINIMAL, "user": {"uid": True, "gid": 1}},
         "a user by name": {**MINIMAL, "user": {"uid": "root", "gid": "root"}},
     }
+    changed |= {f"an image key that is {name}": {**MINIMAL, "image_key": value} for name, value in _keys().items()}
     changed |= {name: {**MINIMAL, "volumes": value} for name, value in _volumes().items()}
     missing = {f"without {field}": {name: MINIMAL[name] for name in MINIMAL if name != field} for field in MINIMAL}
     return [
         {"name": name, "configuration": canonical(value).decode()} for name, value in {**changed, **missing}.items()
     ]
+
+
+def _keys() -> dict[str, object]:
+    return {
+        "short": b64u(bytes(31)),
+        "long": b64u(bytes(33)),
+        "padded": b64u(bytes(32)) + "=",
+        "empty": "",
+        "a number": 1,
+    }
 
 
 def _volumes() -> dict[str, object]:

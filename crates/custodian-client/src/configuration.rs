@@ -6,7 +6,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::Error;
-use crate::configured_volume::{ConfiguredVolume, VolumeForm, volumes};
+use crate::configured_volume::{ConfiguredVolume, VolumeForm, key, volumes};
 use crate::encoding::from_b64u;
 
 /// What a policy gives to a workload. Holds secrets; `Debug` shows names only.
@@ -17,6 +17,8 @@ pub struct Configuration {
     pub files: Vec<PolicyFile>,
     /// Sealed volumes to mount.
     pub volumes: Vec<ConfiguredVolume>,
+    /// What the layers of the workload's image are sealed under.
+    pub image_key: Option<Zeroizing<[u8; 32]>>,
     /// Whom to run as, where the manifest leaves it open.
     pub user: Option<User>,
 }
@@ -48,6 +50,7 @@ struct Form {
     holes: Holes,
     files: Vec<FileForm>,
     volumes: Option<Vec<VolumeForm>>,
+    image_key: Option<SecretText>,
     user: Option<User>,
 }
 
@@ -112,10 +115,13 @@ impl Configuration {
         }
         let files = form.files.iter().map(file).collect::<Result<_, _>>()?;
         let volumes = volumes(form.volumes.as_deref())?;
+        let read = |text: &SecretText| key(&text.0).ok_or(Error::Malformed("an image key"));
+        let image_key = form.image_key.as_ref().map(read).transpose()?;
         Ok(Self {
             holes: form.holes.0,
             files,
             volumes,
+            image_key,
             user: form.user,
         })
     }
@@ -166,6 +172,7 @@ mod tests {
 
     fn good() -> Value {
         json!({"casemate_configuration": 1, "holes": {"token": "hunter2"}, "user": {"uid": 7, "gid": 8},
+               "image_key": "aHVudGVyNGh1bnRlcjRodW50ZXI0aHVudGVyNCEhISE",
                "files": [{"path": "/run/key", "content": "aHVudGVyMw", "mode": "0400"}]})
     }
 
@@ -179,9 +186,12 @@ mod tests {
             (file.path.as_str(), file.mode, file.content.as_slice()),
             ("/run/key", 0o400, &b"hunter3"[..])
         );
+        let key = configuration.image_key.as_ref().unwrap();
+        assert_eq!(**key, *b"hunter4hunter4hunter4hunter4!!!!");
         let shown = format!("{configuration:?}");
         assert!(shown.contains("token") && !shown.contains("hunter"), "{shown}");
         assert!(!shown.contains(&format!("{:?}", b"hunter3")), "{shown}");
+        assert!(!shown.contains(&format!("{:?}", **key)), "{shown}");
     }
 
     #[test]

@@ -113,7 +113,7 @@ fn freshness(form: &VolumeForm) -> Result<Freshness, Error> {
     }
 }
 
-fn key(text: &str) -> Option<Zeroizing<[u8; 32]>> {
+pub(crate) fn key(text: &str) -> Option<Zeroizing<[u8; 32]>> {
     let mut decoded = Zeroizing::new(from_b64u(text)?);
     let mut key: [u8; 32] = decoded.as_slice().try_into().ok()?;
     decoded.zeroize();

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::digests;
 use crate::holes::{MAX_VALUE, Pattern, Values};
 use crate::manifest::{Filler, Manifest, ManifestError, Role, RootKind};
 use crate::strict_json::unique_map;
@@ -77,6 +78,8 @@ pub struct Bundle {
     pub mounts: BTreeMap<String, String>,
     /// Host folder of each sealed volume.
     pub volumes: BTreeMap<String, String>,
+    /// Host file of each layer of the image, by its root as text.
+    pub layers: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -94,6 +97,8 @@ struct Form {
     mounts: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "unique_map")]
     volumes: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "unique_map")]
+    layers: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -145,6 +150,9 @@ impl Bundle {
         check_sources(&manifest, &form.sources)?;
         check_folders("mounts", manifest.mounts.iter().map(|mount| &mount.path), &form.mounts)?;
         check_folders("volumes", manifest.volumes.iter(), &form.volumes)?;
+        let roots = manifest.image.iter().flat_map(|image| &image.layers);
+        let layers: Vec<String> = roots.map(digests::text).collect();
+        check_folders("layers", layers.iter(), &form.layers)?;
         let holes = host_holes(&manifest, form.holes)?;
         Ok(Self {
             manifest_bytes,
@@ -154,6 +162,7 @@ impl Bundle {
             sources: form.sources,
             mounts: form.mounts,
             volumes: form.volumes,
+            layers: form.layers,
         })
     }
 }
@@ -205,14 +214,14 @@ fn check_sources(manifest: &Manifest, sources: &BTreeMap<String, String>) -> Res
     Ok(())
 }
 
-/// Each place of the manifest gets a folder of the host, and nothing else does.
+/// Each place or layer of the manifest gets a folder or file of the host, and nothing else does.
 fn check_folders<'a>(
     field: &'static str,
     places: impl Iterator<Item = &'a String> + Clone,
     folders: &BTreeMap<String, String>,
 ) -> Result<(), BundleError> {
     if let Some(path) = places.clone().find(|path| !folders.contains_key(*path)) {
-        return Err(unfit(field, path, "is in the manifest and got no folder"));
+        return Err(unfit(field, path, "is in the manifest and got no folder or file"));
     }
     for (path, folder) in folders {
         if !places.clone().any(|place| place == path) {
@@ -361,6 +370,33 @@ mod tests {
             "not in the manifest",
         );
         assert_refused("/volumes", json!({"/sealed": "sealed"}), "absolute path");
+    }
+
+    #[test]
+    fn each_layer_of_an_image_has_its_file_and_nothing_else_has() {
+        let roots = [[1; 32], [2; 32]].map(|root| digests::text(&root));
+        let mut bundle = good();
+        let manifest = URL_SAFE_NO_PAD.decode(bundle["manifest"].as_str().expect("text"));
+        let mut manifest: Value = serde_json::from_slice(&manifest.expect("base64url")).expect("JSON");
+        manifest["root"] = json!([]);
+        manifest["image"] = json!({"layers": roots, "protection": "encrypted"});
+        bundle["manifest"] = json!(URL_SAFE_NO_PAD.encode(manifest.to_string()));
+        bundle["sources"] = json!({});
+        let mut parse = |layers: Value| {
+            bundle["layers"] = layers;
+            Bundle::parse(bundle.to_string().as_bytes()).map_err(|error| error.to_string())
+        };
+        let [one, two] = &roots;
+        assert_eq!(parse(json!({one: "/a", two: "/b"})).expect("good").layers[two], "/b");
+        for (layers, reason) in [
+            (json!({one: "/a"}), "got no folder or file"),
+            (json!({one: "/a", two: "/b", "sha256:00": "/c"}), "not in the manifest"),
+            (json!({one: "/a", two: "b"}), "absolute path"),
+        ] {
+            let error = parse(layers).expect_err(reason);
+            assert!(error.contains(reason), "{error:?} does not say {reason:?}");
+        }
+        assert_refused("/layers", json!({one: "/a"}), "not in the manifest");
     }
 
     #[test]

@@ -23,8 +23,9 @@ def launch_bundle(
     holes: Mapping[str, str] | None = None,
     mounts: Mapping[str, str] | None = None,
     volumes: Mapping[str, str] | None = None,
+    layers: Mapping[str, str] | None = None,
 ) -> bytes:
-    """`mounts` and `volumes` are folders of this host by their places in the root."""
+    """`mounts` and `volumes` are folders of this host by their places in the root, `layers` files by their roots."""
     bundle: dict[str, object] = {
         "casemate_launch": 1,
         "manifest": b64u_encode(built.parsed.data),
@@ -34,6 +35,8 @@ def launch_bundle(
     }
     if volumes:
         bundle["volumes"] = dict(volumes)
+    if layers:
+        bundle["layers"] = dict(layers)
     if genesis is not None:
         bundle["custodian"] = {"genesis": b64u_encode(genesis), "addresses": list(addresses)}
     return json.dumps(bundle).encode()

@@ -127,4 +127,5 @@ class Configuration(Model):
     holes: dict[HoleName, str] = Field(repr=False)
     files: list[ConfiguredFile] = Field(repr=False)
     volumes: Annotated[list[ConfiguredVolume], Field(min_length=1)] | None = Field(default=None, repr=False)
+    image_key: Bytes32 | None = Field(default=None, repr=False)
     user: User | None = None
