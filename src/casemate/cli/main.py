@@ -107,6 +107,18 @@ _group(
     under=_volume,
 )
 _group(
+    "image",
+    "Protected images: container images that run encrypted and attested.",
+    {
+        "protect": "casemate.cli.image.protect:protect",
+        "from-binary": "casemate.cli.image.from_binary:from_binary",
+        "inspect": "casemate.cli.image.inspect:inspect",
+        "verify": "casemate.cli.image.verify:verify",
+        "export": "casemate.cli.image.export:export",
+        "diff": "casemate.cli.image.diff:diff",
+    },
+)
+_group(
     "platform",
     "Where trust domains come from.",
     {

@@ -13,23 +13,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from casemate.errors import ImageRefusedError
 from casemate.image import launch, shape
 from casemate.image.launch import Launch, Wanted
+from casemate.image.oci import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Descriptor
 from casemate.image.original import Original
 from casemate.image.sealing import seal_all
 from casemate.image.tool import LIMITS, Image, Limits, Sealed, Tool
+from casemate.image.transport import Target
 from casemate.tool import Listener
 from casemate.wire import canonical
 
-__all__ = ["CONFIG_TYPE", "LAYER_TYPE", "MANIFEST_TYPE", "MAX_LAYERS", "Blob", "Custodian", "Protected", "protect"]
+__all__ = ["MAX_LAYERS", "Blob", "Custodian", "Protected", "protect"]
 
-MANIFEST_TYPE: Final = "application/vnd.oci.image.manifest.v1+json"
-CONFIG_TYPE: Final = "application/vnd.oci.image.config.v1+json"
-LAYER_TYPE: Final = "application/vnd.oci.image.layer.v1.tar"
 MAX_LAYERS: Final = 125
 """Container engines stack at most 127 layers; two are ours."""
 _BY: Final = "casemate image protect"
@@ -63,6 +63,25 @@ class Protected:
     layers: Sequence[Blob]
     config: bytes
     manifest: bytes
+
+    def write(self, target: Target, scratch: Path, progress: Listener | None = None) -> tuple[Descriptor, int]:
+        """What it is called there, and the bytes of all blobs that were not there yet."""
+        config = scratch / "config.json"
+        config.write_bytes(self.config)
+        blobs = [(LAYER_TYPE, blob) for blob in self.layers] + [(CONFIG_TYPE, _blob(config))]
+        total, before, sent = sum(blob.size for _, blob in blobs), 0, 0
+        for kind, blob in blobs:
+            told = None if progress is None else partial(_onwards, progress, before, total)
+            if target.put_blob(blob.path, Descriptor(media_type=kind, digest=blob.digest, size=blob.size), told):
+                sent += blob.size
+            before += blob.size
+        descriptor = target.put_manifest(self.manifest, MANIFEST_TYPE)
+        target.finish(descriptor)
+        return descriptor, sent
+
+
+def _onwards(progress: Listener, before: int, total: int, done: int, _of: int) -> None:
+    progress(before + done, total)
 
 
 def protect(

@@ -24,7 +24,16 @@ from casemate.wire import canonical
 from casemate.wire.fields import b64u_decode, b64u_encode
 from casemate.wire.manifest import ParsedManifest, parse_manifest
 
-__all__ = ["ENTRYPOINT", "MAX_LAUNCH_BYTES", "Start", "read_shield", "read_start", "write_shield", "write_start"]
+__all__ = [
+    "ENTRYPOINT",
+    "MAX_LAUNCH_BYTES",
+    "Start",
+    "read_shield",
+    "read_start",
+    "unknown",
+    "write_shield",
+    "write_start",
+]
 
 ENTRYPOINT: Final = ("/casemate/shield", "--container")
 MAX_LAUNCH_BYTES: Final = 20 << 20
@@ -75,7 +84,7 @@ def read_start(path: Path) -> Start:
     manifest, custodian = files.pop(_MANIFEST, None), files.pop(_CUSTODIAN, None)
     statements = [files.pop(name) for name in sorted(files) if name.startswith(f"{_STATEMENTS}/")]
     if manifest is None or custodian is None or files:
-        raise _unknown()
+        raise unknown()
     return Start(parse_manifest(manifest), *_custodian(custodian), statements)
 
 
@@ -84,7 +93,7 @@ def read_shield(path: Path, target: Path) -> None:
     files = _read(path, path.stat().st_size)
     shield = files.pop(_SHIELD, None)
     if shield is None or files:
-        raise _unknown()
+        raise unknown()
     target.write_bytes(shield)
 
 
@@ -97,13 +106,13 @@ def _custodian(data: bytes) -> tuple[bytes, list[str]]:
                     return b64u_decode(genesis), addresses
     except (ValueError, RecursionError, InputError):
         pass
-    raise _unknown()
+    raise unknown()
 
 
 def _read(path: Path, limit: int) -> dict[str, bytes]:
     """Regular files of an archive by name; anything that a writer of ours would not have written is refused."""
     if path.stat().st_size > limit:
-        raise _unknown()
+        raise unknown()
     files: dict[str, bytes] = {}
     try:
         with tarfile.open(path, "r:") as archive:
@@ -113,14 +122,15 @@ def _read(path: Path, limit: int) -> dict[str, bytes]:
                 plain = entry.isreg() and not entry.issparse() and entry.size <= limit
                 content = archive.extractfile(entry) if plain else None
                 if content is None or entry.name in files:
-                    raise _unknown()
+                    raise unknown()
                 files[entry.name] = content.read()
     except (tarfile.TarError, OSError, ValueError, EOFError) as error:
-        raise _unknown() from error
+        raise unknown() from error
     return files
 
 
-def _unknown() -> ImageRefusedError:
+def unknown() -> ImageRefusedError:
+    """What is said of an image that has not this shape."""
     return ImageRefusedError(
         "this is no protected image, or one of a newer Casemate",
         step="image.shape",

@@ -46,7 +46,7 @@ def _is_empty(node: Any) -> bool:
 
 def _flow(value: object) -> str:
     """In one line."""
-    said = yaml.safe_dump(value, default_flow_style=True, width=math.inf, allow_unicode=True, sort_keys=False)
+    said = yaml.safe_dump(value, default_flow_style=True, width=math.inf, sort_keys=False)
     return said.removesuffix("\n").removesuffix("\n...")
 
 

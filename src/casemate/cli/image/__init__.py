@@ -1,0 +1,1 @@
+"""Protected images: made from ordinary ones, looked at, verified, compared."""

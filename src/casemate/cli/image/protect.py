@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from casemate.cli._custodians import Custodian
+from casemate.cli._output import Json, note
+from casemate.cli.image import _options
+from casemate.cli.image._making import making
+from casemate.cli.image._options import (
+    Address,
+    Arch,
+    Capability,
+    Destination,
+    Encrypt,
+    Env,
+    File,
+    Hole,
+    KeepEnv,
+    KeyFile,
+    Policy,
+    PolicyOut,
+    ReadOnly,
+    Source,
+    User,
+    Volume,
+    Writable,
+)
+from casemate.cli.manifest._options import reference
+from casemate.image import transport
+from casemate.image.reading import choose
+
+
+def protect(
+    source: Source,
+    destination: Destination,
+    policy: Policy,
+    encrypt: Encrypt = True,
+    volume: Volume = None,
+    hole: Hole = None,
+    env: Env = None,
+    keep_env: KeepEnv = None,
+    file: File = None,
+    writable: Writable = "1G",
+    read_only: ReadOnly = False,
+    user_: User = None,
+    capability: Capability = None,
+    key_file: KeyFile = None,
+    policy_out: PolicyOut = None,
+    address: Address = None,
+    arch: Arch = None,
+    custodian: Custodian = None,
+    as_json: Json = False,
+) -> None:
+    """Make a protected image of an ordinary one: the same layers, sealed; the same program, under the shield.
+
+    Labels, ports and the signal to stop stay visible; all else becomes the launch manifest, and the layers' content
+    is only to be read with the image key. The same input and key give the same image: what did not change is not sent
+    again. Example: `casemate image protect oci:api:1 oci:api:1-protected --policy acme/records#api
+    --volume records:/data --policy-out records.yaml`
+    """
+    makes = making(
+        *reference(policy),
+        custodian=custodian,
+        destination=destination,
+        policy_out=policy_out,
+        addresses=address or [],
+        as_json=as_json,
+    )
+    places = _options.volumes(volume or [])
+    wanted = makes.wanted(
+        encrypt=encrypt,
+        writable=writable,
+        read_only=read_only,
+        volumes=places,
+        hole=hole,
+        env=env,
+        keep_env=keep_env,
+        file=file,
+        capability=capability,
+        user=user_,
+    )
+    with TemporaryDirectory(prefix="casemate-image-") as folder:
+        scratch = Path(folder)
+        with transport.open_source(source, scratch=scratch) as opened:
+            original = choose(opened, _options.architecture(arch)).original()
+            for word in [] if as_json else original.notes:
+                note(word)
+            makes.say(makes.make(original, wanted, places, key_file, scratch))

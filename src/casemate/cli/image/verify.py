@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from casemate.cli._connecting import As, connect
+from casemate.cli._custodians import Custodian
+from casemate.cli._output import Json, emit, note
+from casemate.cli._progress import bar
+from casemate.cli.image import _keys
+from casemate.cli.image._opening import opened_image
+from casemate.cli.image._options import KeyOfImage
+from casemate.cli.policy._document import load
+from casemate.cli.policy._genesis_of import genesis_of
+from casemate.errors import ImageDiffersError
+from casemate.image import shape
+from casemate.image.opened import Opened
+from casemate.image.reading import Read
+from casemate.image.tool import Tool
+from casemate.policy.model import PolicyDocument, Service, parse_document
+from casemate.secrets.catalogue import SCHEMAS
+from casemate.simulator import launch
+from casemate.wire import canonical, dsse
+from casemate.wire.binding import sha256_text
+from casemate.wire.policies import Submission
+
+_REMEDY = "take the image that the policy's people protected, or have them admit this one"
+
+
+def verify(
+    image: Annotated[str, typer.Argument(help="A protected image.")],
+    policy: Annotated[str, typer.Option(help="A policy file, or a policy whose newest version the custodian has.")],
+    key_file: KeyOfImage = None,
+    custodian: Custodian = None,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Hold a protected image against a policy: its manifest, its shield, its layers, to the last byte.
+
+    With the image key (that of the service, or --key-file) every piece of every layer is opened and verified, without
+    it every blob's digest. Example: `casemate image verify oci:api:1 --policy records.yaml`
+    """
+    document = _document(policy, custodian, who)
+    with opened_image(image) as (read, opened, scratch):
+        passed = list(_steps(document, read, opened, scratch))
+        readable = _keys.is_there(key_file, opened.start.manifest.manifest)
+        with bar("verifying", quiet=as_json) as listener:
+            if readable:
+                key = _keys.key_of(key_file, opened.start.manifest.manifest)
+                layers = opened.readable(read.fetch, key)
+                Tool.installed().verify(layers, listener)
+            else:
+                opened.readable(read.fetch, None)
+    passed.append("content" if readable else "layers")
+    result = {
+        "image": read.digest,
+        "manifest": opened.start.manifest.digest,
+        "version": document.version,
+        "layers": len(opened.sealed),
+        "content": readable,
+        "steps": passed,
+    }
+    shown = "\n".join(
+        f"{name}: {', '.join(value) if isinstance(value, list) else value}" for name, value in result.items()
+    )
+    emit(result, as_json=as_json, text=shown)
+    if not readable and not as_json:
+        note("Without the image key only the blobs' digests were verified: name it with --key-file.")
+
+
+def _document(policy: str, custodian: str | None, who: str | None) -> PolicyDocument:
+    if Path(policy).is_file() or "/" not in policy or policy.startswith((".", "/")):
+        return load(Path(policy))
+    with connect(custodian, who, policy=policy) as client:
+        answer = client.policy(genesis_of(client, policy))
+    payload, _ = dsse.open_envelope(answer.submission, dsse.POLICY_TYPE)
+    return parse_document(canonical.parse_model(Submission, payload, what="submission").document, SCHEMAS)
+
+
+def _steps(document: PolicyDocument, read: Read, opened: Opened, scratch: Path) -> Iterator[str]:
+    """1. The policy is the image's. 2. Its service admits the manifest. 3. And the shield. 4. The custodian is the one
+    that the manifest names. 5. What the policy mounts is what the manifest has places for.
+    """
+    manifest = opened.start.manifest.manifest
+    binding = manifest.policy
+    named = None if binding is None else (binding.name, binding.genesis)
+    _same("policy", str((document.policy, document.genesis)), str(named))
+    yield "policy"
+    service = document.services.get("" if binding is None else binding.service)
+    if service is None:
+        raise _differs("service", ", ".join(document.services), "" if binding is None else binding.service)
+    _same("manifest", service.manifest, opened.start.manifest.digest)
+    yield "manifest"
+    _same("runtime", service.measurement, _measured(read, opened, scratch))
+    yield "runtime"
+    _same("custodian", str(manifest.custodian), sha256_text(opened.start.genesis))
+    yield "custodian"
+    yield _places(service, opened)
+
+
+def _places(service: Service, opened: Opened) -> str:
+    _same("volumes", ", ".join(sorted(service.volumes)), ", ".join(opened.start.manifest.manifest.volume_paths))
+    return "volumes"
+
+
+def _measured(read: Read, opened: Opened, scratch: Path) -> str:
+    taken = scratch / "shield"
+    shape.read_shield(read.fetch(opened.shield.digest, opened.shield.size), taken)
+    return launch.measure(taken)
+
+
+def _same(step: str, expected: str, got: str) -> None:
+    if expected != got:
+        raise _differs(step, expected, got)
+
+
+def _differs(step: str, expected: str, got: str) -> ImageDiffersError:
+    return ImageDiffersError(
+        f"the image's {step} is not the policy's", step=f"image.{step}", expected=expected, got=got, remedy=_REMEDY
+    )

@@ -1,0 +1,125 @@
+"""Images in a folder (OCI image specification, "Image Layout Specification")."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from casemate.errors import ImageError, ImageRefusedError, ImageTamperedError, UsageError
+from casemate.image.oci import INDEX_TYPES, MANIFEST_TYPES, MAX_DOCUMENT_BYTES, Descriptor, parse_index
+from casemate.tool import Listener
+
+__all__ = ["Layout"]
+
+_VERSION: Final = {"imageLayoutVersion": "1.0.0"}
+_TAG: Final = "org.opencontainers.image.ref.name"
+_CHUNK: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One name in a layout. Every call raises ImageError and those below it."""
+
+    folder: Path
+    tag: str | None
+
+    def top(self) -> tuple[Descriptor, bytes]:
+        try:
+            data = _read(self.folder / "index.json")
+        except OSError as error:
+            raise UsageError(f"{self.folder} is no image layout: {error.strerror}") from error
+        parse_index(data)
+        named = [entry for entry in json.loads(data)["manifests"] if self.tag in {None, _name(entry)}]
+        if len(named) != 1:
+            raise UsageError(
+                f"{self.folder} has {len(named) or 'no'} images called {self.tag or 'anything'}",
+                remedy="name one: oci:FOLDER:TAG",
+            )
+        descriptor = Descriptor.model_validate(named[0])
+        return descriptor, self.manifest(descriptor)
+
+    def manifest(self, descriptor: Descriptor) -> bytes:
+        if descriptor.media_type not in MANIFEST_TYPES | INDEX_TYPES or descriptor.size > MAX_DOCUMENT_BYTES:
+            raise ImageRefusedError("this is no image", step="image.document", got=descriptor.media_type[:200])
+        return self.blob(descriptor).read_bytes()
+
+    def blob(self, descriptor: Descriptor, progress: Listener | None = None) -> Path:
+        path = self._path(descriptor.digest)
+        try:
+            _check(path, descriptor, progress)
+        except OSError as error:
+            raise ImageError(f"{path}: {error.strerror}", step="image.read") from error
+        return path
+
+    def has(self, digest: str, size: int) -> bool:
+        path = self._path(digest)
+        return path.is_file() and path.stat().st_size == size
+
+    def put_blob(self, path: Path, descriptor: Descriptor, progress: Listener | None = None) -> bool:
+        if self.has(descriptor.digest, descriptor.size):
+            return False
+        target = self._path(descriptor.digest)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, temporary)
+            _check(temporary, descriptor, progress)
+            temporary.replace(target)
+        except OSError as error:
+            raise ImageError(f"{self.folder}: {error.strerror}", step="image.write") from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        return True
+
+    def put_manifest(self, data: bytes, media_type: str) -> Descriptor:
+        digest = hashlib.sha256(data).hexdigest()
+        descriptor = Descriptor(media_type=media_type, digest=f"sha256:{digest}", size=len(data))
+        path = self._path(descriptor.digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return descriptor
+
+    def finish(self, descriptor: Descriptor) -> None:
+        entry: dict[str, Any] = descriptor.model_dump(by_alias=True, exclude_none=True)
+        if self.tag is not None:
+            entry["annotations"] = {_TAG: self.tag}
+        index = self.folder / "index.json"
+        before = json.loads(_read(index))["manifests"] if index.exists() else []
+        others = [other for other in before if _name(other) != self.tag]
+        said = {"schemaVersion": 2, "manifests": [*others, entry]}
+        (self.folder / "oci-layout").write_text(json.dumps(_VERSION))
+        index.write_text(json.dumps(said, indent=1))
+
+    def _path(self, digest: str) -> Path:
+        algorithm, _, name = digest.partition(":")
+        return self.folder / "blobs" / algorithm / name
+
+
+def _name(entry: dict[str, Any]) -> str | None:
+    name = (entry.get("annotations") or {}).get(_TAG)
+    return name if isinstance(name, str) else None
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MAX_DOCUMENT_BYTES + 1)
+
+
+def _check(path: Path, descriptor: Descriptor, progress: Listener | None) -> None:
+    digest, done = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            done += len(chunk)
+            if progress is not None:
+                progress(done, descriptor.size)
+    got = f"sha256:{digest.hexdigest()}"
+    if (got, done) != (descriptor.digest, descriptor.size):
+        raise ImageTamperedError(
+            "a blob is not what its digest says", step="image.digest", expected=descriptor.digest, got=got
+        )
