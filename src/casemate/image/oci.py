@@ -14,6 +14,7 @@ from casemate.wire.fields import Sha256
 
 __all__ = [
     "CONFIG_TYPE",
+    "INDEX_TYPE",
     "INDEX_TYPES",
     "LAYER_TYPE",
     "MANIFEST_TYPE",
@@ -35,12 +36,8 @@ MANIFEST_TYPE: Final = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE: Final = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE: Final = "application/vnd.oci.image.layer.v1.tar"
 MANIFEST_TYPES: Final = frozenset({MANIFEST_TYPE, "application/vnd.docker.distribution.manifest.v2+json"})
-INDEX_TYPES: Final = frozenset(
-    {
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-    }
-)
+INDEX_TYPE: Final = "application/vnd.oci.image.index.v1+json"
+INDEX_TYPES: Final = frozenset({INDEX_TYPE, "application/vnd.docker.distribution.manifest.list.v2+json"})
 MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024
 """Of a manifest, an index or a configuration: what registries take at most."""
 _MAX_SIZE: Final = 2**53 - 1

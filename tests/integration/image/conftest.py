@@ -17,6 +17,7 @@ from casemate.image.original import Layer, Original
 from casemate.image.protect import Custodian, Protected, protect
 from casemate.image.settings import Settings
 from casemate.image.tool import Image, Tool
+from casemate.testing.images import archive, folder, member
 from casemate.wire.manifest import PolicyBinding
 
 KEY = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"
@@ -24,38 +25,19 @@ PASSWD = b"root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n"
 GROUP = b"root:x:0:\napp:x:1001:\n"
 
 
-def entry(name: str, content: bytes | None = None, mode: int = 0o644, **said: object) -> tuple[tarfile.TarInfo, bytes]:
-    """A file, or a directory where there is no content."""
-    info = tarfile.TarInfo(name)
-    info.mode, info.size = mode, len(content or b"")
-    if content is None:
-        info.type = tarfile.DIRTYPE
-    for key, value in said.items():
-        setattr(info, key, value)
-    return info, content or b""
-
-
-def archive(*entries: tuple[tarfile.TarInfo, bytes]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for info, content in entries:
-            tar.addfile(info, io.BytesIO(content))
-    return out.getvalue()
-
-
 BASE = archive(
-    entry("etc"),
-    entry("etc/passwd", PASSWD),
-    entry("etc/group", GROUP),
-    entry("bin", mode=0o755),
-    entry("bin/server", b"#!/bin/true\n", 0o755),
-    entry("data", mode=0o1777),
-    entry("data/already", b"there"),
+    folder("etc"),
+    member("etc/passwd", PASSWD),
+    member("etc/group", GROUP),
+    folder("bin"),
+    member("bin/server", b"#!/bin/true\n", 0o755),
+    folder("data", 0o1777),
+    member("data/already", b"there"),
 )
 TOP = archive(
-    entry("srv/plaintext-name", b"plaintext-content" * 1000),
-    entry("data", mode=0o1777),
-    entry("data/.wh.already", b""),
+    member("srv/plaintext-name", b"plaintext-content" * 1000),
+    folder("data", 0o1777),
+    member("data/.wh.already"),
 )
 
 

@@ -12,9 +12,10 @@ import pytest
 from casemate.errors import ImageRefusedError, ImageTamperedError, ManifestError
 from casemate.image import shape
 from casemate.image.settings import Settings
+from casemate.testing.images import archive, member
 from casemate.wire.manifest import CAPABILITIES
 
-from .conftest import BASE, GROUP, KEY, TOP, WANTED, Work, archive, entry, names
+from .conftest import BASE, GROUP, KEY, TOP, WANTED, Work, names
 
 OTHER_KEY = KEY.replace("B", "C")
 
@@ -101,12 +102,12 @@ def test_the_same_input_and_key_give_the_same_image(work: Work) -> None:
 
 def test_a_new_top_leaves_the_blobs_below_as_they_were(work: Work) -> None:
     first = work.protect(work.original(work.layer(BASE), work.layer(TOP)))
-    second = work.protect(work.original(work.layer(BASE), work.layer(archive(entry("new", b"x")))))
+    second = work.protect(work.original(work.layer(BASE), work.layer(archive(member("new", b"x")))))
     assert [blob.digest for blob in first.layers][:2] == [blob.digest for blob in second.layers][:2]
 
 
 def test_a_layer_that_comes_again_is_there_once_and_nothing_changes(work: Work) -> None:
-    top = archive(entry("etc/.wh.group", b""), entry("bin/server", b"other", 0o755))
+    top = archive(member("etc/.wh.group"), member("bin/server", b"other", 0o755))
     protected = work.protect(work.original(work.layer(BASE), work.layer(top), work.layer(BASE, compress=True)))
     assert len(protected.sealed) == 2
     with tarfile.open(work.exported(protected)) as tar:
@@ -129,9 +130,9 @@ def test_a_layer_that_the_configuration_does_not_name_is_refused(work: Work) -> 
 @pytest.mark.parametrize(
     ("hostile", "reason"),
     [
-        (archive(entry("../outside", b"x")), "lead out of the image"),
-        (archive(entry("link", b"", type=tarfile.SYMTYPE, linkname="/etc"), entry("link/passwd", b"x")), "through"),
-        (archive(entry("name", b"", type=tarfile.LNKTYPE, linkname="/etc/shadow")), "hard link"),
+        (archive(member("../outside", b"x")), "lead out of the image"),
+        (archive(member("link", type=tarfile.SYMTYPE, linkname="/etc"), member("link/passwd", b"x")), "through"),
+        (archive(member("name", type=tarfile.LNKTYPE, linkname="/etc/shadow")), "hard link"),
         (b"\x1f\x8b no archive", "cannot be read"),
     ],
 )
