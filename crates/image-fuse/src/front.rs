@@ -10,8 +10,8 @@ use std::time::Duration;
 use casemate_erofs::ReadError;
 use casemate_image::merged::{Merged, Node, Number};
 use fuser::{
-    Errno, FileHandle, Filesystem, Generation, INodeNo, InitFlags, KernelConfig, LockOwner, OpenFlags, ReplyAttr,
-    ReplyData, ReplyDirectory, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyXattr, Request,
+    Errno, FileAttr, FileHandle, Filesystem, Generation, INodeNo, InitFlags, KernelConfig, LockOwner, OpenFlags,
+    ReplyAttr, ReplyData, ReplyDirectory, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyXattr, Request,
 };
 
 use crate::attributes::{absent, attributes, of_mode};
@@ -49,11 +49,20 @@ thread_local! {
 pub struct Front {
     image: Arc<Merged>,
     listener: Listener,
+    owner: Option<(u32, u32)>,
 }
 
 impl Front {
-    pub fn new(image: Arc<Merged>, listener: Listener) -> Self {
-        Self { image, listener }
+    pub fn new(image: Arc<Merged>, listener: Listener, owner: Option<(u32, u32)>) -> Self {
+        Self { image, listener, owner }
+    }
+
+    fn shown(&self, node: &Node, links: u32) -> FileAttr {
+        let mut attributes = attributes(node, links);
+        if let Some((uid, gid)) = self.owner {
+            (attributes.uid, attributes.gid) = (uid, gid);
+        }
+        attributes
     }
 
     fn node(&self, inode: INodeNo) -> Result<Node, ReadError> {
@@ -99,7 +108,7 @@ impl Filesystem for Front {
         let found = self.image.lookup(Number::from_bits(parent.0), name.as_bytes());
         let found = found.and_then(|node| Ok((node, self.image.links(&node)?)));
         match found {
-            Ok((node, links)) => reply.entry(&FOR_GOOD, &attributes(&node, links), GENERATION),
+            Ok((node, links)) => reply.entry(&FOR_GOOD, &self.shown(&node, links), GENERATION),
             Err(ReadError::NotFound) => reply.entry(&FOR_GOOD, &absent(), GENERATION),
             Err(error) => reply.error(self.errno(&error)),
         }
@@ -108,7 +117,7 @@ impl Filesystem for Front {
     fn getattr(&self, _request: &Request, inode: INodeNo, _handle: Option<FileHandle>, reply: ReplyAttr) {
         let found = self.node(inode).and_then(|node| Ok((node, self.image.links(&node)?)));
         match found {
-            Ok((node, links)) => reply.attr(&FOR_GOOD, &attributes(&node, links)),
+            Ok((node, links)) => reply.attr(&FOR_GOOD, &self.shown(&node, links)),
             Err(error) => reply.error(self.errno(&error)),
         }
     }

@@ -17,6 +17,8 @@ pub struct Options {
     pub source: String,
     /// Every user of the machine may look, as permissions say. Otherwise only the one who mounts.
     pub shared: bool,
+    /// Whom everything belongs to, where the kernel knows no others; `None`: whom the image says.
+    pub owner: Option<(u32, u32)>,
     /// Threads that take requests; 0 for as many as there are processors, and one.
     pub threads: usize,
 }
@@ -30,7 +32,7 @@ impl Mounted {
     /// # Errors
     /// From the host: no such directory, no FUSE, no right to mount.
     pub fn new(image: Arc<Merged>, mountpoint: &Path, listener: Listener, options: &Options) -> io::Result<Self> {
-        let front = Front::new(image, listener);
+        let front = Front::new(image, listener, options.owner);
         Ok(Self(Session::new(front, mountpoint, &config(options))?))
     }
 
@@ -39,7 +41,7 @@ impl Mounted {
     /// # Errors
     /// From the kernel: no such device, or nothing is mounted on it.
     pub fn on_device(image: Arc<Merged>, device: OwnedFd, listener: Listener, options: &Options) -> io::Result<Self> {
-        let front = Front::new(image, listener);
+        let front = Front::new(image, listener, options.owner);
         Ok(Self(Session::from_fd(front, device, SessionACL::All, config(options))?))
     }
 

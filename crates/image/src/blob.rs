@@ -100,6 +100,17 @@ pub fn open(file: File, root: Root, key: Option<&ImageKey>) -> Result<Layer, Blo
     Ok(Layer::open_within(file, before, length, root, key)?)
 }
 
+/// Opens a layer that is a file of its own or lies in an archive.
+///
+/// # Errors
+/// [`BlobError`].
+pub fn open_either(file: File, root: Root, key: Option<&ImageKey>) -> Result<Layer, BlobError> {
+    if Layer::begins(&file)? {
+        return Ok(Layer::open(file, root, key)?);
+    }
+    open(file, root, key)
+}
+
 /// Headers up to the file's content. The same root and length give the same bytes.
 fn headers(root: &Root, length: u64) -> Vec<Header> {
     let folders = FOLDERS

@@ -196,6 +196,8 @@ fn a_blob_is_an_archive_with_the_layer_in_it() {
         assert!(paths.eq(["casemate/", "casemate/layers/", &name].map(std::path::PathBuf::from)));
         let opened = blob::open(file(&out), tree.root(), key.as_ref()).unwrap();
         assert!(content(&opened).unwrap() == bytes);
+        let either = blob::open_either(file(&out), tree.root(), key.as_ref()).unwrap();
+        assert_eq!(either.size(), opened.size());
         let other = blob::open(file(&out), Root::new([1; 32]), key.as_ref());
         assert!(matches!(other, Err(BlobError::Unknown)));
         for length in [0, 1535, 1536, 9000, out.len() - 1536] {

@@ -68,19 +68,23 @@ fn start(
     Report::Built(clock::monotonic())
         .send(channel)
         .map_err(refused("the supervisor is gone"))?;
-    if !bundle.manifest.volumes.is_empty() {
-        devices::send(channel, &root.take_devices()).map_err(refused("the supervisor is gone"))?;
+    let ends = root.take_ends();
+    if !ends.is_empty() {
+        devices::send(channel, &ends).map_err(refused("the supervisor is gone"))?;
     }
+    // Where the supervisor is gone, whoever waits for a mount hears of it.
+    drop(ends);
     let Some(mut start) = Start::receive(channel).map_err(refused("the supervisor is gone"))? else {
         return Ok(None);
     };
     let owner = (privilege == Privilege::Full).then_some((start.uid, start.gid));
-    root.finish(&bundle.manifest, &start.files, owner)?;
+    root.finish(&start.files, owner, privilege)?;
     let working_directory = bundle.manifest.working_directory.as_str();
     let confinement = Confinement {
         working_directory,
         filters: &filters,
         privilege,
+        capabilities: bundle.manifest.capabilities.iter().map(|kept| kept.set()).collect(),
     };
     let signals = SignalDescriptor::open().map_err(refused("signalfd"))?;
     let workload = launch(&start, &confinement, platform)?;

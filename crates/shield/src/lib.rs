@@ -18,6 +18,7 @@ mod client_exit;
 mod devices;
 mod digests;
 mod handover;
+mod image;
 mod init;
 mod lease;
 mod measured;

@@ -5,6 +5,7 @@ use std::ffi::CString;
 
 use casemate_custodian_client::{Configuration, ConfiguredVolume, Custodian, Lease};
 use casemate_evidence::{Platform, Purpose, report_data};
+use casemate_image::sealed::ImageKey;
 use casemate_volume::VolumeKey;
 use casemate_volume_custodian::Lent;
 use zeroize::Zeroizing;
@@ -13,7 +14,7 @@ use crate::bundle::{Bundle, fill};
 use crate::failure::{Exit, Failure};
 use crate::handover::Start;
 use crate::holes::{Values, render};
-use crate::manifest::{Filler, Manifest, User};
+use crate::manifest::{Filler, Manifest, Protection, User};
 use crate::measured::Measured;
 use crate::root::PlacedFile;
 use crate::volumes::Granted as GrantedVolume;
@@ -41,8 +42,14 @@ pub fn obtain<P: Platform>(platform: &mut Measured<P>, bundle: &Bundle) -> Resul
         std::mem::take(&mut release.configuration.volumes),
         &release.lease,
     )?;
+    let image_key = image_key(manifest, release.configuration.image_key.take())?;
     let start = configure(bundle, release.configuration)?;
-    Ok((Granted { start, volumes }, release.lease))
+    let granted = Granted {
+        start,
+        volumes,
+        image_key,
+    };
+    Ok((granted, release.lease))
 }
 
 /// What a custodian gave to a workload.
@@ -51,6 +58,20 @@ pub struct Granted {
     pub start: Start,
     /// What is mounted for it.
     pub volumes: Vec<GrantedVolume>,
+    /// Opens the layers of its image, where they are encrypted.
+    pub image_key: Option<ImageKey>,
+}
+
+/// There is a key exactly where the manifest says that there is one.
+fn image_key(manifest: &Manifest, released: Option<Zeroizing<[u8; 32]>>) -> Result<Option<ImageKey>, Failure> {
+    let image = manifest.image.as_ref();
+    let is_encrypted = image.is_some_and(|image| image.protection == Protection::Encrypted);
+    let what = match (is_encrypted, &released) {
+        (true, None) => "no key for an encrypted image",
+        (false, Some(_)) => "a key for an image that is not encrypted, or not there",
+        _ => return Ok(released.map(|key| ImageKey::new(*key))),
+    };
+    Err(Failure::new(Exit::NotGenuine, self::released(&what)))
 }
 
 /// Volumes go exactly where the manifest has places for them.

@@ -26,7 +26,7 @@ use crate::release::Granted;
 use crate::starting::Starting;
 use crate::supervise::{End, until_end};
 use crate::volumes::Served;
-use crate::{init, namespaces, release, tell};
+use crate::{image, init, namespaces, release, tell};
 use casemate_custodian_client::clock;
 use casemate_hardening::{hide, keep_only, stay_out_of_swap};
 
@@ -90,14 +90,28 @@ fn start_workload(
     }
     let platform = Measured::new(SimulatedPlatform::from_fd(platform), bundle.manifest.digest);
     let attesting = clock::monotonic();
-    let (Granted { mut start, volumes }, behind) = obtain(platform, bundle, own_end)?;
+    let (granted, behind) = obtain(platform, bundle, own_end)?;
+    let Granted {
+        mut start,
+        volumes,
+        image_key,
+    } = granted;
     let attested = clock::monotonic();
     let mut pid_1 = Starting::new(&mut channel, behind.lease());
     let built = pid_1.built()?;
-    let devices = pid_1.devices(bundle.manifest.volumes.len())?;
+    let manifest = &bundle.manifest;
+    let mut devices = pid_1.devices(manifest.volumes.len() + usize::from(manifest.image.is_some()))?;
     // From here on there may be a workload that wants to hear of signals.
     block_signals().map_err(confinement("signals cannot be blocked"))?;
     let owner = (privilege == Privilege::Full).then_some((start.uid, start.gid));
+    if let Some(image) = &manifest.image {
+        // It comes last.
+        let device = devices
+            .pop()
+            .ok_or_else(|| Failure::new(Exit::Confinement, "no device for the image"))?;
+        image::serve(image, &bundle.layers, image_key.as_ref(), device, privilege)?;
+    }
+    drop(image_key);
     let served = Served::start(volumes, devices, bundle, owner)?;
     let sent = pid_1.send(&start);
     start.wipe();
@@ -203,6 +217,7 @@ fn obtain(
     let granted = Granted {
         start: release::for_custodian(&mut platform, bundle)?,
         volumes: Vec::new(),
+        image_key: None,
     };
     let domain = Domain {
         manifest_digest: bundle.manifest.digest,

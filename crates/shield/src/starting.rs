@@ -44,7 +44,7 @@ impl<'a> Starting<'a> {
         }
     }
 
-    /// Receives the devices of that many sealed volumes, which follow the report that the root stands.
+    /// Receives the devices of that many sealed volumes and images, which follow the report that the root stands.
     ///
     /// # Errors
     /// [`Exit::Confinement`] when PID 1 is gone.

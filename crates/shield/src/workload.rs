@@ -33,6 +33,8 @@ pub struct Confinement<'a> {
     pub filters: &'a Filters,
     /// How namespaces were made.
     pub privilege: Privilege,
+    /// What a workload of uid 0 keeps.
+    pub capabilities: CapabilitySet,
 }
 
 /// Becomes the workload. If that fails, the reason goes to `status`; that closes without a word when it worked.
@@ -104,19 +106,24 @@ fn give_up_privileges(start: &Start, confinement: &Confinement<'_>) -> Result<()
         Privilege::OneUser { .. } if (start.uid, start.gid) != (0, 0) => rename_user(start.uid, start.gid)?,
         Privilege::OneUser { .. } => {}
     }
-    empty_bounding_set()?;
+    let kept = match start.uid {
+        0 => confinement.capabilities,
+        _ => CapabilitySet::empty(),
+    };
+    bound(kept)?;
     if confinement.privilege == Privilege::Full {
         let uid = Uid::from_raw(start.uid);
         set_thread_res_uid(uid, uid, uid).map_err(refused("setresuid"))?;
     }
     // Ambient ones go with the inheritable ones (capabilities(7)).
-    Ok(keep_only(CapabilitySet::empty())?)
+    Ok(keep_only(kept)?)
 }
 
-/// Empties the bounding set, so that not even uid 0 gains a capability by exec.
-fn empty_bounding_set() -> Result<(), Failure> {
-    for bit in 0..u64::BITS {
-        match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << bit)) {
+/// Takes all but these out of the bounding set, so that not even uid 0 gains one of the others by exec.
+fn bound(kept: CapabilitySet) -> Result<(), Failure> {
+    let all = (0..u64::BITS).map(|bit| CapabilitySet::from_bits_retain(1 << bit));
+    for capability in all.filter(|capability| !kept.contains(*capability)) {
+        match remove_capability_from_bounding_set(capability) {
             Ok(()) => {}
             // The kernel knows no more of them.
             Err(Errno::INVAL) => return Ok(()),

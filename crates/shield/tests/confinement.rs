@@ -3,7 +3,10 @@
 
 mod launch;
 
-use launch::Launch;
+use std::sync::Arc;
+
+use casemate_testing::{Custodian, Server};
+use launch::{Launch, POLICY};
 use serde_json::json;
 
 const EVIDENCE: &str = r#"{"op":"evidence","nonce":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
@@ -222,4 +225,41 @@ fn folders_that_lead_to_the_kernel_are_not_mounted() {
         let words = format!("{folder} cannot be mounted: {why}");
         launch.run().ended_with(70, &words).never_says("ran");
     }
+}
+
+#[test]
+fn a_workload_of_uid_0_keeps_the_capabilities_that_the_manifest_names_and_no_others() {
+    let script = "busybox grep -E '^(Cap|NoNewPrivs)' /proc/self/status; busybox touch /tmp/x; \
+                  busybox chown 7:8 /tmp/x && busybox stat -c '%u:%g' /tmp/x; busybox mknod /tmp/d c 1 3; \
+                  busybox setuidgid 7:8 busybox id -u";
+    let (custodian, server) = asked();
+    let mut launch = Launch::workload(script, &custodian, &[server]).with_uid_0();
+    launch.manifest["capabilities"] = json!(["chown", "setgid", "setuid"]);
+    let mut outcome = launch.run().says("7:8\n");
+    for (set, bits) in [
+        ("CapInh", 0),
+        ("CapPrm", 0xc1),
+        ("CapEff", 0xc1),
+        ("CapBnd", 0xc1),
+        ("CapAmb", 0),
+    ] {
+        outcome = outcome.says(&format!("{set}:\t{bits:016x}"));
+    }
+    outcome
+        .says("NoNewPrivs:\t1")
+        .says("mknod: /tmp/d: Operation not permitted");
+    launch.manifest["user"] = json!({"uid": 1000, "gid": 1000});
+    let mut outcome = launch.run();
+    for set in ["CapPrm", "CapEff", "CapBnd"] {
+        outcome = outcome.says(&format!("{set}:\t{:016x}", 0));
+    }
+}
+
+/// A custodian that releases nothing in particular, and its address.
+fn asked() -> (Arc<Custodian>, String) {
+    let custodian = Arc::new(Custodian::new());
+    let own = Arc::clone(&custodian);
+    let nothing = json!({"casemate_configuration": 1, "holes": {}, "files": []});
+    let server = Server::answering(move |request| own.genuine(request, POLICY, &nothing));
+    (custodian, server.address())
 }

@@ -15,7 +15,8 @@ pub const HASH: usize = 32;
 /// Hashes in a piece of the tree.
 pub const HASHES: u64 = (PIECE / HASH) as u64;
 
-const MAGIC: &[u8; 16] = b"casemate/layer/1";
+/// What a sealed layer begins with.
+pub const MAGIC: &[u8; 16] = b"casemate/layer/1";
 /// Largest file system that EROFS has.
 const LARGEST: u64 = BLOCK << 32;
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::format::{HASH, HEAD, Head, PIECE, Protection, Shape, place};
+use super::format::{HASH, HEAD, Head, MAGIC, PIECE, Protection, Shape, place};
 use super::keys::LayerKey;
 use super::tree::{Hasher, Root};
 use super::{Error, ImageKey};
@@ -43,6 +43,18 @@ impl Layer {
     pub fn open(file: File, root: Root, key: Option<&ImageKey>) -> Result<Self, Error> {
         let length = file.metadata()?.len();
         Self::open_within(file, 0, length, root, key)
+    }
+
+    /// Whether a file begins as a sealed layer does; nothing is said about the rest of it.
+    ///
+    /// # Errors
+    /// The host's; a file that is too short is none.
+    pub fn begins(file: &File) -> std::io::Result<bool> {
+        let mut magic = [0; MAGIC.len()];
+        match file.read_exact_at(&mut magic, 0) {
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
+            read => read.map(|()| magic == *MAGIC),
+        }
     }
 
     /// Opens a layer that is a part of a file: so many bytes, from `start` on.

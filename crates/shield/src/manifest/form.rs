@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rustix::thread::CapabilitySet;
 use serde::{Deserialize, Serialize};
 
 use super::error::{ManifestError, excerpt};
@@ -60,6 +61,23 @@ pub enum Capability {
     NetBindService,
     Setgid,
     Setuid,
+}
+
+impl Capability {
+    /// As the kernel counts it.
+    #[must_use]
+    pub fn set(self) -> CapabilitySet {
+        match self {
+            Self::Chown => CapabilitySet::CHOWN,
+            Self::DacOverride => CapabilitySet::DAC_OVERRIDE,
+            Self::Fowner => CapabilitySet::FOWNER,
+            Self::Fsetid => CapabilitySet::FSETID,
+            Self::Kill => CapabilitySet::KILL,
+            Self::NetBindService => CapabilitySet::NET_BIND_SERVICE,
+            Self::Setgid => CapabilitySet::SETGID,
+            Self::Setuid => CapabilitySet::SETUID,
+        }
+    }
 }
 
 /// Who fills a hole.

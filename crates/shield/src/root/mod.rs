@@ -6,7 +6,10 @@
 mod copy;
 mod devices;
 mod host_mounts;
+mod image;
+mod inside;
 mod memory;
+mod parts;
 mod process_files;
 mod sealed;
 mod tree;
@@ -21,7 +24,9 @@ use rustix::process::{chdir, fchdir, pivot_root};
 use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure};
-use crate::manifest::Manifest;
+use crate::manifest::{Image, Manifest};
+use crate::namespaces::Privilege;
+use parts::Parts;
 use tree::Tree;
 
 /// A file that the policy places.
@@ -38,21 +43,31 @@ pub struct PlacedFile {
 /// Who owns what the workload may change; `None` where the namespace knows one user only.
 pub type Owner = Option<(u32, u32)>;
 
-/// A root that this process has entered and that can still be changed.
+/// A root that this process has entered and that can still be changed; of an image, one that has nothing in it yet.
 #[derive(Debug)]
-pub struct PrivateRoot {
+pub struct PrivateRoot<'a> {
+    manifest: &'a Manifest,
     tree: Tree,
-    /// The ends of its sealed volumes, in the manifest's order.
-    devices: Vec<OwnedFd>,
+    /// The ends of its sealed volumes, in the manifest's order, then its image's.
+    ends: Vec<OwnedFd>,
+    waiting: Option<Waiting<'a>>,
 }
 
-impl PrivateRoot {
+/// What is mounted once the image is served.
+#[derive(Debug)]
+struct Waiting<'a> {
+    image: &'a Image,
+    layers: OwnedFd,
+    parts: Parts<'a>,
+}
+
+impl<'a> PrivateRoot<'a> {
     /// Builds the root of `manifest` and makes it this process's own; `sources` and `mounts` are the bundle's.
     ///
     /// # Errors
     /// [`Exit::Measurement`] when a file is missing or differs, [`Exit::Confinement`] when the kernel refuses.
     pub fn enter(
-        manifest: &Manifest,
+        manifest: &'a Manifest,
         sources: &BTreeMap<String, String>,
         mounts: &BTreeMap<String, String>,
     ) -> Result<Self, Failure> {
@@ -60,42 +75,57 @@ impl PrivateRoot {
             .map_err(confinement("the mounts of the host cannot be kept apart"))?;
         let mut tree = Tree::new(memory::file_system(0o755, memory::UNLIMITED)?);
         copy::fill(&mut tree, manifest, sources)?;
-        let folders = host_mounts::collect(manifest, mounts)?;
-        let devices = devices::collect()?;
-        let processes = process_files::new()?;
-        let volumes = sealed::collect(manifest)?;
-        for path in make_places(manifest) {
-            tree.directory(path)?;
-        }
-        pivot(&tree)?;
-        attach(&processes, "/proc")?;
-        devices::attach(devices)?;
-        process_files::protect()?;
-        for (path, folder) in folders {
-            attach(&folder, path)?;
-        }
-        let mut places = Vec::with_capacity(volumes.len());
-        for volume in volumes {
-            attach(&volume.mount, volume.path)?;
-            places.push(volume.device);
-        }
-        Ok(Self { tree, devices: places })
+        let (parts, mut ends) = Parts::collect(manifest, mounts)?;
+        let waiting = match &manifest.image {
+            None => {
+                make_places(manifest).try_for_each(|path| tree.directory(path))?;
+                pivot(tree.descriptor(), SOME_FOLDER)?;
+                parts.attach()?;
+                None
+            }
+            Some(image) => {
+                let sealed::End { mount: layers, device } = sealed::image()?;
+                ends.push(device);
+                image::prepare(&mut tree)?;
+                pivot(tree.descriptor(), SOME_FOLDER)?;
+                Some(Waiting { image, layers, parts })
+            }
+        };
+        Ok(Self {
+            manifest,
+            tree,
+            ends,
+            waiting,
+        })
     }
 
-    /// What serves the sealed volumes, for the supervisor.
-    pub fn take_devices(&mut self) -> Vec<OwnedFd> {
-        std::mem::take(&mut self.devices)
+    /// What serves the sealed volumes and the image, for the supervisor.
+    pub fn take_ends(&mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.ends)
     }
 
-    /// Places the policy's files and the writables, both owned by `owner`, then makes the root read-only.
+    /// Places the policy's files and the writables, both owned by `owner`, then makes the root read-only, unless it is an
+    /// image of which the manifest says otherwise. An image must be served by now.
     ///
     /// # Errors
-    /// [`Exit::Confinement`] when the kernel refuses, [`Exit::NotGenuine`] for a path that is taken.
-    pub fn finish(mut self, manifest: &Manifest, files: &[PlacedFile], owner: Owner) -> Result<(), Failure> {
-        for file in files {
-            self.tree.place(file, owner)?;
-        }
-        for writable in &manifest.writable {
+    /// [`Exit::Confinement`] when the kernel refuses, or for a path that is taken; [`Exit::Measurement`] when the image
+    /// cannot be read.
+    pub fn finish(mut self, files: &[PlacedFile], owner: Owner, privilege: Privilege) -> Result<(), Failure> {
+        let mut read_only = true;
+        let root = match self.waiting {
+            None => {
+                files.iter().try_for_each(|file| self.tree.place(file, owner))?;
+                self.tree.into_descriptor()
+            }
+            Some(Waiting { image, layers, parts }) => {
+                read_only = image.writable.is_none();
+                let root = image::enter(&layers, self.manifest, image, privilege)?;
+                parts.attach()?;
+                files.iter().try_for_each(|file| inside::place(file, owner))?;
+                root
+            }
+        };
+        for writable in &self.manifest.writable {
             let mount = memory::file_system(writable.mode, writable.size)?;
             restrict(
                 &mount,
@@ -106,15 +136,15 @@ impl PrivateRoot {
                 },
             )?;
             tree::give(&mount, owner)?;
-            attach(&mount, &writable.path)?;
+            inside::attach(&mount, &writable.path)?;
         }
         let flags = AttachedFlags {
-            read_only: true,
+            read_only,
             no_set_id: true,
             no_devices: true,
             no_execute: false,
         };
-        restrict(self.tree.descriptor(), flags)
+        restrict(&root, flags)
     }
 }
 
@@ -126,14 +156,16 @@ fn make_places(manifest: &Manifest) -> impl Iterator<Item = &str> {
     own.chain(writable).chain(mounts).chain(volumes)
 }
 
-/// Mounts the tree somewhere, changes into it and lets go of everything else.
-fn pivot(tree: &Tree) -> Result<(), Failure> {
+/// Any folder that exists will do, for the moment until the old root goes.
+const SOME_FOLDER: &str = "/proc";
+
+/// Mounts a root at a folder, changes into it and lets go of everything else.
+fn pivot(root: &OwnedFd, folder: &str) -> Result<(), Failure> {
     let refused = "the private root cannot be entered";
-    // Any folder that exists will do, for the moment until the old root goes.
-    attach(tree.descriptor(), "/proc")?;
-    fchdir(tree.descriptor()).map_err(confinement(refused))?;
+    attach(root, folder)?;
+    fchdir(root).map_err(confinement(refused))?;
     pivot_root(".", ".").map_err(confinement(refused))?;
-    unmount(".", UnmountFlags::DETACH).map_err(confinement("the host's root cannot be detached"))?;
+    unmount(".", UnmountFlags::DETACH).map_err(confinement("the root before cannot be detached"))?;
     chdir("/").map_err(confinement(refused))
 }
 

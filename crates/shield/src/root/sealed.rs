@@ -1,4 +1,4 @@
-//! Places of sealed volumes: FUSE mounts that the supervisor will serve, and that this side knows nothing more of.
+//! Sealed volumes and images: FUSE mounts that the supervisor will serve, and that this side knows nothing more of.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -10,38 +10,44 @@ use rustix::mount::{fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsm
 
 use super::restrict;
 use crate::failure::{Exit, Failure};
-use crate::manifest::Manifest;
 
 const DEVICE: &str = "/dev/fuse";
 /// Major and minor number (Linux Documentation/admin-guide/devices.txt).
 const NUMBERS: (u32, u32) = (10, 229);
 
-/// One place: what is mounted there, and the other end of it.
+/// A mount and the other end of it.
 #[derive(Debug)]
-pub struct Place<'a> {
-    /// Where in the private root.
-    pub path: &'a str,
+pub struct End {
     /// The mount, attached nowhere yet. Whoever looks into it waits until the device is served.
     pub mount: OwnedFd,
     /// Where the kernel's requests come from.
     pub device: OwnedFd,
 }
 
-/// Makes the mounts that the manifest has places for.
-pub fn collect(manifest: &Manifest) -> Result<Vec<Place<'_>>, Failure> {
-    manifest.volumes.iter().map(|path| place(path)).collect()
-}
-
-fn place(path: &str) -> Result<Place<'_>, Failure> {
-    let device = open()?;
-    let mount = mount(&device).map_err(refused("the kernel mounts no FUSE file system"))?;
-    let flags = AttachedFlags {
+/// For a volume.
+pub fn volume() -> Result<End, Failure> {
+    end(AttachedFlags {
         no_set_id: true,
         no_devices: true,
         ..AttachedFlags::default()
-    };
+    })
+}
+
+/// For the layers of an image.
+pub fn image() -> Result<End, Failure> {
+    end(AttachedFlags {
+        read_only: true,
+        no_set_id: true,
+        no_devices: true,
+        ..AttachedFlags::default()
+    })
+}
+
+fn end(flags: AttachedFlags) -> Result<End, Failure> {
+    let device = open()?;
+    let mount = mount(&device).map_err(refused("the kernel mounts no FUSE file system"))?;
     restrict(&mount, flags)?;
-    Ok(Place { path, mount, device })
+    Ok(End { mount, device })
 }
 
 fn open() -> Result<OwnedFd, Failure> {

@@ -34,6 +34,11 @@ impl Tree {
         &self.root
     }
 
+    /// The same, for good.
+    pub fn into_descriptor(self) -> OwnedFd {
+        self.root
+    }
+
     /// Makes a folder, and those above it, unless it is there.
     pub fn directory(&mut self, path: &str) -> Result<(), Failure> {
         self.directory_with(path, UNNAMED_FOLDER)

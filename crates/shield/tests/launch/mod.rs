@@ -2,6 +2,7 @@
 //! custodian of `casemate_testing`.
 #![allow(dead_code, reason = "not every test file needs every part")]
 
+pub mod layers;
 mod running;
 
 use std::fs::File;
@@ -31,6 +32,7 @@ pub struct Launch {
     pub sources: Value,
     pub mounts: Value,
     pub volumes: Value,
+    pub layers: Value,
     /// The bundle's `custodian`.
     pub contact: Option<Value>,
     /// HOST_DATA of the platform's reports; `None`: the digest of the manifest, as it should be.
@@ -63,6 +65,7 @@ impl Launch {
             sources: json!({}),
             mounts: json!({}),
             volumes: json!({}),
+            layers: json!({}),
             contact: None,
             host_data: None,
             environment: Vec::new(),
@@ -76,11 +79,16 @@ impl Launch {
     /// The same as a workload that asks this custodian at these addresses.
     pub fn workload(script: &str, custodian: &Custodian, addresses: &[String]) -> Self {
         let mut launch = Self::shell(script);
-        launch.manifest["role"] = json!("workload");
-        launch.manifest["custodian"] = json!(digest_text(&custodian.identity()));
-        launch.manifest["policy"] = json!({"name": "acme/records", "genesis": digest_text(&POLICY), "service": "api"});
-        launch.contact = Some(json!({"genesis": b64u(&custodian.genesis), "addresses": addresses}));
+        launch.ask(custodian, addresses);
         launch
+    }
+
+    /// Becomes a workload that asks this custodian.
+    pub fn ask(&mut self, custodian: &Custodian, addresses: &[String]) {
+        self.manifest["role"] = json!("workload");
+        self.manifest["custodian"] = json!(digest_text(&custodian.identity()));
+        self.manifest["policy"] = json!({"name": "acme/records", "genesis": digest_text(&POLICY), "service": "api"});
+        self.contact = Some(json!({"genesis": b64u(&custodian.genesis), "addresses": addresses}));
     }
 
     /// Started by a user without privileges.
@@ -114,7 +122,8 @@ impl Launch {
     pub fn spawn(&self) -> Running {
         let manifest = self.manifest.to_string();
         let mut bundle = json!({"casemate_launch": 1, "manifest": b64u(&manifest), "holes": self.holes,
-                                "sources": self.sources, "mounts": self.mounts, "volumes": self.volumes});
+                                "sources": self.sources, "mounts": self.mounts, "volumes": self.volumes,
+                                "layers": self.layers});
         if let Some(contact) = &self.contact {
             bundle["custodian"] = contact.clone();
         }
@@ -145,6 +154,11 @@ impl Launch {
                 None => Stdio::piped(),
             });
         Running::new(command.spawn().expect("started"), socket)
+    }
+
+    /// Digest of the manifest as it is.
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.manifest.to_string()).into()
     }
 
     pub fn run(&self) -> Outcome {
