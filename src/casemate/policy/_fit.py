@@ -1,4 +1,4 @@
-"""Whether what a service fills in fits a launch manifest: step 9 of a decision, and what rendering relies on."""
+"""Whether what a service fills in fits a launch manifest: the last step of a decision, and what rendering relies on."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ KNOWN_PLATFORMS: Final = ("sev-snp", "simulated")
 """A closed list: what is not on it has no verifier here."""
 _LATER_PLATFORMS: Final = frozenset({"tdx", "sgx", "nitro", "tpm"})
 
+IMAGE_KEY_KIND: Final = "volume-key"
 MAX_HOLE_BYTES: Final = 4096
 """spec/manifest.md, "Holes"."""
 
@@ -35,6 +36,7 @@ def service_faults(value: object, kinds: Mapping[str, SecretSchema | None]) -> l
             continue  # the form of the document says so
         path: Path = ("services", name)
         faults += _platform_faults(service.get("platforms"), (*path, "platforms"))
+        faults += _image_faults(service.get("image"), (*path, "image", "key"), kinds)
         faults += _hole_faults(service, path, kinds)
         faults += _file_faults(service.get("files"), (*path, "files"), kinds)
         if service.get("tcb") == {}:
@@ -60,6 +62,23 @@ def _platform_faults(value: object, path: Path) -> list[Fault]:
             faults.append(Fault(here, f"there is no platform '{name}'", remedy))
         seen.add(name)
     return faults
+
+
+def _image_faults(value: object, path: Path, kinds: Mapping[str, SecretSchema | None]) -> list[Fault]:
+    """The key of an image is a secret that can be one: 32 bytes, not text that somebody chose."""
+    name = value.get("key") if isinstance(value, dict) else None
+    if not isinstance(name, str):
+        return []
+    if name not in kinds:
+        suitable = [other for other, schema in kinds.items() if schema is not None and schema.kind == IMAGE_KEY_KIND]
+        meant = closest(name, suitable) or (suitable[0] if suitable else None)
+        remedy = f"did you mean '{meant}'?" if meant else f"add a secret of kind {IMAGE_KEY_KIND}"
+        return [Fault(path, f"there is no secret '{name}'", remedy)]
+    schema = kinds[name]
+    if schema is None or schema.kind == IMAGE_KEY_KIND:
+        return []
+    message = f"'{name}' is of kind {schema.kind}, and no key of an image"
+    return [Fault(path, message, f"name a secret of kind {IMAGE_KEY_KIND}")]
 
 
 def _hole_faults(service: dict[str, Any], path: Path, kinds: Mapping[str, SecretSchema | None]) -> list[Fault]:

@@ -9,6 +9,7 @@ from casemate.policy._fit import misfit
 from casemate.policy._services import MAX_HOLE_BYTES
 from casemate.policy.model import Filling, MountedVolume, Service
 from casemate.policy.templates import SecretReference
+from casemate.wire.fields import b64u_decode
 from casemate.wire.manifest import Hole, Manifest
 from casemate.wire.patterns import Pattern
 from casemate.wire.release import Configuration, ConfiguredFile, ConfiguredVolume
@@ -40,7 +41,15 @@ def configure(service: Service, manifest: Manifest, lookup: Lookup, volume_key: 
     ]
     holes = _holes(service.holes, manifest.holes, lookup)
     volumes = [_volume(path, mounted, volume_key) for path, mounted in sorted(service.volumes.items())]
-    return Configuration(casemate_configuration=1, holes=holes, files=files, volumes=volumes or None, user=service.user)
+    key = service.image_key
+    return Configuration(
+        casemate_configuration=1,
+        holes=holes,
+        files=files,
+        volumes=volumes or None,
+        image_key=None if key is None else b64u_decode(lookup(SecretReference(key, None)).decode("ascii")),
+        user=service.user,
+    )
 
 
 def _volume(path: str, mounted: MountedVolume, volume_key: VolumeKeys) -> ConfiguredVolume:

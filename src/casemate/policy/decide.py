@@ -1,7 +1,7 @@
 """The release decision (spec/policy.md, "Decision order"): may this workload have this service's secrets?
 
-A pure function of what was verified, what was measured and what was signed. The ten steps are judged in order and
-all recorded; the first that does not hold is the reason. Nothing is admitted unless all ten hold.
+A pure function of what was verified, what was measured and what was signed. The eleven steps are judged in order and
+all recorded; the first that does not hold is the reason. Nothing is admitted unless all eleven hold.
 
 What the caller must have done: verified the evidence (only then there are `VerifiedClaims`), parsed the manifest
 with `parse_manifest`, looked policy and version up under the genesis that the manifest names.
@@ -32,11 +32,12 @@ STEPS: Final = (
     "platform.listed",
     "runtime.measurement",
     "workload.manifest",
+    "workload.image",
     "tcb.minima",
     "volumes.anchor",
     "configuration.fits",
 )
-"""Stable labels of the ten steps, in their order."""
+"""Stable labels of the eleven steps, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def decide(
     known = _known(manifest.manifest, custodian, genesis, document)
     findings.append(known)
     service = None
-    # Without the service that the manifest names there is nothing to judge by: steps 4 to 10 are not reached.
+    # Without the service that the manifest names there is nothing to judge by: steps 4 to 11 are not reached.
     if known.held and genesis is not None and document is not None and manifest.manifest.policy is not None:
         service = document.services[manifest.manifest.policy.service]
         findings += _against(service, genesis, claims, manifest, anchor)
@@ -90,12 +91,13 @@ def decide(
 def _against(
     service: Service, genesis: PolicyGenesis, claims: VerifiedClaims, manifest: ParsedManifest, anchor: str
 ) -> list[_Finding]:
-    """Steps 4 to 10."""
+    """Steps 4 to 11."""
     return [
         _simulation(genesis, claims),
         _platform(service, claims),
         _runtime(service, claims),
         _workload(service, manifest),
+        _image(service, manifest.manifest),
         _tcb(service, claims),
         _anchor(service, anchor),
         _fits(service, manifest.manifest),
@@ -182,8 +184,19 @@ def _workload(service: Service, manifest: ParsedManifest) -> _Finding:
     return _Finding(held, service.manifest, manifest.digest, remedy)
 
 
+def _image(service: Service, manifest: Manifest) -> _Finding:
+    """8. An encrypted image gets its key, and nothing else is given one."""
+    encrypted = manifest.image is not None and manifest.image.protection == "encrypted"
+    where = f"services.{service.name}"
+    expected, got = ("a key", "no key") if encrypted else ("no key: no image of the manifest is encrypted", "a key")
+    if encrypted == (service.image_key is not None):
+        return _Finding(True, expected, expected, "")
+    remedy = f"write {where}.image: {{key: SECRET}}" if encrypted else f"leave {where}.image out"
+    return _Finding(False, expected, got, remedy)
+
+
 def _tcb(service: Service, claims: VerifiedClaims) -> _Finding:
-    """8. The platform's firmware is new enough."""
+    """9. The platform's firmware is new enough."""
     minima = service.tcb.to_object() if service.tcb else {}
     reported = {name: getattr(claims.tcb, name) for name in minima}
     held = all(reported[name] is not None and reported[name] >= least for name, least in minima.items())
@@ -193,7 +206,7 @@ def _tcb(service: Service, claims: VerifiedClaims) -> _Finding:
 
 
 def _anchor(service: Service, anchor: str) -> _Finding:
-    """9. A strict volume hangs on an anchor that its policy accepts."""
+    """10. A strict volume hangs on an anchor that its policy accepts."""
     refused = sorted(m.volume.name for m in service.volumes.values() if not m.volume.accepts(anchor))
     if not refused:
         return _Finding(True, "anchors that the volumes accept", anchor, "")
@@ -203,7 +216,7 @@ def _anchor(service: Service, anchor: str) -> _Finding:
 
 
 def _fits(service: Service, manifest: Manifest) -> _Finding:
-    """10. What the policy fills in fits the manifest."""
+    """11. What the policy fills in fits the manifest."""
     found = misfit(service, manifest)
     if found is None:
         return _Finding(True, "fits the manifest", "fits the manifest", "")

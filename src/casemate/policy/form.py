@@ -34,6 +34,7 @@ __all__ = [
     "MIN_LEASE_SECONDS",
     "DocumentForm",
     "FileForm",
+    "ImageForm",
     "PeopleForm",
     "RuntimeForm",
     "ServiceForm",
@@ -139,6 +140,12 @@ class FileForm(Model):
     mode: FileMode = "0400"
 
 
+class ImageForm(Model):
+    """`key` names the secret that the layers of the workload's image are encrypted under."""
+
+    key: SecretName
+
+
 class TcbMinima(Model):
     """The lowest security versions that are admitted; what is absent is not asked for."""
 
@@ -190,6 +197,7 @@ class ServiceVolumeForm(Model):
 class ServiceForm(Model):
     workload: WorkloadForm
     runtime: RuntimeForm
+    image: ImageForm | None = None
     platforms: Annotated[list[str], Field(min_length=1, max_length=8)]
     holes: Annotated[dict[HoleName, str], Field(default_factory=dict, max_length=MAX_FILLED)]
     environment: Annotated[dict[HoleName, str], Field(default_factory=dict, max_length=MAX_FILLED)]

@@ -110,11 +110,14 @@ class MountedVolume:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One kind of workload. `holes` has those of `environment` too; `variables` are the names that came from there."""
+    """One kind of workload. `holes` has those of `environment` too; `variables` are the names that came from there.
+    `image_key` is the secret that its image is encrypted under.
+    """
 
     name: str
     manifest: str
     measurement: str
+    image_key: str | None
     platforms: tuple[str, ...]
     holes: Mapping[str, Filling]
     variables: frozenset[str]
@@ -221,6 +224,7 @@ def _service(name: str, form: ServiceForm, kinds: Mapping[str, SecretSchema], vo
         name=name,
         manifest=form.workload.manifest,
         measurement=form.runtime.measurement,
+        image_key=None if form.image is None else form.image.key,
         platforms=tuple(form.platforms),
         holes=MappingProxyType({hole: _filling(text, kinds) for hole, text in filled.items()}),
         variables=frozenset(form.environment),

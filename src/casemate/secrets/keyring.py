@@ -62,9 +62,9 @@ def establish(
     `SecretError` for a change of fields without `rotate`, a `rotate` that shrinks, a value that does not fit its
     commitment, and a sealed value that nobody asked for.
     """
-    if unknown := sorted(set(sealed) - {name for name, spec in specs.items() if _spec(spec).kind == "value"}):
+    if unknown := sorted(set(sealed) - {name for name, spec in specs.items() if _is_brought(spec)}):
         raise SecretError(
-            f"a sealed value for {unknown[0]}, which is no secret of kind value here",
+            f"a sealed value for {unknown[0]}, which is no secret with a commitment here",
             step="secrets.sealed",
             remedy="leave it out, or name the secret in the document",
         )
@@ -171,6 +171,11 @@ def _stored_spec(kind: Kind, stored: StoredSecret) -> Spec:
 def _spec(spec: Model) -> Spec:
     assert isinstance(spec, Spec)
     return spec
+
+
+def _is_brought(spec: Model) -> bool:
+    """Whether the owner brings it, as its commitment says."""
+    return getattr(spec, "commitment", None) is not None
 
 
 def _issuers_first(specs: Mapping[str, Model]) -> list[str]:

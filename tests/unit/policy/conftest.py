@@ -33,6 +33,10 @@ class RandomSpec(Model):
     bytes: int
 
 
+class VolumeKeySpec(Model):
+    pass
+
+
 class CaSpec(Model):
     kind: Literal["x509-ca"]
     rotate: int = 0
@@ -58,6 +62,7 @@ SCHEMAS: SecretSchemas = {
         {"private_key": True, "certificate": False},
         lambda spec: (spec.issuer, "x509-ca"),
     ),
+    "volume-key": SecretSchema("volume-key", VolumeKeySpec, {"value": True}, lambda _: None),
 }
 
 
@@ -187,6 +192,7 @@ def world() -> World:
         },
         "secrets": {
             "password": {"kind": "random", "bytes": 24},
+            "image": {"kind": "volume-key"},
             "ca": {"kind": "x509-ca", "common_name": "records CA"},
             "tls": {"kind": "x509", "issuer": "ca", "dns": ["api.records"], "rotate": 1},
         },

@@ -12,10 +12,16 @@ from casemate.wire.fields import b64u_encode
 from casemate.wire.release import Configuration, User
 
 SECRET = b"a-very-secret-value"
+IMAGE_KEY = b"the-key-of-an-image".ljust(32, b".")
 
 
 def lookup(reference: SecretReference) -> bytes:
-    return {"secret.password": SECRET, "secret.tls.private_key": b"\x00KEY\xff"}[str(reference)]
+    values = {
+        "secret.password": SECRET,
+        "secret.image": b64u_encode(IMAGE_KEY).encode(),
+        "secret.tls.private_key": b"\x00KEY\xff",
+    }
+    return values[str(reference)]
 
 
 def rendered(world: Any, lookup: Any = lookup) -> Configuration:
@@ -34,6 +40,15 @@ def test_holes_files_and_user_are_rendered(world: Any) -> None:
         ("/run/api/key.pem", b"\x00KEY\xff", "0440")
     ]
     assert configuration.user == User(uid=1000, gid=1000)
+
+
+def test_an_image_gets_its_key_and_nobody_else_does(world: Any) -> None:
+    assert rendered(world).image_key is None
+    world.service["image"] = {"key": "image"}
+    configuration = rendered(world)
+    assert configuration.image_key == IMAGE_KEY
+    assert "the-key-of" not in repr(configuration)
+    assert b64u_encode(IMAGE_KEY) not in repr(configuration)
 
 
 def test_secrets_do_not_show_when_a_configuration_is_printed(world: Any) -> None:

@@ -54,7 +54,8 @@ def test_the_right_workload_is_admitted_and_every_step_recorded(world: Any) -> N
 def test_the_labels_of_the_steps_are_stable() -> None:
     assert STEPS == (
         "manifest.digest", "manifest.custodian", "policy.known", "policy.simulation", "platform.listed",
-        "runtime.measurement", "workload.manifest", "tcb.minima", "volumes.anchor", "configuration.fits",
+        "runtime.measurement", "workload.manifest", "workload.image", "tcb.minima", "volumes.anchor",
+        "configuration.fits",
     )  # fmt: skip
 
 
@@ -94,7 +95,7 @@ def test_3_an_unknown_policy_is_denied_and_the_later_steps_are_not_reached(world
     decision = judge(world, **{missing: None})
     expected = f"a policy with genesis {world.genesis.identity()}"
     assert_denied(decision, "policy.known", expected=expected, got="none on this custodian", remedy="submit the policy")
-    assert [record.held for record in decision.steps[3:]] == [None] * 7
+    assert [record.held for record in decision.steps[3:]] == [None] * 8
 
 
 def test_3_the_policy_of_another_genesis_is_denied(world: Any) -> None:
@@ -196,50 +197,76 @@ def test_7_another_workload_is_denied(world: Any) -> None:
     )
 
 
-def test_8_firmware_below_a_minimum_is_denied(world: Any) -> None:
+IMAGE = {"layers": ["sha256:" + "1" * 64], "protection": "encrypted"}
+
+
+def test_8_an_encrypted_image_without_a_key_is_denied(world: Any) -> None:
+    world.manifest |= {"image": IMAGE, "root": []}
+    world.approve()
+    assert_denied(judge(world), "workload.image", expected="a key", got="no key", remedy="services.api.image: {key")
+
+
+@pytest.mark.parametrize("image", [None, IMAGE | {"protection": "authenticated"}])
+def test_8_a_key_for_what_is_not_encrypted_is_denied(world: Any, image: dict[str, Any] | None) -> None:
+    if image is not None:
+        world.manifest |= {"image": image, "root": []}
+        world.approve()
+    world.service["image"] = {"key": "image"}
+    expected = "no key: no image of the manifest is encrypted"
+    assert_denied(judge(world), "workload.image", expected=expected, got="a key", remedy="leave services.api.image out")
+
+
+def test_8_an_encrypted_image_with_its_key_is_admitted(world: Any) -> None:
+    world.manifest |= {"image": IMAGE, "root": []}
+    world.approve()
+    world.service["image"] = {"key": "image"}
+    assert judge(world).admitted
+
+
+def test_9_firmware_below_a_minimum_is_denied(world: Any) -> None:
     world.tcb = Tcb(4, 0, 19, 219)
     expected, got = "snp ≥ 20, microcode ≥ 200", "snp 19, microcode 219"
     assert_denied(judge(world), "tcb.minima", expected=expected, got=got, remedy="update the machine's firmware")
 
 
-def test_8_firmware_at_its_minimum_is_admitted(world: Any) -> None:
+def test_9_firmware_at_its_minimum_is_admitted(world: Any) -> None:
     world.tcb = Tcb(0, 0, 20, 200)
     assert judge(world).admitted
 
 
-def test_8_a_component_that_the_platform_does_not_report_is_denied(world: Any) -> None:
+def test_9_a_component_that_the_platform_does_not_report_is_denied(world: Any) -> None:
     world.service["tcb"] = {"fmc": 0}
     assert_denied(judge(world), "tcb.minima", expected="fmc ≥ 0", got="fmc none", remedy="services.api.tcb")
 
 
-def test_8_without_minima_any_firmware_is_admitted(world: Any) -> None:
+def test_9_without_minima_any_firmware_is_admitted(world: Any) -> None:
     del world.service["tcb"]
     world.tcb = Tcb(0, 0, 0, 0)
     decision = judge(world)
     assert decision.admitted
-    assert decision.steps[7].expected == "any"
+    assert decision.steps[8].expected == "any"
 
 
-def test_10_a_hole_without_a_value_is_denied(world: Any) -> None:
+def test_11_a_hole_without_a_value_is_denied(world: Any) -> None:
     world.service["holes"] = {}
     expected, got = "values for the holes PASSWORD, name", "values for PASSWORD"
     assert_denied(judge(world), "configuration.fits", expected=expected, got=got, remedy="services.api.holes")
 
 
-def test_10_a_value_for_a_hole_of_the_host_is_denied(world: Any) -> None:
+def test_11_a_value_for_a_hole_of_the_host_is_denied(world: Any) -> None:
     world.service["holes"]["port"] = "80"
     expected, got = "values for the holes PASSWORD, name", "values for PASSWORD, name, port"
     assert_denied(judge(world), "configuration.fits", expected=expected, got=got, remedy="`from: policy`")
 
 
-def test_10_a_variable_that_is_more_than_its_hole_is_denied(world: Any) -> None:
+def test_11_a_variable_that_is_more_than_its_hole_is_denied(world: Any) -> None:
     world.manifest["environment"]["PASSWORD"] = "x{{ hole.PASSWORD }}"
     world.approve()
     expected = "a variable PASSWORD whose value in the manifest is exactly {{ hole.PASSWORD }}"
     assert_denied(judge(world), "configuration.fits", expected=expected, got="it is not", remedy="under services.api")
 
 
-def test_10_a_variable_that_the_manifest_does_not_have_is_denied(world: Any) -> None:
+def test_11_a_variable_that_the_manifest_does_not_have_is_denied(world: Any) -> None:
     world.manifest["environment"] = {"OTHER": "{{ hole.PASSWORD }}"}
     world.approve()
     expected = "a variable PASSWORD whose value in the manifest is exactly {{ hole.PASSWORD }}"
@@ -248,19 +275,19 @@ def test_10_a_variable_that_the_manifest_does_not_have_is_denied(world: Any) -> 
 
 
 @pytest.mark.parametrize("secret", ["{{ secret.password }}", "x{{ secret.tls }}", "{{secret.tls.private_key}}"])
-def test_10_a_secret_in_an_argument_is_denied(world: Any, secret: str) -> None:
+def test_11_a_secret_in_an_argument_is_denied(world: Any, secret: str) -> None:
     world.service["holes"]["name"] = secret
     got = "a secret for name, which the manifest uses in its arguments"
     decision = judge(world)
     assert_denied(decision, "configuration.fits", expected="no secret in an argument", got=got, remedy="by a file")
 
 
-def test_10_a_public_part_of_a_secret_in_an_argument_is_admitted(world: Any) -> None:
+def test_11_a_public_part_of_a_secret_in_an_argument_is_admitted(world: Any) -> None:
     world.service["holes"]["name"] = "{{ secret.ca }}{{ secret.tls.certificate }}"
     assert judge(world).admitted
 
 
-def test_10_a_secret_hole_in_both_environment_and_arguments_is_denied(world: Any) -> None:
+def test_11_a_secret_hole_in_both_environment_and_arguments_is_denied(world: Any) -> None:
     world.manifest["arguments"].append("--again={{ hole.PASSWORD }}")
     world.approve()
     got = "a secret for PASSWORD, which the manifest uses in its arguments"
@@ -268,13 +295,13 @@ def test_10_a_secret_hole_in_both_environment_and_arguments_is_denied(world: Any
     assert_denied(decision, "configuration.fits", expected="no secret in an argument", got=got, remedy="by a file")
 
 
-def test_10_a_file_at_a_path_that_the_manifest_does_not_list_is_denied(world: Any) -> None:
+def test_11_a_file_at_a_path_that_the_manifest_does_not_list_is_denied(world: Any) -> None:
     world.service["files"]["/run/api/cron"] = {"content": "x", "mode": "0400"}
     expected, got = "files at /run/api/key.pem, /run/api/other", "files at /run/api/cron"
     assert_denied(judge(world), "configuration.fits", expected=expected, got=got, remedy="`files`")
 
 
-def test_10_a_user_where_the_manifest_says_one_is_denied(world: Any) -> None:
+def test_11_a_user_where_the_manifest_says_one_is_denied(world: Any) -> None:
     world.manifest["user"] = {"uid": 5, "gid": 5}
     world.approve()
     assert_denied(
@@ -282,7 +309,7 @@ def test_10_a_user_where_the_manifest_says_one_is_denied(world: Any) -> None:
     )
 
 
-def test_10_no_user_at_all_is_denied(world: Any) -> None:
+def test_11_no_user_at_all_is_denied(world: Any) -> None:
     del world.service["user"]
     assert_denied(judge(world), "configuration.fits", expected="a user", got="none", remedy="services.api.user")
 
@@ -310,7 +337,7 @@ def with_volume(world: Any, **volume: Any) -> Decision:
     return judge(world)
 
 
-def test_9_a_strict_volume_does_not_hang_on_an_anchor_that_the_host_can_rewrite(world: Any) -> None:
+def test_10_a_strict_volume_does_not_hang_on_an_anchor_that_the_host_can_rewrite(world: Any) -> None:
     assert_denied(
         with_volume(world, freshness="strict"),
         "volumes.anchor",
@@ -328,10 +355,10 @@ def test_9_a_strict_volume_does_not_hang_on_an_anchor_that_the_host_can_rewrite(
         {"freshness": "none"},
     ],
 )
-def test_9_a_policy_that_accepts_such_an_anchor_by_name_is_admitted(world: Any, volume: dict[str, Any]) -> None:
+def test_10_a_policy_that_accepts_such_an_anchor_by_name_is_admitted(world: Any, volume: dict[str, Any]) -> None:
     assert with_volume(world, **volume).admitted
 
 
-def test_9_volumes_of_other_services_do_not_matter(world: Any) -> None:
+def test_10_volumes_of_other_services_do_not_matter(world: Any) -> None:
     world.document["volumes"] = {"records": {"freshness": "strict", "root": "hash"}}
     assert judge(world).admitted

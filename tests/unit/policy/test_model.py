@@ -55,7 +55,7 @@ def test_what_holds_a_secret_is_known_to_be_confidential(world: Any) -> None:
 
 def test_secrets_come_typed_with_their_kinds(world: Any) -> None:
     document = world.parsed()
-    assert document.secret_kinds == {"password": "random", "ca": "x509-ca", "tls": "x509"}
+    assert document.secret_kinds == {"password": "random", "image": "volume-key", "ca": "x509-ca", "tls": "x509"}
     assert document.secret_specs["tls"].to_object() == {
         "kind": "x509",
         "rotate": 1,
@@ -184,3 +184,17 @@ def test_depth_is_limited_before_anything_recurses(world: Any) -> None:
 def test_any_value_is_a_document_or_a_policy_error(schemas: Any, value: Any) -> None:
     with pytest.raises(PolicyError):
         parse_document(value, schemas)
+
+
+@pytest.mark.parametrize(
+    ("key", "message", "remedy"),
+    [
+        ("password", "'password' is of kind random, and no key of an image", "name a secret of kind volume-key"),
+        ("imagee", "there is no secret 'imagee'", "did you mean 'image'?"),
+    ],
+)
+def test_the_key_of_an_image_is_a_secret_that_can_be_one(world: Any, key: str, message: str, remedy: str) -> None:
+    world.service["image"] = {"key": key}
+    _, (fault,) = judge(world.document, world.schemas)
+    assert (fault.path, fault.message) == (("services", "api", "image", "key"), message)
+    assert fault.remedy == remedy

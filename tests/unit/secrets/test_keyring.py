@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from casemate.errors import InputError, SecretError
 from casemate.secrets.keyring import MAX_STORED_BYTES, StoredSecret
+from casemate.wire.fields import b64u_encode
 
 from .conftest import CA, DIGEST, TLS, Policy
 
@@ -173,3 +174,46 @@ def test_the_largest_value_that_a_request_carries_is_stored(policy: Policy) -> N
 def test_any_bytes_are_a_stored_secret_or_our_own_error(data: bytes) -> None:
     with pytest.raises(InputError):
         StoredSecret.from_bytes(data)
+
+
+# Keys of images, which their owner made before any custodian heard of them
+
+IMAGE_KEY = b"k" * 32
+BROUGHT = {"image": {"kind": "volume-key", "commitment": DIGEST}}
+
+
+def test_a_key_that_its_owner_brings_is_the_custodians(policy: Policy) -> None:
+    policy.update(BROUGHT, {"image": IMAGE_KEY})
+    assert policy.part("image") == b64u_encode(IMAGE_KEY).encode()
+    assert policy.opened == [DIGEST]
+    policy.update(BROUGHT)
+    assert policy.part("image") == b64u_encode(IMAGE_KEY).encode()
+
+
+@pytest.mark.parametrize("key", [b"", b"k" * 31, b"k" * 33, b64u_encode(IMAGE_KEY).encode()])
+def test_a_key_of_another_length_is_refused(policy: Policy, key: bytes) -> None:
+    with pytest.raises(SecretError) as caught:
+        policy.update(BROUGHT, {"image": key})
+    assert (caught.value.step, caught.value.got) == ("secrets.key", f"{len(key)} bytes")
+
+
+def test_a_key_that_did_not_come_along_is_refused_and_not_made(policy: Policy) -> None:
+    with pytest.raises(SecretError) as caught:
+        policy.update(BROUGHT)
+    assert caught.value.step == "secrets.sealed"
+    assert policy.secrets == {}
+
+
+def test_a_sealed_key_without_a_commitment_is_refused(policy: Policy) -> None:
+    with pytest.raises(SecretError) as caught:
+        policy.update({"image": {"kind": "volume-key"}}, {"image": IMAGE_KEY})
+    assert caught.value.step == "secrets.sealed"
+
+
+def test_another_commitment_is_another_key_and_none_is_an_accident(policy: Policy) -> None:
+    policy.update(BROUGHT, {"image": IMAGE_KEY})
+    policy.update({"image": {"kind": "volume-key", "commitment": OTHER}}, {"image": b"n" * 32})
+    assert policy.part("image") == b64u_encode(b"n" * 32).encode()
+    with pytest.raises(SecretError) as caught:
+        policy.update({"image": {"kind": "volume-key"}})
+    assert caught.value.step == "secrets.rotate"
