@@ -65,7 +65,7 @@ class Image:
     key: str | None = field(repr=False)
 
     def asked(self) -> dict[str, Any]:
-        return {"layers": [{"path": str(path), "root": root} for path, root in self.layers], "key": self.key}
+        return {"layers": [{"path": str(path.absolute()), "root": root} for path, root in self.layers], "key": self.key}
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ class Tool:
         """Makes a blob with a sealed layer of an archive, which must hash to `diff_id` when it is not compressed."""
         request = {
             "command": "seal",
-            "archive": str(archive),
-            "target": str(target),
+            "archive": str(archive.absolute()),
+            "target": str(target.absolute()),
             "key": key,
             "diff_id": diff_id,
             "limits": vars(limits),
@@ -123,7 +123,7 @@ class Tool:
 
     def export(self, image: Image, target: Path) -> dict[str, Any]:
         """Writes an archive of all that the image shows; says its entries and bytes."""
-        return _PROGRAM.ask(self.binary, {"command": "export", "image": image.asked(), "target": str(target)})
+        return _PROGRAM.ask(self.binary, {"command": "export", "image": image.asked(), "target": str(target.absolute())})
 
     def verify(self, image: Image, progress: Listener | None = None) -> dict[str, Any]:
         """Reads and opens every piece of every layer; says how many layers and bytes."""
