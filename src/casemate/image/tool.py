@@ -123,7 +123,9 @@ class Tool:
 
     def export(self, image: Image, target: Path) -> dict[str, Any]:
         """Writes an archive of all that the image shows; says its entries and bytes."""
-        return _PROGRAM.ask(self.binary, {"command": "export", "image": image.asked(), "target": str(target.absolute())})
+        return _PROGRAM.ask(
+            self.binary, {"command": "export", "image": image.asked(), "target": str(target.absolute())}
+        )
 
     def verify(self, image: Image, progress: Listener | None = None) -> dict[str, Any]:
         """Reads and opens every piece of every layer; says how many layers and bytes."""

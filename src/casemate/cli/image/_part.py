@@ -66,7 +66,7 @@ def write(part: Part, file: Path, genesis: PolicyGenesis, *, custodian: str, sea
     A secret that the policy has stays what it is: the custodian keeps it until it is rotated.
     Errors: UsageError, PolicyError.
     """
-    text = read_bytes(file).decode("utf-8", "replace") if file.exists() else starter(genesis, service=part.service)
+    text = read_bytes(file).decode("utf-8", "replace") if file.exists() else _new(part, genesis)
     document = _document(text, file, genesis)
     for path, value in _edits(part, document, genesis):
         text = edit.put(text, path, value)
@@ -94,6 +94,8 @@ def _edits(part: Part, document: Mapping[str, Any], genesis: PolicyGenesis) -> l
         said = service.get(name) or {}
         if not said or key in said:
             edits.append(((name, key), settings[name][key]))
+    if "platforms" not in service:
+        edits.append((("platforms",), ["simulated" if genesis.insecure_simulation else "sev-snp"]))
     if "image" in settings:
         edits.append((("image",), settings["image"]))
     for name in ("holes", "volumes"):
@@ -102,6 +104,10 @@ def _edits(part: Part, document: Mapping[str, Any], genesis: PolicyGenesis) -> l
     return [(("services", part.service, *path), value) for path, value in edits] + [
         (("volumes", name), _volume(genesis)) for name in new
     ]
+
+
+def _new(part: Part, genesis: PolicyGenesis) -> str:
+    return starter(genesis, service=part.service, manifest=part.manifest, measurement=part.runtime)
 
 
 def _secrets(part: Part) -> dict[str, bytes]:
