@@ -121,7 +121,9 @@ class Making:
         emit({}, as_json=False, text="\n".join(lines))
         if written:
             sealed = "" if result["sealed"] is None else f" --sealed {result['sealed']}"
-            note(f"Next: casemate policy submit {self.policy_out}{sealed}")
+            note(
+                f"Next: casemate policy submit {self.policy_out}{sealed} (with --on-top, if it is not the first version)"
+            )
 
     def _protect(self, original: Original, wanted: Wanted, key: str | None, scratch: Path) -> Protected:
         custodian = Custodian(canonical.encode(self.pin.genesis.to_object()), self.addresses)
