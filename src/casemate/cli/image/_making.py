@@ -121,9 +121,7 @@ class Making:
         emit({}, as_json=False, text="\n".join(lines))
         if written:
             sealed = "" if result["sealed"] is None else f" --sealed {result['sealed']}"
-            note(
-                f"Next: casemate policy submit {self.policy_out}{sealed} (with --on-top, if it is not the first version)"
-            )
+            note(f"Next: casemate policy submit {self.policy_out}{sealed} (with --on-top, if it is not the first)")
 
     def _protect(self, original: Original, wanted: Wanted, key: str | None, scratch: Path) -> Protected:
         custodian = Custodian(canonical.encode(self.pin.genesis.to_object()), self.addresses)
@@ -160,6 +158,7 @@ def making(
     service: str,
     *,
     custodian: str | None,
+    who: str | None,
     destination: str,
     policy_out: Path | None,
     addresses: list[str],
@@ -170,7 +169,7 @@ def making(
     pin = chosen(custodian, identity=genesis.custodian)
     sealing_key = None
     if policy_out is not None:
-        with connect(pin.name, None) as client:
+        with connect(pin.name, who) as client:
             sealing_key = client.instance().sealing_key
     binding = PolicyBinding(name=name, genesis=genesis.identity(), service=service)
     return Making(binding, genesis, pin, destination, policy_out, sealing_key, addresses, as_json)

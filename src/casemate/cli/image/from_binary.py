@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from casemate.cli._connecting import As
 from casemate.cli._custodians import Custodian
 from casemate.cli._output import Json, progress
 from casemate.cli.image import _options
@@ -65,6 +66,7 @@ def from_binary(
     policy_out: PolicyOut = None,
     address: Address = None,
     custodian: Custodian = None,
+    who: As = None,
     as_json: Json = False,
 ) -> None:
     """Make a protected image of programs of this machine and all that they need: loader, libraries, what you include.
@@ -72,13 +74,9 @@ def from_binary(
     Example: `casemate image from-binary /usr/bin/redis-server oci:redis:1 --policy acme/records#api --user 1000:1000`
     """
     makes = making(
-        *reference(policy),
-        custodian=custodian,
-        destination=destination,
-        policy_out=policy_out,
-        addresses=address or [],
-        as_json=as_json,
-    )
+        *reference(policy), custodian=custodian, who=who, destination=destination, policy_out=policy_out,
+        addresses=address or [], as_json=as_json,
+    )  # fmt: skip
     places = _options.volumes(volume or [])
     wanted = makes.wanted(
         encrypt=encrypt,
@@ -92,12 +90,13 @@ def from_binary(
         capability=capability,
         user=user_,
     )
-    found = [_program(name) for name in programs]
     with TemporaryDirectory(prefix="casemate-image-") as folder:
         scratch = Path(folder)
         with progress("collecting what they need", quiet=as_json):
-            layer = _layer(found, include or [], scratch)
-        settings = Settings(entrypoint=[str(found[0])], arguments=argument or [], working_directory=workdir)
+            layer = _layer(programs, include or [], scratch)
+        settings = Settings(
+            entrypoint=[str(_program(programs[0]))], arguments=argument or [], working_directory=workdir
+        )
         result = makes.make(Original(ARCHITECTURES[0], settings, [layer]), wanted, places, key_file, scratch)
         if compare is not None:
             result |= {"compared": compare, "compared_bytes": _size(compare, scratch)}
@@ -113,10 +112,10 @@ def _program(name: str) -> Path:
     return path.parent.resolve() / path.name
 
 
-def _layer(programs: list[Path], include: list[Path], scratch: Path) -> Layer:
+def _layer(programs: list[str], include: list[Path], scratch: Path) -> Layer:
     root = Root()
     for program in programs:
-        add_program(root, program)
+        add_program(root, _program(program))
     for path in include:
         root.add_path(path.absolute())
     return layer_of(root.sorted_entries(), root.sources, scratch / "programs.tar")

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from casemate.cli._connecting import As
 from casemate.cli._custodians import Custodian
 from casemate.cli._output import Json, note
 from casemate.cli.image import _options
@@ -50,6 +51,7 @@ def protect(
     address: Address = None,
     arch: Arch = None,
     custodian: Custodian = None,
+    who: As = None,
     as_json: Json = False,
 ) -> None:
     """Make a protected image of an ordinary one: the same layers, sealed; the same program, under the shield.
@@ -62,6 +64,7 @@ def protect(
     makes = making(
         *reference(policy),
         custodian=custodian,
+        who=who,
         destination=destination,
         policy_out=policy_out,
         addresses=address or [],
