@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 from casemate.errors import ImageError, ImageRefusedError, ImageTamperedError, UsageError
-from casemate.image.oci import INDEX_TYPES, MANIFEST_TYPES, MAX_DOCUMENT_BYTES, Descriptor, parse_index
+from casemate.image.oci import INDEX_TYPE, INDEX_TYPES, MANIFEST_TYPES, MAX_DOCUMENT_BYTES, Descriptor, parse_index
 from casemate.tool import Listener
 
 __all__ = ["Layout"]
@@ -64,11 +68,12 @@ class Layout:
         if self.has(descriptor.digest, descriptor.size):
             return False
         target = self._path(descriptor.digest)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
+        temporary = _beside(target)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, temporary)
             _check(temporary, descriptor, progress)
+            _flush(temporary)
             temporary.replace(target)
         except OSError as error:
             raise ImageError(f"{self.folder}: {error.strerror}", step="image.write") from error
@@ -79,21 +84,46 @@ class Layout:
     def put_manifest(self, data: bytes, media_type: str) -> Descriptor:
         digest = hashlib.sha256(data).hexdigest()
         descriptor = Descriptor(media_type=media_type, digest=f"sha256:{digest}", size=len(data))
-        path = self._path(descriptor.digest)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        try:
+            _replace(self._path(descriptor.digest), data)
+        except OSError as error:
+            raise ImageError(f"{self.folder}: {error.strerror}", step="image.write") from error
         return descriptor
 
     def finish(self, descriptor: Descriptor) -> None:
         entry: dict[str, Any] = descriptor.model_dump(by_alias=True, exclude_none=True)
         if self.tag is not None:
             entry["annotations"] = {_TAG: self.tag}
+        try:
+            with _alone(self.folder):
+                others = [other for other in self._entries() if _name(other) != self.tag]
+                self._write([*others, entry])
+        except OSError as error:
+            raise ImageError(f"{self.folder}: {error.strerror}", step="image.write") from error
+
+    def rename(self, tag: str | None) -> None:
+        """Gives the only image another name."""
+        with _alone(self.folder):
+            entry = {**self._entries()[0], "annotations": {_TAG: tag}}
+            self._write([entry if tag is not None else _without_name(entry)])
+
+    def blobs(self) -> list[str]:
+        """Hexadecimal digests of all that is there."""
+        return [path.name for path in (self.folder / "blobs" / "sha256").iterdir() if not path.name.startswith(".")]
+
+    def _entries(self) -> list[dict[str, Any]]:
         index = self.folder / "index.json"
-        before = json.loads(_read(index))["manifests"] if index.exists() else []
-        others = [other for other in before if _name(other) != self.tag]
-        said = {"schemaVersion": 2, "manifests": [*others, entry]}
-        (self.folder / "oci-layout").write_text(json.dumps(_VERSION))
-        index.write_text(json.dumps(said, indent=1))
+        if not index.exists():
+            return []
+        data = _read(index)
+        parse_index(data)
+        entries: list[dict[str, Any]] = json.loads(data)["manifests"]
+        return entries
+
+    def _write(self, entries: list[dict[str, Any]]) -> None:
+        _replace(self.folder / "oci-layout", json.dumps(_VERSION).encode())
+        said = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries}
+        _replace(self.folder / "index.json", json.dumps(said, indent=1).encode())
 
     def _path(self, digest: str) -> Path:
         algorithm, _, name = digest.partition(":")
@@ -103,6 +133,43 @@ class Layout:
 def _name(entry: dict[str, Any]) -> str | None:
     name = (entry.get("annotations") or {}).get(_TAG)
     return name if isinstance(name, str) else None
+
+
+def _without_name(entry: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if name != "annotations"}
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Two that write into one layout do so one after the other; the kernel lets go when a process ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(path)
+    try:
+        temporary.write_bytes(data)
+        _flush(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name[:100]}.{uuid4().hex}")
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _read(path: Path) -> bytes:

@@ -1,24 +1,27 @@
 """Where images are: read from a source, written to a target. Everything that comes is held against its digest.
 
-oci:FOLDER[:TAG]    an image layout in a folder (OCI image specification, "Image Layout")
+oci:FOLDER[:TAG]                      an image layout in a folder (OCI image specification, "Image Layout")
+oci-archive:FILE[:TAG]                the same in an archive
+docker-archive:FILE[:NAME:TAG]        what `docker save` writes and `docker load` reads
+docker://HOST[:PORT]/NAME[:TAG]       a registry (OCI distribution specification)
+containers-storage:NAME[:TAG]         what Podman has, by way of skopeo
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
-from casemate.errors import UsageError
+from casemate.image import archives, docker_archive, storage
 from casemate.image.layout import Layout
 from casemate.image.oci import Descriptor
+from casemate.image.places import Archive, Folder, Reference, Storage, parse
+from casemate.image.registry.images import RegistryImage
 from casemate.tool import Listener
 
 __all__ = ["Source", "Target", "open_source", "open_target"]
-
-_FORM: Final = re.compile(r"oci:(?P<folder>[^:]+)(?::(?P<tag>[A-Za-z0-9._-]{1,128}))?")
 
 
 class Source(Protocol):
@@ -51,19 +54,38 @@ class Target(Protocol):
 
 
 @contextmanager
-def open_source(text: str, *, scratch: Path, platform: str | None = None) -> Iterator[Source]:  # noqa: ARG001
-    """Errors: UsageError, ImageError and those below it."""
-    yield _layout(text)
+def open_source(text: str, *, scratch: Path) -> Iterator[Source]:
+    """What is fetched lies in `scratch` meanwhile. Errors: UsageError, ImageError and those below it."""
+    match parse(text):
+        case Folder(path, tag):
+            yield Layout(path, tag)
+        case Archive(path, tag, of_docker=False):
+            yield archives.unpacked(path, tag, scratch / "archive")
+        case Archive(path, name, of_docker=True):
+            yield docker_archive.unpacked(path, name, scratch / "archive")
+        case Storage(name):
+            yield storage.fetched(name, scratch / "storage")
+        case Reference() as reference:
+            with RegistryImage.opened(reference, scratch) as image:
+                yield image
 
 
 @contextmanager
-def open_target(text: str, *, scratch: Path) -> Iterator[Target]:  # noqa: ARG001
-    """Errors: as `open_source`."""
-    yield _layout(text)
-
-
-def _layout(text: str) -> Layout:
-    match = _FORM.fullmatch(text)
-    if match is None:
-        raise UsageError("not a place of an image", expected="oci:FOLDER:TAG", got=text[:300])
-    return Layout(Path(match["folder"]).absolute(), match["tag"])
+def open_target(text: str, *, scratch: Path) -> Iterator[Target]:
+    """Archives and engines get the image when the context ends without an error. Errors: as `open_source`."""
+    made = Layout(scratch / "target", "image")
+    match parse(text):
+        case Folder(path, tag):
+            yield Layout(path, tag)
+        case Archive(path, tag, of_docker=False):
+            yield made
+            archives.pack(made, path, tag)
+        case Archive(path, name, of_docker=True):
+            yield made
+            docker_archive.pack(made, path, name)
+        case Storage(name):
+            yield made
+            storage.store(made, name)
+        case Reference() as reference:
+            with RegistryImage.opened(reference, scratch) as image:
+                yield image

@@ -1,0 +1,134 @@
+"""What `docker save` writes and `docker load` reads (`docker-archive:`): a list of images, their configurations and
+the archives of their layers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+import tarfile
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from casemate.errors import ImageRefusedError, UsageError
+from casemate.image import oci
+from casemate.image.archives import add_bytes, add_file, copy, new_archive, opened_archive
+from casemate.image.layout import Layout
+
+__all__ = ["pack", "unpacked"]
+
+_LIST: Final = "manifest.json"
+_COMPRESSED: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+"""First bytes of gzip and zstd."""
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    config: Annotated[str, Field(alias="Config")]
+    tags: Annotated[list[str] | None, Field(alias="RepoTags")] = None
+    layers: Annotated[list[str], Field(alias="Layers", max_length=1000)]
+
+
+_ENTRIES: Final = TypeAdapter(list[_Entry])
+
+
+def unpacked(path: Path, name: str | None, folder: Path) -> Layout:
+    """The one image that is called `name`, as a layout in a new folder."""
+    layout = Layout(folder, None)
+    with opened_archive(path) as tar:
+        entry = _chosen(_entries(tar), name, path)
+        config = _small(tar, entry.config)
+        layers = [_layer(tar, member, layout) for member in entry.layers]
+    configured = layout.put_manifest(config, oci.CONFIG_TYPE)
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": oci.MANIFEST_TYPE,
+        "config": _said(configured),
+        "layers": [_said(layer) for layer in layers],
+    }
+    layout.finish(layout.put_manifest(json.dumps(manifest).encode(), oci.MANIFEST_TYPE))
+    return layout
+
+
+def pack(layout: Layout, path: Path, name: str | None) -> None:
+    """Writes the image of the layout, for engines that know nothing else."""
+    _, data = layout.top()
+    manifest = oci.parse_manifest(data)
+    files = {f"{blob.digest.removeprefix('sha256:')}.tar": layout.blob(blob) for blob in manifest.layers}
+    config = f"{manifest.config.digest.removeprefix('sha256:')}.json"
+    layers = [f"{blob.digest.removeprefix('sha256:')}.tar" for blob in manifest.layers]
+    entry = {"Config": config, "RepoTags": [name] if name else [], "Layers": layers}
+    with new_archive(path) as tar:
+        add_file(tar, config, layout.blob(manifest.config))
+        for member in sorted(files):
+            add_file(tar, member, files[member])
+        add_bytes(tar, _LIST, json.dumps([entry]).encode())
+
+
+def _entries(tar: tarfile.TarFile) -> list[_Entry]:
+    try:
+        return _ENTRIES.validate_json(_small(tar, _LIST))
+    except ValidationError as error:
+        raise ImageRefusedError("the archive's list of images is none", step="image.archive") from error
+
+
+def _chosen(entries: list[_Entry], name: str | None, path: Path) -> _Entry:
+    found = [entry for entry in entries if name is None or name in (entry.tags or [])]
+    if len(found) != 1:
+        names = ", ".join(tag for entry in entries for tag in entry.tags or [])
+        raise UsageError(
+            f"{path} has {len(found) or 'no'} images called {name or 'anything'}", got=names[:300] or "no names",
+            remedy="name one: docker-archive:FILE:NAME:TAG",
+        )  # fmt: skip
+    return found[0]
+
+
+def _layer(tar: tarfile.TarFile, name: str, layout: Layout) -> oci.Descriptor:
+    member = _member(tar, name)
+    source = tar.extractfile(member)
+    assert source is not None
+    layout.folder.mkdir(parents=True, exist_ok=True)
+    path = layout.folder / "layer"
+    with source, path.open("wb") as out:
+        copy(source, out)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        kind = {_COMPRESSED[0]: "+gzip", _COMPRESSED[1]: "+zstd"}
+        ending = next((end for start, end in kind.items() if file.read(4).startswith(start) or file.seek(0)), "")
+    descriptor = oci.Descriptor(media_type=oci.LAYER_TYPE + ending, digest=f"sha256:{digest}", size=member.size)
+    layout.put_blob(path, descriptor)
+    path.unlink()
+    return descriptor
+
+
+def _small(tar: tarfile.TarFile, name: str) -> bytes:
+    member = _member(tar, name)
+    if member.size > oci.MAX_DOCUMENT_BYTES:
+        raise ImageRefusedError("a document of the image is too large", step="image.document", got=name[:200])
+    source = tar.extractfile(member)
+    assert source is not None
+    with source:
+        return source.read()
+
+
+def _member(tar: tarfile.TarFile, name: str) -> tarfile.TarInfo:
+    """A file of the archive; equal layers are links to one (older engines), inside the archive and one step long."""
+    try:
+        member = tar.getmember(name)
+        if member.issym():
+            member = tar.getmember(posixpath.normpath(posixpath.join(posixpath.dirname(name), member.linkname)))
+    except KeyError as error:
+        raise ImageRefusedError(
+            "the archive lacks a file of its image", step="image.archive", got=name[:200]
+        ) from error
+    if not member.isreg() or member.issparse():
+        raise ImageRefusedError("the archive has something else for a file", step="image.archive", got=name[:200])
+    return member
+
+
+def _said(descriptor: oci.Descriptor) -> dict[str, Any]:
+    return descriptor.model_dump(by_alias=True, exclude_none=True)

@@ -1,0 +1,1 @@
+"""Images of registries (OCI distribution specification 1.1)."""
