@@ -76,7 +76,12 @@ def _entries(tar: tarfile.TarFile) -> list[_Entry]:
 
 
 def _chosen(entries: list[_Entry], name: str | None, path: Path) -> _Entry:
-    found = [entry for entry in entries if name is None or name in (entry.tags or [])]
+    # Some write a name with the registry that it would come from, some without.
+    found = [
+        entry
+        for entry in entries
+        if name is None or any(name in {tag, tag.partition("/")[2]} for tag in entry.tags or [])
+    ]
     if len(found) != 1:
         names = ", ".join(tag for entry in entries for tag in entry.tags or [])
         raise UsageError(
