@@ -16,7 +16,7 @@ from uuid import uuid4
 from casemate.errors import ImageError, ImageRefusedError, UsageError
 from casemate.image.layout import Layout
 
-__all__ = ["new_archive", "opened_archive", "pack", "unpacked"]
+__all__ = ["add_bytes", "add_file", "copy", "new_archive", "opened_archive", "pack", "unpacked"]
 
 _MEMBER: Final = re.compile(r"(?:\./)?(oci-layout|index\.json|blobs/sha256/[0-9a-f]{64})")
 _MAX_MEMBERS: Final = 100_000
@@ -108,4 +108,5 @@ def _take(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
 
 
 def copy(source: IO[bytes], out: IO[bytes]) -> None:
+    """All that is left of `source`, a piece at a time."""
     shutil.copyfileobj(source, out, 1 << 20)
