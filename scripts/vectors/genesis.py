@@ -26,6 +26,7 @@ def document() -> str:
     good = {
         "a custodian": RECORD,
         "a custodian of a simulated platform": {**RECORD, "simulation_root": digest("root")},
+        "a custodian of simulated containers": {**RECORD, "container_simulation_root": digest("containers")},
         "the longest name": {**RECORD, "name": "\u00e9" * 128},
     }
     return render(
@@ -59,6 +60,7 @@ def _fields() -> list[Case]:
         "a short key": {"identity_key": key_text("identity")[:-1]},
         "a root in capitals": {"simulation_root": digest("root").upper()},
         "a root of another hash": {"simulation_root": "sha384:" + "0" * 96},
+        "a root for containers of another hash": {"container_simulation_root": "sha384:" + "0" * 96},
         "a short random": {"random": b64u(bytes(31))},
         "a long random": {"random": b64u(bytes(33))},
         "a random with stray bits": {"random": "A" * 42 + "B"},

@@ -13,7 +13,10 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
-__all__ = ["VERIFIER_TOKEN", "RevocationSeen", "Tcb", "VerifiedClaims"]
+__all__ = ["SIMULATED_PLATFORMS", "VERIFIER_TOKEN", "RevocationSeen", "Tcb", "VerifiedClaims"]
+
+SIMULATED_PLATFORMS: Final = frozenset({"simulated", "simulated-container"})
+"""They protect nothing; the second cannot even say for sure what was launched (spec/evidence.md)."""
 
 
 class _VerifierToken:
@@ -46,10 +49,10 @@ class RevocationSeen:
 class VerifiedClaims:
     """Claims of evidence that verified.
 
-    `platform` follows from the root that verified the report (`sev-snp`, `simulated`). `runtime_measurement` is
-    `sha384:…`; `host_data`, `report_data`, `chip_id` are raw bytes (32, 64, 64). `tcb` is the lowest that the domain
-    ran under. `revocation` is None where the claims come from a record. `details` holds the rest for people: nothing in
-    it decides.
+    `platform` follows from the root that verified the report (`sev-snp`, `simulated`, `simulated-container`).
+    `runtime_measurement` is `sha384:…`; `host_data`, `report_data`, `chip_id` are raw bytes (32, 64, 64). `tcb` is the
+    lowest that the domain ran under. `revocation` is None where the claims come from a record. `details` holds the rest
+    for people: nothing in it decides.
     """
 
     platform: str

@@ -32,6 +32,7 @@ class Installation:
 
     stage: Stage
     runtime: str
+    container_runtime: str
     keys: dict[str, str]
     custodian: subprocess.Popen[bytes] | None = None
     port: int = field(default_factory=free_port)
@@ -47,6 +48,11 @@ class Installation:
     @property
     def agent(self) -> Path:
         return self.stage.home / "platform" / "agent.sock"
+
+    @property
+    def door(self) -> Path:
+        """By which containers join the platform."""
+        return self.stage.folder / "containers.sock"
 
     def serve(self) -> None:
         """Starts the custodian and waits for a genuine answer."""
@@ -178,10 +184,10 @@ class Running:
 def installation() -> Iterator[Installation]:
     with Stage() as stage:
         stage.ask("platform", "init")
-        stage.start("platform", "platform", "simulate")
+        stage.start("platform", "platform", "simulate", "--containers", stage.folder / "containers.sock")
         shown = stage.ask("platform", "show", "--wait", "50")
         keys = {name: stage.ask("identity", "create", name)["key"] for name in ("alice", "bob", "mallory")}
-        made = Installation(stage, shown["runtime_measurement"], keys)
+        made = Installation(stage, shown["runtime_measurement"], shown["container_runtime_measurement"], keys)
         stage.ask(
             "custodian", "init", "main", "--data", made.data, "--anchor", made.anchor, "--board", "alice",
             "--url", f"http://127.0.0.1:{made.port}",

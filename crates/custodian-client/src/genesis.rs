@@ -19,6 +19,8 @@ struct Form {
     identity_key: String,
     #[serde(default, deserialize_with = "present")]
     simulation_root: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    container_simulation_root: Option<String>,
     random: String,
 }
 
@@ -48,6 +50,12 @@ impl Genesis {
         }
         if form.simulation_root.is_some_and(|root| digest(&root).is_none()) {
             return Err(unusable("simulation_root"));
+        }
+        if form
+            .container_simulation_root
+            .is_some_and(|root| digest(&root).is_none())
+        {
+            return Err(unusable("container_simulation_root"));
         }
         if from_b64u(&form.random).is_none_or(|random| random.len() != 32) {
             return Err(unusable("random"));

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 pub use error::Error;
 pub use report_data::{Purpose, bind, report_data};
-pub use simulated::SimulatedPlatform;
+pub use simulated::{SimulatedPlatform, join_simulated};
 
 /// Size of an SEV-SNP attestation report (firmware ABI, table ATTESTATION_REPORT).
 const REPORT_BYTES: usize = 1184;

@@ -1,6 +1,8 @@
 use std::fmt::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,6 +13,8 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::{Error, Evidence, Platform, frame};
 
 /// The simulated platform, through the private socket that its agent made at launch. It protects nothing.
+///
+/// In a container the socket is one that this process joined by (`simulated-container`), which says even less.
 #[derive(Debug)]
 pub struct SimulatedPlatform {
     socket: UnixStream,
@@ -31,6 +35,13 @@ struct KeyAnswer {
 }
 
 #[derive(Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase", deny_unknown_fields)]
+enum JoinAnswer {
+    Joined { measurement: String },
+    Refused { reason: String },
+}
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Refusal {
     error: String,
@@ -39,6 +50,29 @@ struct Refusal {
 impl Drop for KeyAnswer {
     fn drop(&mut self) {
         self.key.zeroize();
+    }
+}
+
+/// How long the agent may take to measure a process that joins.
+const JOIN_TIME: Duration = Duration::from_secs(10);
+
+/// Joins the simulated platform from a container, by the socket at `path`, as a domain with this `host_data`; what leads
+/// to the platform from then on, as descriptor 3 of a launched domain does, and what it measured.
+///
+/// # Errors
+/// When nobody answers there, or the agent refuses.
+pub fn join_simulated(path: &Path, host_data: &[u8; 32]) -> Result<(OwnedFd, String), Error> {
+    let mut socket = UnixStream::connect(path)?;
+    socket.set_read_timeout(Some(JOIN_TIME))?;
+    socket.set_write_timeout(Some(JOIN_TIME))?;
+    frame::write(&mut socket, &json!({"op": "join", "host_data": hex(host_data)}))?;
+    let answer = frame::read(&mut socket)?.ok_or(Error::Malformed("it closed the connection"))?;
+    socket.set_read_timeout(None)?;
+    socket.set_write_timeout(None)?;
+    match serde_json::from_slice(&answer) {
+        Ok(JoinAnswer::Joined { measurement }) => Ok((socket.into(), measurement)),
+        Ok(JoinAnswer::Refused { reason }) => Err(Error::Refused(reason.replace(char::is_control, " "))),
+        Err(_) => Err(Error::Malformed("not the documented fields")),
     }
 }
 
@@ -149,6 +183,32 @@ mod tests {
         let (mut platform, agent) = answered(r#"{"report":"","certificates":"","crls":[],"more":1}"#);
         assert!(matches!(platform.evidence(&[0; 64]).unwrap_err(), Error::Malformed(_)));
         agent.join().unwrap();
+    }
+
+    #[test]
+    fn a_process_joins_with_its_host_data_and_hears_a_refusal() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("platform.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let agent = thread::spawn(move || {
+            let answers = [
+                json!({"event": "joined", "measurement": "sha384:00"}),
+                json!({"event": "refused", "reason": "no\nmore"}),
+                json!({"event": "started", "pid": 1}),
+            ];
+            for answer in answers {
+                let (mut socket, _) = listener.accept().unwrap();
+                let asked: Value = serde_json::from_slice(&frame::read(&mut socket).unwrap().unwrap()).unwrap();
+                assert_eq!(asked, json!({"op": "join", "host_data": "ab".repeat(32)}));
+                frame::write(&mut socket, &answer).unwrap();
+            }
+        });
+        assert_eq!(join_simulated(&path, &[0xAB; 32]).unwrap().1, "sha384:00");
+        let refused = join_simulated(&path, &[0xAB; 32]).unwrap_err();
+        assert!(matches!(&refused, Error::Refused(why) if why == "no more"));
+        assert!(matches!(join_simulated(&path, &[0xAB; 32]), Err(Error::Malformed(_))));
+        agent.join().unwrap();
+        assert!(matches!(join_simulated(&path, &[0xAB; 32]), Err(Error::Silent(_))));
     }
 
     #[test]

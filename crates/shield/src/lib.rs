@@ -15,6 +15,7 @@ pub mod manifest;
 pub mod run;
 
 mod client_exit;
+mod container;
 mod devices;
 mod digests;
 mod handover;

@@ -1,4 +1,5 @@
-//! `casemate-shield`: started by a platform with its private socket as descriptor 3 and a launch bundle as 4.
+//! `casemate-shield`: started by a platform with its private socket as descriptor 3 and a launch bundle as 4; or, with
+//! `--container`, by a container engine as the first process of a container.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -15,14 +16,14 @@ use casemate_sys::WipingAllocator;
 static MEMORY: WipingAllocator = WipingAllocator;
 
 fn main() -> ExitCode {
-    let first = std::env::args_os().nth(1);
-    if first.as_deref() == Some(OsStr::new("--version")) {
+    let is_nth = |number, option| std::env::args_os().nth(number).as_deref() == Some(OsStr::new(option));
+    if is_nth(1, "--version") {
         println!("casemate-shield {}", env!("CARGO_PKG_VERSION"));
         return ExitCode::SUCCESS;
     }
-    let options = Options {
-        timings: first.as_deref() == Some(OsStr::new("--timings")),
-    };
+    let container = is_nth(1, "--container");
+    let timings = is_nth(1 + usize::from(container), "--timings");
+    let options = Options { container, timings };
     match run(&options) {
         // Statuses of processes fit a byte; anything else counts as a failure.
         Ok(status) => ExitCode::from(u8::try_from(status).unwrap_or(u8::MAX)),

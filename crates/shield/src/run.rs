@@ -8,7 +8,8 @@ use std::thread;
 
 use casemate_evidence::SimulatedPlatform;
 use casemate_sys::{
-    Fork, SignalDescriptor, block_signals, reset_signals, survive_broken_pipes, take_descriptor, unblock_signals,
+    Fork, SignalDescriptor, block_signals, end_on_signals, reset_signals, survive_broken_pipes, take_descriptor,
+    unblock_signals,
 };
 use rustix::fs::{FileType, fstat};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
@@ -26,7 +27,7 @@ use crate::release::Granted;
 use crate::starting::Starting;
 use crate::supervise::{End, until_end};
 use crate::volumes::Served;
-use crate::{image, init, namespaces, release, tell};
+use crate::{container, image, init, namespaces, release, tell};
 use casemate_custodian_client::clock;
 use casemate_hardening::{hide, keep_only, stay_out_of_swap};
 
@@ -40,6 +41,8 @@ const MAX_LOGGED_NAMES: usize = 64;
 /// What whoever starts the shield may ask of it. Nothing here changes what the workload gets.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
+    /// Started by a container engine, not by a platform.
+    pub container: bool,
     /// Print one line with the times of the start.
     pub timings: bool,
 }
@@ -52,12 +55,11 @@ type Domains = Measured<SimulatedPlatform>;
 /// [`Failure`], whose `exit` is the exit status to end with.
 pub fn run(options: &Options) -> Result<i32, Failure> {
     let began = clock::monotonic();
-    let platform = take(PLATFORM, Exit::Platform, "the platform's socket")?;
-    let bundle_file = take(BUNDLE, Exit::Bundle, "the launch bundle")?;
-    hide()?;
-    start_afresh()?;
-    report_dropped(options);
-    let bundle = Bundle::read(File::from(bundle_file)).map_err(|error| Failure::new(Exit::Bundle, error))?;
+    let (bundle, platform) = if options.container {
+        contained(options)?
+    } else {
+        launched(options)?
+    };
     let bundle = Arc::new(bundle);
     let ends = custodian_channel(&bundle)?;
     let forked = fork_init(&bundle, platform, ends)?;
@@ -69,6 +71,28 @@ pub fn run(options: &Options) -> Result<i32, Failure> {
     let status = supervise(init, behind)?;
     served.end()?;
     Ok(status)
+}
+
+/// What a platform that launched this process handed over.
+fn launched(options: &Options) -> Result<(Bundle, OwnedFd), Failure> {
+    let platform = take(PLATFORM, Exit::Platform, "the platform's socket")?;
+    let bundle_file = take(BUNDLE, Exit::Bundle, "the launch bundle")?;
+    hide()?;
+    start_afresh()?;
+    report_dropped(options);
+    let bundle = Bundle::read(File::from(bundle_file)).map_err(|error| Failure::new(Exit::Bundle, error))?;
+    Ok((bundle, platform))
+}
+
+/// What a container engine that started this process has for it.
+fn contained(options: &Options) -> Result<(Bundle, OwnedFd), Failure> {
+    start_afresh()?;
+    end_on_signals();
+    report_dropped(options);
+    let entered = container::enter()?;
+    // Not before: the platform's agent may look only at what its user may look at. No secret is known yet.
+    hide().map_err(Failure::from)?;
+    Ok(entered)
 }
 
 /// Attests, and starts the workload with what that gives.
@@ -262,13 +286,16 @@ fn supervise(init: Pid, behind: Behind) -> Result<i32, Failure> {
 /// Names what the host offered and the workload does not get; values may be secret and are not shown.
 fn report_dropped(options: &Options) {
     let names: Vec<String> = std::env::vars_os()
+        .filter(|(name, _)| !(options.container && container::is_offered(name)))
         .map(|(name, _)| printable(&name.to_string_lossy()))
         .collect();
     if !names.is_empty() {
         let shown = names[..names.len().min(MAX_LOGGED_NAMES)].join(" ");
         tell(&format_args!("dropped {} offered variables: {shown}", names.len()));
     }
-    let arguments = std::env::args_os().skip(1 + usize::from(options.timings)).count();
+    let arguments = std::env::args_os()
+        .skip(1 + usize::from(options.container) + usize::from(options.timings))
+        .count();
     if arguments > 0 {
         tell(&format_args!("dropped {arguments} offered arguments"));
     }

@@ -20,4 +20,6 @@ pub use memory::prefer_large_pages;
 pub use mounts::{AttachedFlags, set_mount_attributes};
 pub use processes::{Fork, execute, fork, fork_into, reset_personality, unshare};
 pub use rustix::thread::UnshareFlags;
-pub use signals::{SignalDescriptor, block_signals, reset_signals, send_signal, survive_broken_pipes, unblock_signals};
+pub use signals::{
+    SignalDescriptor, block_signals, end_on_signals, reset_signals, send_signal, survive_broken_pipes, unblock_signals,
+};

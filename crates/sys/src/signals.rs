@@ -108,6 +108,20 @@ pub fn reset_signals() -> io::Result<()> {
     unblock_signals()
 }
 
+/// Makes this process end at SIGHUP, SIGINT, SIGQUIT and SIGTERM, with 128 and the signal's number.
+///
+/// For the first process of a PID namespace, which the kernel spares what would end any other (pid_namespaces(7)).
+pub fn end_on_signals() {
+    extern "C" fn end(signal: libc::c_int) {
+        // SAFETY: _exit may be called from a handler (signal-safety(7)), and touches no memory.
+        unsafe { libc::_exit(128 + signal) }
+    }
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+        // SAFETY: the handler does nothing but end the process.
+        unsafe { libc::signal(signal, end as *const () as libc::sighandler_t) };
+    }
+}
+
 /// Makes writing to a pipe without a reader an error instead of the end of this process.
 pub fn survive_broken_pipes() {
     // SAFETY: SIG_IGN installs no code of ours, and SIGPIPE may be ignored.

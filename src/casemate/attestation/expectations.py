@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Expected", "Roots"]
+from casemate.wire.custodian import CustodianGenesis
+
+__all__ = ["Expected", "Roots", "roots_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Roots:
-    """`amd`: the roots that ship with Casemate. `simulated`: `sha256:…` of made-up ARK certificates (DER) that this
-    caller pinned. A root that is in neither verifies nothing.
+    """`amd`: the roots that ship with Casemate. `simulated` and `simulated_containers`: `sha256:…` of made-up ARK
+    certificates (DER) that this caller pinned, for the platform of the same name. A root that is nowhere verifies
+    nothing.
     """
 
     amd: bool
     simulated: frozenset[str] = frozenset()
+    simulated_containers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +37,16 @@ class Expected:
     crl_floors: Mapping[str, int] = field(default_factory=dict)
     max_vmpl: int = 0
     insecure_without_crl: str | None = None
+
+
+def roots_of(genesis: CustodianGenesis) -> Roots:
+    """What a custodian trusts: its genesis, which callers pin, says whether simulated evidence is ever believed."""
+    return Roots(
+        amd=True,
+        simulated=_pinned(genesis.simulation_root),
+        simulated_containers=_pinned(genesis.container_simulation_root),
+    )
+
+
+def _pinned(root: str | None) -> frozenset[str]:
+    return frozenset({root} if root else ())

@@ -10,7 +10,7 @@ from typing import Final
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from casemate.attestation.verify import Roots
+from casemate.attestation.expectations import roots_of
 from casemate.custodian.anchor import ANCHOR_KIND
 from casemate.custodian.app_context import Custodian, EvidenceSource, InstanceKeys
 from casemate.custodian.challenges import Challenges
@@ -54,15 +54,13 @@ def create_app(
     ticket_key: bytes,
 ) -> FastAPI:
     """The service. `ticket_key` (32 bytes) is made at each start and the same in all workers of it."""
-    simulated = identity.genesis.simulation_root
     here = Custodian(
         state=state,
         identity=identity,
         instance=instance,
         evidence_source=evidence_source,
         settings=settings,
-        # The genesis, which callers pin, says whether simulated evidence is ever believed here.
-        roots=Roots(amd=True, simulated=frozenset({simulated} if simulated else ())),
+        roots=roots_of(identity.genesis),
         challenges=Challenges(ticket_key),
         policies=PolicyBook(state),
         manifests=Manifests(state),

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import jwt
 
-from casemate.claims import VerifiedClaims
+from casemate.claims import SIMULATED_PLATFORMS, VerifiedClaims
 from casemate.custodian.settings import VERSION
 from casemate.custodian.signing import SigningKey
 from casemate.wire.binding import key_bytes
@@ -67,7 +67,7 @@ def _public(key: str) -> dict[str, str]:
 
 
 def _appraisal(claims: VerifiedClaims, manifest: str, policy_version: str, service: str) -> dict[str, Any]:
-    simulated = claims.platform == "simulated"
+    simulated = claims.platform in SIMULATED_PLATFORMS
     return {
         # Simulated hardware protects nothing, and whoever reads the token must see it.
         "ear_status": "warning" if simulated else "affirming",

@@ -47,6 +47,7 @@ class _InitRequest(Model):
     name: Annotated[str, Field(min_length=1, max_length=128)]
     board: Board
     simulation_root: Sha256 | None = None
+    container_simulation_root: Sha256 | None = None
 
 
 def init(data: Path, anchor_path: Path, sealing_key: bytes) -> str:
@@ -60,7 +61,7 @@ def init(data: Path, anchor_path: Path, sealing_key: bytes) -> str:
         raise _occupied("init.anchor")
     _clear(data, sealing_key)
     master = create_master(data, sealing_key)
-    identity = Identity.create(request.name, request.board, request.simulation_root)
+    identity = Identity.create(request.name, request.board, request.simulation_root, request.container_simulation_root)
     state = _first_store(data, master, identity)
     FileAnchor.create(anchor_path, master, state)
     (data / INIT_FILE).unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from casemate.wire.secrets import SecretSchema
 
 __all__ = ["KNOWN_PLATFORMS", "MAX_HOLE_BYTES", "is_confidential", "service_faults"]
 
-KNOWN_PLATFORMS: Final = ("sev-snp", "simulated")
+KNOWN_PLATFORMS: Final = ("sev-snp", "simulated", "simulated-container")
 """A closed list: what is not on it has no verifier here."""
 _LATER_PLATFORMS: Final = frozenset({"tdx", "sgx", "nitro", "tpm"})
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from casemate.claims import VerifiedClaims
+from casemate.claims import SIMULATED_PLATFORMS, VerifiedClaims
 from casemate.policy._fit import misfit
 from casemate.policy.model import PolicyDocument, Service
 from casemate.policy.submission import accept, expected_platforms
@@ -158,7 +158,7 @@ def _known(
 
 def _simulation(genesis: PolicyGenesis, claims: VerifiedClaims) -> _Finding:
     """4. Simulated evidence protects nothing: it counts only where that was said from the start, and alone there."""
-    held = (claims.platform == "simulated") == genesis.insecure_simulation
+    held = (claims.platform in SIMULATED_PLATFORMS) == genesis.insecure_simulation
     remedy = "the flag never changes: use a policy of its own for the other kind of platform"
     return _Finding(held, expected_platforms(genesis), claims.platform, remedy)
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from casemate.claims import SIMULATED_PLATFORMS
 from casemate.errors import ConflictError, NotAuthorisedError, PolicyError, SignatureError
 from casemate.policy.genesis import parse_genesis
 from casemate.policy.model import PolicyDocument, parse_document
@@ -85,7 +86,7 @@ def check_platforms(document: PolicyDocument, genesis: PolicyGenesis) -> None:
     """Every service's platforms fit the flag of the genesis record; `PolicyError` otherwise."""
     for service in document.services.values():
         for platform in service.platforms:
-            if (platform == "simulated") != genesis.insecure_simulation:
+            if (platform in SIMULATED_PLATFORMS) != genesis.insecure_simulation:
                 raise PolicyError(
                     f"services.{service.name}.platforms: {platform} does not fit this policy",
                     step="submission.platforms",
@@ -116,7 +117,7 @@ def accept(volume: str, anchor: str) -> str:
 
 def expected_platforms(genesis: PolicyGenesis) -> str:
     if genesis.insecure_simulation:
-        return "the simulated platform only (insecure_simulation: true at its genesis)"
+        return "simulated platforms only (insecure_simulation: true at its genesis)"
     return "real platforms only (insecure_simulation: false at its genesis)"
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -20,7 +19,7 @@ from casemate.errors import CasemateError, PlatformError
 from casemate.simulator.domain import Domain, LaunchRequest, launch_domain
 from casemate.simulator.frames import receive_with_descriptors, send
 from casemate.simulator.hostile import Hostile
-from casemate.simulator.listener import check_peer, listening
+from casemate.simulator.listener import accept_until, check_peer, listening
 from casemate.simulator.pki import SimulatedPlatform
 from casemate.wire import canonical
 
@@ -31,9 +30,6 @@ _DESCRIPTORS: Final = 4
 
 _REQUEST_SECONDS: Final = 5.0
 """How long a client may take to say what it wants."""
-
-_PAUSE_SECONDS: Final = 0.1
-"""Before it tries again, where the system has no descriptor for another connection."""
 
 _log = structlog.get_logger("casemate.platform")
 
@@ -63,7 +59,7 @@ class Agent:
         try:
             with listening(self._path) as self._listener:
                 self._on_ready()
-                self._accept(self._listener)
+                accept_until(self._stopping, self._listener, self._serve)
         finally:
             self._stop_domains()
 
@@ -73,17 +69,6 @@ class Agent:
         if self._listener is not None:
             with suppress(OSError):
                 self._listener.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits in accept
-
-    def _accept(self, listener: socket.socket) -> None:
-        while not self._stopping.is_set():
-            try:
-                connection, _ = listener.accept()
-            except OSError as error:
-                if not self._stopping.is_set():
-                    _log.warning("no connection can be taken", reason=error.strerror)
-                    time.sleep(_PAUSE_SECONDS)
-                continue
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
         with connection:

@@ -11,19 +11,20 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import structlog
 from pydantic import Field
 
-from casemate.errors import CasemateError, MalformedError
+from casemate.errors import CasemateError
 from casemate.simulator.frames import receive, send
-from casemate.simulator.hostile import Hostile, hostile_evidence
+from casemate.simulator.hostile import Hostile
+from casemate.simulator.identity import Identity, try_error
 from casemate.simulator.measure import measurement_of, sealed_copy
 from casemate.simulator.pki import SimulatedPlatform
 from casemate.simulator.process import Process, spawn
 from casemate.wire import canonical
-from casemate.wire.fields import Model, b64u_encode
+from casemate.wire.fields import Model
 
 __all__ = ["Domain", "LaunchRequest", "launch_domain"]
 
@@ -46,16 +47,6 @@ class LaunchRequest(Model):
         dict[Annotated[str, Field(pattern=r"^[^=\x00]+$")], Annotated[str, Field(pattern=r"^[^\x00]*$")]],
         Field(max_length=256),
     ]
-
-
-class _ReportRequest(Model):
-    op: Literal["report"]
-    report_data: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
-
-
-class _KeyRequest(Model):
-    op: Literal["derive_key"]
-    context: Annotated[str, Field(pattern=r"^([0-9a-f]{2}){0,64}$")]
 
 
 class _SignalRequest(Model):
@@ -84,7 +75,7 @@ def launch_domain(
             )
         undo.pop_all()
         os.close(copy)
-    domain = Domain(platform, hostile, process, ours, measurement, bytes.fromhex(request.host_data))
+    domain = Domain(process, ours, Identity(platform, hostile, measurement, bytes.fromhex(request.host_data)))
     threading.Thread(target=domain.answer, daemon=True).start()
     _log.info(
         "launched",
@@ -102,19 +93,13 @@ class Domain:
 
     def __init__(
         self,
-        platform: SimulatedPlatform,
-        hostile: Hostile | None,
         process: Process,
         private: socket.socket,
-        measurement: bytes,
-        host_data: bytes,
+        identity: Identity,
     ) -> None:
-        self._platform = platform
-        self._hostile = hostile
         self._process = process
         self._private = private
-        self._measurement = measurement
-        self._host_data = host_data
+        self._identity = identity
         self._stopping = threading.Lock()
         self.ended = threading.Event()
 
@@ -126,9 +111,9 @@ class Domain:
                     request = receive(self._private)
                     if request is None:
                         return
-                    send(self._private, self._answer(request))
+                    send(self._private, self._identity.answer(request))
                 except CasemateError as error:
-                    if not _try_error(self._private, error):
+                    if not try_error(self._private, error):
                         return
                 except OSError:
                     return
@@ -138,7 +123,7 @@ class Domain:
         try:
             send(
                 connection,
-                {"event": "started", "pid": self._process.pid, "measurement": f"sha384:{self._measurement.hex()}"},
+                {"event": "started", "pid": self._process.pid, "measurement": self._identity.measurement_text},
             )
             self._relay(connection)
         except (OSError, CasemateError):
@@ -156,24 +141,6 @@ class Domain:
                 if self._process.wait(_GRACE_SECONDS) is None:
                     self._process.send_signal(signal.SIGKILL)
                     self._process.wait()
-
-    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        match request.get("op"):
-            case "report":
-                asked = canonical.parse_model(_ReportRequest, request, what="report")
-                report, crls = hostile_evidence(
-                    self._platform, self._hostile, self._measurement, self._host_data, bytes.fromhex(asked.report_data)
-                )
-                return {
-                    "report": b64u_encode(report),
-                    "certificates": b64u_encode(self._platform.certificate_table),
-                    "crls": [b64u_encode(crl) for crl in crls],
-                }
-            case "derive_key":
-                wanted = canonical.parse_model(_KeyRequest, request, what="derive_key")
-                key = self._platform.derive_key(self._measurement, self._host_data, bytes.fromhex(wanted.context))
-                return {"key": b64u_encode(key)}
-        raise MalformedError("neither report nor derive_key", step="platform.op")
 
     def _relay(self, connection: socket.socket) -> None:
         ended, poll = self._process.descriptor, select.poll()  # select() takes no number over 1,023
@@ -195,11 +162,3 @@ class Domain:
 
 def _ending(code: int) -> dict[str, int]:
     return {"signal": -code} if code < 0 else {"status": code}
-
-
-def _try_error(connection: socket.socket, error: CasemateError) -> bool:
-    try:
-        send(connection, {"error": error.message})
-    except OSError:
-        return False
-    return error.step != "platform.frame"

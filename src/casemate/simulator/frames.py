@@ -33,14 +33,16 @@ def send(connection: socket.socket, value: dict[str, Any], descriptors: tuple[in
         connection.sendall(data)
 
 
-def receive(connection: socket.socket, *, seconds: float | None = None) -> dict[str, Any] | None:
+def receive(
+    connection: socket.socket, *, seconds: float | None = None, limit: int = MAX_FRAME
+) -> dict[str, Any] | None:
     """The next object; None where the other side closed between frames. Descriptors that come along are dropped.
 
-    `InputError`; `TimeoutError` where the whole frame did not come within `seconds`.
+    `InputError`, also for more than `limit` bytes; `TimeoutError` where the whole frame did not come within `seconds`.
     """
     reader = _Reader(connection, seconds)
     first = reader.some(_HEAD)
-    return _frame(reader, first) if first else None
+    return _frame(reader, first, limit) if first else None
 
 
 def receive_with_descriptors(
@@ -59,11 +61,11 @@ def receive_with_descriptors(
     return value, found
 
 
-def _frame(reader: _Reader, first: bytes) -> dict[str, Any]:
+def _frame(reader: _Reader, first: bytes, limit: int = MAX_FRAME) -> dict[str, Any]:
     length = int.from_bytes(first + reader.exactly(_HEAD - len(first)), "big")
-    if length > MAX_FRAME:
-        raise _too_large()
-    value = canonical.decode(reader.exactly(length), limit=MAX_FRAME)
+    if length > limit:
+        raise _too_large(limit)
+    value = canonical.decode(reader.exactly(length), limit=limit)
     if not isinstance(value, dict):
         raise MalformedError("a frame is not a JSON object", step="platform.frame")
     return value
@@ -112,5 +114,5 @@ class _Reader:
         self._connection.settimeout(left)
 
 
-def _too_large() -> TooLargeError:
-    return TooLargeError("a frame is too large", step="platform.frame", expected=f"≤ {MAX_FRAME} bytes")
+def _too_large(limit: int = MAX_FRAME) -> TooLargeError:
+    return TooLargeError("a frame is too large", step="platform.frame", expected=f"≤ {limit} bytes")

@@ -13,18 +13,19 @@ from typing import Any, Final
 from casemate.errors import InputError, PlatformError
 from casemate.simulator.addresses import reachable
 from casemate.simulator.frames import receive, send
-from casemate.simulator.measure import measurement_of, sealed_copy
+from casemate.simulator.measure import container_measurement_of, measurement_of, sealed_copy
 
 __all__ = ["Launch", "answers", "check", "launch", "measure"]
 
 _SAME_RELEASE: Final = "are command line and platform of the same release?"
 
 
-def measure(shield: Path) -> str:
-    """`sha384:…`, what the platform will measure for this file."""
+def measure(shield: Path, *, containers: bool = False) -> str:
+    """`sha384:…`, what the platform will measure for this file; `containers`: where it joins from a container."""
     copy = sealed_copy(shield)
     try:
-        return f"sha384:{measurement_of(copy).hex()}"
+        measured = container_measurement_of(copy) if containers else measurement_of(copy)
+        return f"sha384:{measured.hex()}"
     finally:
         os.close(copy)
 

@@ -1,24 +1,30 @@
-"""The agent's control socket: in the file system, for its own user alone, one agent at a path."""
+"""The agent's sockets: in the file system, for its own user alone, one agent at a path."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import socket
-import struct
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from casemate.errors import PlatformError
 from casemate.simulator.addresses import reachable
+from casemate.simulator.peers import peer_credentials
 
-__all__ = ["check_peer", "listening"]
+__all__ = ["accept_until", "check_peer", "listening"]
 
 _BACKLOG: Final = 64
-_CREDENTIALS: Final = struct.Struct("3i")
-"""`struct ucred` of unix(7): pid, uid, gid."""
+_PAUSE_SECONDS: Final = 0.1
+"""Before it tries again, where the system has no descriptor for another connection."""
+
+_log = structlog.get_logger("casemate.platform")
 
 
 @contextmanager
@@ -42,12 +48,26 @@ def listening(path: Path) -> Iterator[socket.socket]:
         yield listener
 
 
+def accept_until(stopping: threading.Event, listener: socket.socket, serve: Callable[[socket.socket], None]) -> None:
+    """A thread for each connection, which `serve` closes, until `stopping` is set and `listener` shut down."""
+    while not stopping.is_set():
+        try:
+            connection, _ = listener.accept()
+        except OSError as error:
+            if not stopping.is_set():
+                _log.warning("no connection can be taken", reason=error.strerror)
+                time.sleep(_PAUSE_SECONDS)
+            continue
+        threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+
 def check_peer(connection: socket.socket) -> None:
     """Whoever may launch here is this user, or root."""
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _pid, uid, _gid = _CREDENTIALS.unpack(raw)
+    _pid, uid = peer_credentials(connection)
     if uid not in {0, os.getuid()}:
-        raise PlatformError("only the user that runs this platform may launch", step="platform.peer", got=f"uid {uid}")
+        raise PlatformError(
+            "only the user that runs this platform may launch and join", step="platform.peer", got=f"uid {uid}"
+        )
 
 
 def _bind(listener: socket.socket, path: Path) -> None:

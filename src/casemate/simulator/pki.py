@@ -11,6 +11,7 @@ import errno
 import os
 import secrets
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -34,7 +35,7 @@ from casemate.attestation.platforms.sev_snp.table import ARK, ASK, VCEK, build_c
 from casemate.errors import PlatformError
 from casemate.wire.binding import bind, sha256_text
 
-__all__ = ["SimulatedPlatform", "create", "load"]
+__all__ = ["SimulatedPlatform", "containers", "create", "load"]
 
 _TCB: Final = {"bootloader": 4, "tee": 0, "snp": 24, "microcode": 219}
 _OLD_SNP: Final = 7
@@ -45,6 +46,8 @@ _PLATFORM_INFO: Final = 0x25  # SMT, ECC, alias check complete
 _CHIP_ID_BYTES: Final = 64
 _CHIP_SECRET_BYTES: Final = 32
 _LIFETIME: Final = datetime.timedelta(days=3650)
+_LAUNCHING: Final = "simulated platform"
+_CONTAINERS: Final = "simulated platform for containers"
 _FILES: Final = ("ark.der", "ask.der", "vcek.der", "vcek-key.der", "chip-id", "chip-secret", "ark.crl", "revoked.crl")
 
 
@@ -109,7 +112,8 @@ class SimulatedPlatform:
 
 
 def create(folder: Path) -> SimulatedPlatform:
-    """Makes a platform in `folder`, which must not hold one. `PlatformError` otherwise.
+    """Makes a platform in `folder`, which must not hold one, and the one for containers beside it (`containers`).
+    `PlatformError` otherwise.
 
     The folder appears whole or not at all; of two at once one wins.
     """
@@ -122,10 +126,9 @@ def create(folder: Path) -> SimulatedPlatform:
     except OSError as error:
         raise _unwritable(folder, error) from error
     try:
-        for name, data in _make().items():
-            descriptor = os.open(made / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
+        containers(made).mkdir(mode=0o700)
+        _write(made, _make(_LAUNCHING))
+        _write(containers(made), _make(_CONTAINERS))
         made.rename(folder)
     except FileExistsError as error:
         raise _exists(folder) from error
@@ -134,6 +137,18 @@ def create(folder: Path) -> SimulatedPlatform:
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return load(folder)
+
+
+def containers(folder: Path) -> Path:
+    """Where the platform for containers is: a chip and a root of its own, so that nobody takes one for the other."""
+    return folder / "containers"
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, data in files.items():
+        descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
 
 
 def _exists(folder: Path) -> PlatformError:
@@ -191,15 +206,15 @@ def _damaged(folder: Path) -> PlatformError:
     )
 
 
-def _make() -> dict[str, bytes]:
+def _make(what: str) -> dict[str, bytes]:
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0) - datetime.timedelta(hours=1)
     ark_key, ask_key = (rsa.generate_private_key(public_exponent=65537, key_size=4096) for _ in range(2))
     vcek_key = ec.generate_private_key(ec.SECP384R1())
     chip_id = secrets.token_bytes(_CHIP_ID_BYTES)
-    ark_name, ask_name = _name("ARK-Milan"), _name("SEV-Milan")
+    ark_name, ask_name = _name("ARK-Milan", what), _name("SEV-Milan", what)
     ark = _issue(ark_name, ark_name, ark_key.public_key(), ark_key, now, authority=True)
     ask = _issue(ask_name, ark_name, ask_key.public_key(), ark_key, now, authority=True)
-    vcek = _issue(_name("SEV-VCEK"), ask_name, vcek_key.public_key(), ask_key, now, extensions=_vcek(chip_id))
+    vcek = _issue(_name("SEV-VCEK", what), ask_name, vcek_key.public_key(), ask_key, now, extensions=_vcek(chip_id))
     return {
         "ark.der": ark.public_bytes(Encoding.DER),
         "ask.der": ask.public_bytes(Encoding.DER),
@@ -212,12 +227,12 @@ def _make() -> dict[str, bytes]:
     }
 
 
-def _name(common: str) -> x509.Name:
+def _name(common: str, what: str) -> x509.Name:
     """AMD's names with a word in front, so that nobody mistakes one for the other."""
     attributes = (
         (x509.NameOID.ORGANIZATIONAL_UNIT_NAME, "Engineering"),
         (x509.NameOID.COUNTRY_NAME, "US"),
-        (x509.NameOID.ORGANIZATION_NAME, "Casemate simulated platform: protects nothing"),
+        (x509.NameOID.ORGANIZATION_NAME, f"Casemate {what}: protects nothing"),
         (x509.NameOID.COMMON_NAME, common),
     )
     return x509.Name([x509.NameAttribute(oid, value) for oid, value in attributes])

@@ -48,6 +48,7 @@ class CustodianGenesis(Model):
     board: Board
     identity_key: SigningKeyText
     simulation_root: Sha256 | None = None
+    container_simulation_root: Sha256 | None = None
     random: Bytes32
 
     def identity(self) -> str:

@@ -82,7 +82,8 @@ def test_a_failure_of_the_store_is_not_the_callers_fault() -> None:
 
 
 @pytest.mark.parametrize(
-    ("platform", "status", "hardware"), [("simulated", "warning", 32), ("sev-snp", "affirming", 2)]
+    ("platform", "status", "hardware"),
+    [("simulated", "warning", 32), ("simulated-container", "warning", 32), ("sev-snp", "affirming", 2)],
 )
 def test_a_token_affirms_genuine_hardware_only(platform: str, status: str, hardware: int) -> None:
     key = Ed25519PrivateKey.generate()

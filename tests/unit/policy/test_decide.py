@@ -172,8 +172,21 @@ def test_4_a_simulated_platform_is_denied_where_the_genesis_admits_real_ones(wor
 def test_4_a_real_platform_is_denied_where_the_genesis_admits_the_simulated_one(world: Any) -> None:
     world.service["platforms"] = ["sev-snp", "simulated"]
     world.platform = "sev-snp"
-    expected = "the simulated platform only (insecure_simulation: true at its genesis)"
+    expected = "simulated platforms only (insecure_simulation: true at its genesis)"
     assert_denied(judge(world), "policy.simulation", expected=expected, got="sev-snp", remedy="flag never changes")
+
+
+def test_4_the_weaker_simulation_is_one_too_and_is_listed_by_its_own_name(world: Any) -> None:
+    world.platform = "simulated-container"
+    assert_denied(
+        judge(world),
+        "platform.listed",
+        expected="simulated",
+        got="simulated-container",
+        remedy="services.api.platforms",
+    )
+    world.service["platforms"] = ["simulated-container"]
+    assert judge(world).failed is None
 
 
 def test_5_a_platform_that_is_not_listed_is_denied(world: Any) -> None:

@@ -41,7 +41,7 @@ def test_another_user_cannot_launch_even_where_the_socket_is_open(start: Starter
             reason = agent.refusal(request())
         finally:
             os.seteuid(0)
-        assert reason == "only the user that runs this platform may launch"
+        assert reason == "only the user that runs this platform may launch and join"
         agent.stop()
 
 

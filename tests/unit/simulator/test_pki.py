@@ -29,9 +29,18 @@ def folder(made: Path, tmp_path: Path) -> Path:
 
 
 def test_a_platform_is_for_its_user_alone(made: Path) -> None:
-    assert made.stat().st_mode & 0o777 == 0o700
-    assert sorted(path.name for path in made.iterdir()) == PARTS
-    assert all(path.stat().st_mode & 0o777 == 0o600 for path in made.iterdir())
+    containers = pki.containers(made)
+    for folder, more in ((made, [containers]), (containers, [])):
+        assert folder.stat().st_mode & 0o777 == 0o700
+        files = [path for path in folder.iterdir() if path not in more]
+        assert sorted(path.name for path in files) == PARTS
+        assert all(path.stat().st_mode & 0o777 == 0o600 for path in files)
+
+
+def test_what_containers_get_has_another_root_chip_and_secret(made: Path) -> None:
+    one, other = pki.load(made), pki.load(pki.containers(made))
+    assert one.root_fingerprint != other.root_fingerprint
+    assert one.derive_key(bytes(48), bytes(32), b"") != other.derive_key(bytes(48), bytes(32), b"")
 
 
 def test_a_platform_stays_the_same(folder: Path) -> None:
@@ -47,10 +56,10 @@ def test_two_platforms_share_nothing(platform: SimulatedPlatform, folder: Path) 
 
 
 def test_an_existing_platform_is_never_replaced(folder: Path) -> None:
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with pytest.raises(PlatformError, match="there is a simulated platform already"):
         pki.create(folder)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     assert [path.name for path in folder.parent.iterdir()] == ["platform"]
 
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from casemate.attestation.verify import Roots
+from casemate.attestation.expectations import roots_of
+from casemate.claims import SIMULATED_PLATFORMS
 from casemate.cli._custodians import chosen
 from casemate.cli._home import home
 from casemate.cli._output import Json, emit, note
@@ -42,8 +43,8 @@ def attest(
     facts = patiently(wait, lambda: _verified(place, genesis))
     _expect("runtime", runtime or (known.runtime if known else None), facts.claims.runtime_measurement)
     _expect("manifest", manifest or (known.manifest if known else None), facts.manifest)
-    if facts.claims.platform == "simulated" and not as_json:
-        note("This custodian runs on a simulated platform, which protects nothing.")
+    if facts.claims.platform in SIMULATED_PLATFORMS and not as_json:
+        note(f"This custodian runs on a simulated platform ({facts.claims.platform}), which protects nothing.")
     if pin and name is not None:
         _pin(name, place, genesis, facts)
         if known is None and identity is None and not as_json:
@@ -66,8 +67,7 @@ def _verified(url: str, genesis: CustodianGenesis) -> AttestedCustodian:
     with CustodianClient(url, genesis, None) as client:
         answer = client.attest_custodian(nonce)
         instance = client.instance()
-    simulated = frozenset({genesis.simulation_root} if genesis.simulation_root else set())
-    roots = Roots(amd=True, simulated=simulated)
+    roots = roots_of(genesis)
     return verify_custodian(answer, genesis=genesis, roots=roots, at=datetime.now(UTC), nonce=nonce, instance=instance)
 
 

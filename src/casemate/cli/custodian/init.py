@@ -50,6 +50,7 @@ def init(
         "name": name,
         "board": Board(principals=members, rule=at_least(approvals, members)).to_object(),
         "simulation_root": pki.load(platform_folder()).root_fingerprint,
+        "container_simulation_root": pki.load(pki.containers(platform_folder())).root_fingerprint,
     }
     with progress("measuring the custodian", quiet=as_json):
         built = custodian_manifest(home() / "cache" / "pyc")

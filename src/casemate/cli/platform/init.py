@@ -14,4 +14,12 @@ def init(as_json: Json = False) -> None:
         platform = pki.create(platform_folder())
     if not as_json:
         note("The simulated platform protects nothing: it is for trying things out.")
-    emit({"simulation_root": platform.root_fingerprint, "folder": str(platform_folder())}, as_json=as_json)
+    containers = pki.load(pki.containers(platform_folder()))
+    emit(
+        {
+            "simulation_root": platform.root_fingerprint,
+            "container_simulation_root": containers.root_fingerprint,
+            "folder": str(platform_folder()),
+        },
+        as_json=as_json,
+    )

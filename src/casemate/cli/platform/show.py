@@ -16,8 +16,10 @@ def show(wait: Wait = 0, as_json: Json = False) -> None:
         "platform": "simulated",
         "protects": "nothing",
         "simulation_root": platform.root_fingerprint,
+        "container_simulation_root": pki.load(pki.containers(platform_folder())).root_fingerprint,
         "shield": str(shield()),
         "runtime_measurement": launch.measure(shield()),
+        "container_runtime_measurement": launch.measure(shield(), containers=True),
     }
     if as_json:
         emit({**facts, "agent": str(agent_socket()) if running else None}, as_json=True)

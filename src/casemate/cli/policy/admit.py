@@ -26,6 +26,9 @@ def admit(
     runtime: Annotated[
         str | None, typer.Option(help="The runtime's measurement (sha384:…); else that of this machine's shield.")
     ] = None,
+    container: Annotated[
+        bool, typer.Option("--container", help="What the simulated platform measures for this shield in a container.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write into a policy file which manifest and which runtime a service of it admits. Nothing else is changed.
@@ -43,7 +46,7 @@ def admit(
             got=", ".join(sorted(document.services)) or "none",
             remedy="write it into the file first; any digests will do: they are replaced",
         )
-    measured = _measured(runtime)
+    measured = _measured(runtime, container=container)
     text = read_bytes(file).decode()
     text = _replaced(text, ("services", binding.service, "workload", "manifest"), built.parsed.digest)
     text = _replaced(text, ("services", binding.service, "runtime", "measurement"), measured)
@@ -56,10 +59,12 @@ def admit(
     )  # fmt: skip
 
 
-def _measured(given: str | None) -> str:
+def _measured(given: str | None, *, container: bool) -> str:
+    if given is not None and container:
+        raise UsageError("two runtimes", remedy="give either --runtime or --container")
     if given is not None and not _MEASUREMENT.fullmatch(given):
         raise UsageError("not a runtime's measurement", expected="sha384: and 96 hex digits", got=given[:110])
-    return given or launch.measure(shield())
+    return given or launch.measure(shield(), containers=container)
 
 
 def _replaced(text: str, path: tuple[str, ...], value: str) -> str:

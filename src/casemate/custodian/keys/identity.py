@@ -50,7 +50,9 @@ class Identity:
         return f"Identity({self.identity})"
 
     @classmethod
-    def create(cls, name: str, board: Board, simulation_root: str | None) -> Identity:
+    def create(
+        cls, name: str, board: Board, simulation_root: str | None, container_simulation_root: str | None = None
+    ) -> Identity:
         identity_key = Ed25519PrivateKey.generate()
         genesis = CustodianGenesis(
             casemate_custodian=1,
@@ -58,6 +60,7 @@ class Identity:
             board=board,
             identity_key=signing_key_text(identity_key.public_key().public_bytes_raw()),
             simulation_root=simulation_root,
+            container_simulation_root=container_simulation_root,
             random=secrets.token_bytes(32),
         )
         sealing_key = X25519PrivateKey.generate()

@@ -104,12 +104,14 @@ def _trusted_root(offered: Certificate | None, intermediate: Certificate, roots:
     shipped = _shipped_roots().get(intermediate.issuer) if roots.amd else None
     if shipped is not None and (offered is None or offered.der == shipped.der):
         return "sev-snp", shipped
+    if offered is not None and offered.fingerprint in roots.simulated_containers:
+        return "simulated-container", offered  # first: a root that was pinned as both counts as the weaker
     if offered is not None and offered.fingerprint in roots.simulated:
         return "simulated", offered
     raise _bad(
         "no root that is trusted here stands behind this evidence",
         "evidence.root",
-        "AMD's" if roots.amd else "the pinned simulated root",
+        "AMD's" if roots.amd else "a pinned simulated root",
         None if offered is None else offered.fingerprint,
         remedy="a simulated platform works only with a custodian that was initialised for its root",
     )

@@ -1,0 +1,90 @@
+"""Podman with runc and storage of its own, and images of one archive."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from casemate.testing.stage import Result
+
+MISSING = "needs podman and runc: apt-get install --no-install-recommends podman runc"
+SOCKET = "/run/casemate/platform.sock"
+FLAGS = ("--device", "/dev/fuse", "--cap-add", "SYS_ADMIN", "--network", "host")
+_CONFIGURATION = """
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+"""
+
+
+def is_there() -> bool:
+    return bool(shutil.which("podman") and shutil.which("runc"))
+
+
+@dataclass
+class Engine:
+    """`folder` is its own: storage, state, configuration."""
+
+    folder: Path
+
+    def podman(self, *arguments: str | Path, stdin: bytes = b"", seconds: int = 120) -> Result:
+        command = ["podman", "--root", self.storage, "--runroot", self.folder / "run", "--storage-driver", "vfs"]
+        done = subprocess.run(
+            [*map(str, command), *map(str, arguments)],
+            env={"CONTAINERS_CONF": str(self.folder / "containers.conf"), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+                 "HOME": str(self.folder)},
+            input=stdin,
+            capture_output=True,
+            timeout=seconds,
+        )  # fmt: skip
+        return Result(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+    def ask(self, *arguments: str | Path, stdin: bytes = b"") -> str:
+        done = self.podman(*arguments, stdin=stdin)
+        assert done.status == 0, done.errors
+        return done.output.strip()
+
+    @property
+    def storage(self) -> Path:
+        return self.folder / "storage"
+
+    def make(self, name: str, files: Mapping[str, tuple[bytes, int]]) -> None:
+        """An image as `casemate image protect` writes them, but for how its files are sealed."""
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            for path, (data, mode) in sorted(files.items()):
+                entry = tarfile.TarInfo(path.lstrip("/"))
+                entry.size, entry.mode = len(data), mode
+                tar.addfile(entry, io.BytesIO(data))
+        entry_point = json.dumps(["/casemate/shield", "--container"])
+        self.ask("import", "--change", f"ENTRYPOINT {entry_point}", "-", name, stdin=archive.getvalue())
+
+    def remove(self, container: str) -> None:
+        self.podman("rm", "--force", "--time", "0", container)
+
+
+@contextmanager
+def engine(folder: Path) -> Iterator[Engine]:
+    folder.mkdir()
+    (folder / "containers.conf").write_text(_CONFIGURATION)
+    made = Engine(folder)
+    try:
+        yield made
+    finally:
+        made.podman("rm", "--all", "--force", "--time", "0")
+        made.podman("rmi", "--all", "--force")
+
+
+def shield_arguments(door: Path, *more: str) -> Sequence[str]:
+    """What a protected image needs of an engine."""
+    return (*FLAGS, "--volume", f"{door}:{SOCKET}", *more)
