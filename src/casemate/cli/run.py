@@ -8,7 +8,7 @@ from casemate.cli._custodians import Custodian, chosen
 from casemate.cli._home import agent_socket, shield
 from casemate.cli._output import JsonFailure
 from casemate.cli._supervising import wait
-from casemate.cli.manifest._find import find
+from casemate.cli.image._running import runnable
 from casemate.cli.manifest._options import environment, folders, new_folders, values
 from casemate.client.addresses import literal_addresses
 from casemate.manifest.bundle import host_holes, launch_bundle
@@ -19,6 +19,9 @@ from casemate.wire import canonical
 def run(
     which: Annotated[str, typer.Argument(help="Policy and service, as acme/records#api, or a manifest file.")],
     arguments: Annotated[list[str] | None, typer.Argument(help="After `--`: must fit the manifest.")] = None,
+    image: Annotated[
+        str | None, typer.Option(help="Where the protected image is that the manifest is in, as oci:FOLDER:TAG.")
+    ] = None,
     hole: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for a hole that the host fills.")] = None,
     mount: Annotated[list[str] | None, typer.Option(help="/path/inside=/folder/of/this/host.")] = None,
     volume: Annotated[
@@ -38,23 +41,25 @@ def run(
 
     Ends with the workload's exit status. Example: `casemate run acme/records#api`
     """
-    built = find(which)
-    pin = chosen(custodian, identity=built.parsed.manifest.custodian)
-    bundle = launch_bundle(
-        built,
-        genesis=canonical.encode(pin.genesis.to_object()),
-        addresses=literal_addresses(address or pin.url),
-        holes=host_holes(built.parsed.manifest, arguments or [], values(hole or [])),
-        mounts=folders(mount or []),
-        volumes=new_folders(volume or []),
-    )
-    started = launch(
-        agent_socket(),
-        shield=shield(),
-        host_data=bytes.fromhex(built.parsed.digest.removeprefix("sha256:")),
-        bundle=bundle,
-        arguments=["--timings"] if timings else [],
-        environment=environment(env or []),
-        stdio=(0, 1, 2),
-    )
-    raise typer.Exit(wait(started))
+    with runnable(which, image) as (built, layers):
+        pin = chosen(custodian, identity=built.parsed.manifest.custodian)
+        bundle = launch_bundle(
+            built,
+            genesis=canonical.encode(pin.genesis.to_object()),
+            addresses=literal_addresses(address or pin.url),
+            holes=host_holes(built.parsed.manifest, arguments or [], values(hole or [])),
+            mounts=folders(mount or []),
+            volumes=new_folders(volume or []),
+            layers=layers,
+        )
+        started = launch(
+            agent_socket(),
+            shield=shield(),
+            host_data=bytes.fromhex(built.parsed.digest.removeprefix("sha256:")),
+            bundle=bundle,
+            arguments=["--timings"] if timings else [],
+            environment=environment(env or []),
+            stdio=(0, 1, 2),
+        )
+        status = wait(started)
+    raise typer.Exit(status)

@@ -57,7 +57,11 @@ class Opened:
 
     def readable(self, fetch: Fetch, key: str | None) -> Image:
         """All layers, fetched. Errors: ImageTamperedError where a blob holds another layer."""
-        return Image([(self._checked(part, fetch), str(part.root)) for part in self.sealed], key)
+        return Image([(path, root) for root, path in self.files(fetch).items()], key)
+
+    def files(self, fetch: Fetch) -> dict[str, Path]:
+        """The same, by root, from the bottom up."""
+        return {str(part.root): self._checked(part, fetch) for part in self.sealed}
 
     def _checked(self, part: Part, fetch: Fetch) -> Path:
         path = fetch(part.digest, part.size)

@@ -7,10 +7,11 @@ use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 use rustix::mount::{fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen};
 
+use super::parts::Parts;
 use super::tree::Tree;
-use super::{attach, confinement, inside, make_places, memory, pivot};
+use super::{Waiting, attach, confinement, inside, make_places, memory, pivot};
 use crate::failure::{Exit, Failure};
-use crate::manifest::{Image, Manifest};
+use crate::manifest::Manifest;
 use crate::namespaces::Privilege;
 
 /// Places in the root that there is before the image's: the layers, what is above them, both as one.
@@ -38,12 +39,24 @@ pub fn prepare(tree: &mut Tree) -> Result<(), Failure> {
 
 /// Enters the image that is served on `layers`: from then on this process sees nothing else. The root has every place of
 /// the manifest.
-pub fn enter(layers: &OwnedFd, manifest: &Manifest, image: &Image, privilege: Privilege) -> Result<OwnedFd, Failure> {
-    attach(layers, LAYERS)?;
+pub fn enter<'a>(
+    waiting: Waiting<'a>,
+    manifest: &Manifest,
+    privilege: Privilege,
+) -> Result<(OwnedFd, Parts<'a>), Failure> {
+    let Waiting {
+        image,
+        layers,
+        read_ahead,
+        parts,
+    } = waiting;
+    attach(&layers, LAYERS)?;
     let size = image.writable.unwrap_or(memory::UNLIMITED);
     attach(&memory::file_system(0o700, size)?, MEMORY)?;
+    // The kernel waits here until the image is served.
     let unreadable = Failure::because(Exit::Measurement, "the image cannot be read");
     let status = stat(LAYERS).map_err(unreadable)?;
+    read_ahead.further(status.st_dev);
     like(CHANGED, &status).map_err(confinement("the image's root cannot be made"))?;
     mkdir(WORK, Mode::RWXU).map_err(confinement("the image's root cannot be made"))?;
     let root = overlay(privilege).map_err(confinement("the kernel lays no memory over the image"))?;
@@ -55,7 +68,7 @@ pub fn enter(layers: &OwnedFd, manifest: &Manifest, image: &Image, privilege: Pr
         inside::folder(path)?;
     }
     ["/proc", "/dev"].into_iter().try_for_each(inside::real_folder)?;
-    Ok(root)
+    Ok((root, parts))
 }
 
 /// Of the root itself overlayfs shows the upper one's attributes.

@@ -27,6 +27,7 @@ use crate::failure::{Exit, Failure};
 use crate::manifest::{Image, Manifest};
 use crate::namespaces::Privilege;
 use parts::Parts;
+use sealed::ReadAhead;
 use tree::Tree;
 
 /// A file that the policy places.
@@ -58,6 +59,7 @@ pub struct PrivateRoot<'a> {
 struct Waiting<'a> {
     image: &'a Image,
     layers: OwnedFd,
+    read_ahead: ReadAhead,
     parts: Parts<'a>,
 }
 
@@ -86,9 +88,15 @@ impl<'a> PrivateRoot<'a> {
             Some(image) => {
                 let sealed::End { mount: layers, device } = sealed::image()?;
                 ends.push(device);
+                let read_ahead = ReadAhead::find();
                 image::prepare(&mut tree)?;
                 pivot(tree.descriptor(), SOME_FOLDER)?;
-                Some(Waiting { image, layers, parts })
+                Some(Waiting {
+                    image,
+                    layers,
+                    read_ahead,
+                    parts,
+                })
             }
         };
         Ok(Self {
@@ -117,9 +125,9 @@ impl<'a> PrivateRoot<'a> {
                 files.iter().try_for_each(|file| self.tree.place(file, owner))?;
                 self.tree.into_descriptor()
             }
-            Some(Waiting { image, layers, parts }) => {
-                read_only = image.writable.is_none();
-                let root = image::enter(&layers, self.manifest, image, privilege)?;
+            Some(waiting) => {
+                read_only = waiting.image.writable.is_none();
+                let (root, parts) = image::enter(waiting, self.manifest, privilege)?;
                 parts.attach()?;
                 files.iter().try_for_each(|file| inside::place(file, owner))?;
                 root

@@ -12,6 +12,10 @@ use super::restrict;
 use crate::failure::{Exit, Failure};
 
 const DEVICE: &str = "/dev/fuse";
+/// Devices of file systems, by number (Linux Documentation/ABI/testing/sysfs-class-bdi).
+const DEVICES: &str = "/sys/class/bdi";
+/// KiB that the kernel reads ahead of a program that reads in a row: several requests, for several threads.
+const READ_AHEAD: u32 = 2048;
 /// Major and minor number (Linux Documentation/admin-guide/devices.txt).
 const NUMBERS: (u32, u32) = (10, 229);
 
@@ -48,6 +52,28 @@ fn end(flags: AttachedFlags) -> Result<End, Failure> {
     let mount = mount(&device).map_err(refused("the kernel mounts no FUSE file system"))?;
     restrict(&mount, flags)?;
     Ok(End { mount, device })
+}
+
+/// Where the kernel is told how far to read ahead, which is seen no longer once the host's root is gone. Nothing rests
+/// on it.
+#[derive(Debug)]
+pub struct ReadAhead(Option<OwnedFd>);
+
+impl ReadAhead {
+    /// Looks for it.
+    pub fn find() -> Self {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Self(openat(CWD, DEVICES, flags, Mode::empty()).ok())
+    }
+
+    /// Has the kernel read ahead in large steps on this device, where it lets us: only root may.
+    pub fn further(self, device: u64) {
+        let Some(devices) = self.0 else { return };
+        let setting = format!("{}:{}/read_ahead_kb", major(device), minor(device));
+        if let Ok(setting) = openat(devices, setting, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
+            let _ = rustix::io::write(setting, READ_AHEAD.to_string().as_bytes());
+        }
+    }
 }
 
 fn open() -> Result<OwnedFd, Failure> {
