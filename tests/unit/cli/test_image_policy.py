@@ -98,3 +98,10 @@ def test_the_part_can_be_read_by_a_person() -> None:
     service = yaml.safe_load(PART.text())["services"]["api"]
     assert service["holes"] == {"DB_PASSWORD": "{{ secret.db_password }}"}
     assert service["volumes"] == {"/data": {"volume": "records", "mode": "write"}}
+
+
+def test_an_image_for_a_container_engine_is_for_no_other_platform(genesis: PolicyGenesis) -> None:
+    written(PART, genesis)
+    written(Part(**{**vars(PART), "containers": True}), genesis)
+    document = source.load(Path("p.yaml").read_bytes(), SCHEMAS)
+    assert document.services["api"].platforms == ("simulated-container",)

@@ -44,6 +44,7 @@ class Making:
     policy_out: Path | None
     sealing_key: str | None
     addresses: list[str]
+    containers: bool
     as_json: bool
 
     def wanted(
@@ -141,10 +142,11 @@ class Making:
         return Part(
             service=self.binding.service,
             manifest=protected.launch.parsed.digest,
-            runtime=launch.measure(shield()),
+            runtime=launch.measure(shield(), containers=self.containers),
             volumes=volumes,
             secrets=protected.launch.secrets,
             key=None if key is None else b64u_decode(key),
+            containers=self.containers,
         )
 
     def _write(self, part: Part) -> Path | None:
@@ -162,6 +164,7 @@ def making(
     destination: str,
     policy_out: Path | None,
     addresses: list[str],
+    containers: bool,
     as_json: bool,
 ) -> Making:
     """Whoever wants the policy written is told at once if the custodian does not answer."""
@@ -172,4 +175,4 @@ def making(
         with connect(pin.name, who) as client:
             sealing_key = client.instance().sealing_key
     binding = PolicyBinding(name=name, genesis=genesis.identity(), service=service)
-    return Making(binding, genesis, pin, destination, policy_out, sealing_key, addresses, as_json)
+    return Making(binding, genesis, pin, destination, policy_out, sealing_key, addresses, containers, as_json)

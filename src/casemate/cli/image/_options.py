@@ -15,6 +15,7 @@ __all__ = [
     "Address",
     "Arch",
     "Capability",
+    "Container",
     "Destination",
     "Encrypt",
     "Env",
@@ -65,6 +66,10 @@ KeyOfImage = Annotated[Path | None, typer.Option("--key-file", help="The image k
 PolicyOut = Annotated[
     Path | None,
     typer.Option(help="A policy file that is made, or changed: manifest, runtime, holes, secrets, volumes, image key."),
+]
+Container = Annotated[
+    bool,
+    typer.Option("--container", help="A container engine starts it on the simulated platform: the policy says so."),
 ]
 Address = Annotated[list[str] | None, typer.Option(help="Where the custodian is reached, if the engine says nothing.")]
 Arch = Annotated[str | None, typer.Option(help="Of an image for several architectures: the one that is meant.")]

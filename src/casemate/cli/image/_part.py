@@ -24,12 +24,14 @@ from casemate.wire.policies import PolicyGenesis
 __all__ = ["Part", "write"]
 
 _IMAGE_KEY: Final = "image_key"
+_OF_CONTAINERS: Final = "simulated-container"
 _VOLUME: Final = {"freshness": "strict", "root": "hash"}
 
 
 @dataclass(frozen=True)
 class Part:
-    """What the policy's service has to say. `volumes`: place → volume; `secrets`: hole → its value."""
+    """What the policy's service has to say. `volumes`: place → volume; `secrets`: hole → its value. `containers`: a
+    container engine starts it on the simulated platform, which is the weaker one of the two."""
 
     service: str
     manifest: str
@@ -37,6 +39,7 @@ class Part:
     volumes: Mapping[str, str]
     secrets: Mapping[str, str] = field(repr=False)
     key: bytes | None = field(repr=False)
+    containers: bool = False
 
     def settings(self) -> dict[str, Any]:
         """Of the service, by name; what a policy may have its own mind about is left out."""
@@ -44,6 +47,8 @@ class Part:
             "workload": {"manifest": self.manifest},
             "runtime": {"measurement": self.runtime},
         }
+        if self.containers:
+            found["platforms"] = [_OF_CONTAINERS]
         if self.key is not None:
             found["image"] = {"key": _IMAGE_KEY}
         if self.secrets:
@@ -94,7 +99,9 @@ def _edits(part: Part, document: Mapping[str, Any], genesis: PolicyGenesis) -> l
         said = service.get(name) or {}
         if not said or key in said:
             edits.append(((name, key), settings[name][key]))
-    if "platforms" not in service:
+    if part.containers:
+        edits.append((("platforms",), settings["platforms"]))
+    elif "platforms" not in service:
         edits.append((("platforms",), ["simulated" if genesis.insecure_simulation else "sev-snp"]))
     if "image" in settings:
         edits.append((("image",), settings["image"]))

@@ -15,6 +15,7 @@ from casemate.cli.image._making import making
 from casemate.cli.image._options import (
     Address,
     Capability,
+    Container,
     Destination,
     Encrypt,
     Env,
@@ -64,6 +65,7 @@ def from_binary(
     capability: Capability = None,
     key_file: KeyFile = None,
     policy_out: PolicyOut = None,
+    container: Container = False,
     address: Address = None,
     custodian: Custodian = None,
     who: As = None,
@@ -75,7 +77,7 @@ def from_binary(
     """
     makes = making(
         *reference(policy), custodian=custodian, who=who, destination=destination, policy_out=policy_out,
-        addresses=address or [], as_json=as_json,
+        addresses=address or [], containers=container, as_json=as_json,
     )  # fmt: skip
     places = _options.volumes(volume or [])
     wanted = makes.wanted(

@@ -12,6 +12,7 @@ from casemate.cli.image._options import (
     Address,
     Arch,
     Capability,
+    Container,
     Destination,
     Encrypt,
     Env,
@@ -48,6 +49,7 @@ def protect(
     capability: Capability = None,
     key_file: KeyFile = None,
     policy_out: PolicyOut = None,
+    container: Container = False,
     address: Address = None,
     arch: Arch = None,
     custodian: Custodian = None,
@@ -68,6 +70,7 @@ def protect(
         destination=destination,
         policy_out=policy_out,
         addresses=address or [],
+        containers=container,
         as_json=as_json,
     )
     places = _options.volumes(volume or [])
