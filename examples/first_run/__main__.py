@@ -7,8 +7,9 @@ import sys
 import time
 
 from casemate.testing.stage import Stage, StageError
-from examples.first_run.attacks import ATTACKS, Attack, reading
+from examples.first_run.attacks import ATTACKS, Attack, images, reading
 from examples.first_run.cast import prepare
+from examples.first_run.clinic import prepared
 from examples.first_run.screen import Screen
 
 _INTRODUCTION = """
@@ -34,23 +35,34 @@ def main() -> int:
             outcome = reading.read_memory(cast)
             screen.attack("n", "root reads the workload's memory: it works, on this platform", outcome)
             broken += not outcome.held
+            tried = len(attacks)
+            if _mounts():
+                screen.chapter("A protected image")
+                with prepared(cast, screen) as clinic:
+                    for letter, title, attack_image in images.ATTACKS:
+                        outcome = attack_image(clinic)
+                        screen.attack(letter, title, outcome)
+                        broken += not outcome.held
+                        tried += 1
         except StageError as error:
             sys.stderr.write(f"demo: {error}\n")
             return 1
     seconds = time.monotonic() - begin
-    verdict = (
-        f"{broken} promises BROKEN" if broken else f"all {len(attacks)} attacks were refused, for the right reason"
-    )
+    verdict = f"{broken} promises BROKEN" if broken else f"all {tried} attacks were refused, for the right reason"
     screen.chapter(f"{verdict}; {seconds:.0f} s")
     return 1 if broken else 0
 
 
 def _possible(screen: Screen) -> tuple[Attack, ...]:
     """All of them, but those on volumes where nothing can be mounted."""
-    if os.access("/dev/fuse", os.R_OK | os.W_OK):
+    if _mounts():
         return ATTACKS
-    screen.plain("  /dev/fuse cannot be used here: the attacks on sealed volumes are left out.")
+    screen.plain("  /dev/fuse cannot be used here: sealed volumes and protected images are left out.")
     return tuple(attack for attack in ATTACKS if not attack[0].startswith("o"))
+
+
+def _mounts() -> bool:
+    return os.access("/dev/fuse", os.R_OK | os.W_OK)
 
 
 if __name__ == "__main__":

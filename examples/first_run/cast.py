@@ -154,7 +154,7 @@ def prepare(stage: Stage, screen: Screen) -> Cast:
 
 def _platform_and_people(stage: Stage, screen: Screen) -> Cast:
     stage.ask("platform", "init")
-    agent = stage.start("platform", "platform", "simulate")
+    agent = stage.start("platform", "platform", "simulate", "--containers", stage.folder / "containers.sock")
     socket_path = stage.home / "platform" / "agent.sock"
     wait_for("the simulated platform", socket_path.exists)
     keys = {name: stage.ask("identity", "create", name)["key"] for name in ("alice", "auditor", "mallory")}

@@ -15,12 +15,12 @@ import pytest
 
 from casemate.client import pins
 from casemate.manifest import library
+from casemate.testing.engine import FLAGS, MISSING, SOCKET, Engine, engine, is_there
 from casemate.testing.stage import Result, wait_for
 from casemate.wire import canonical
 from casemate.wire.fields import b64u_encode
 
 from .conftest import BUSYBOX, Installation, Policy, other_custodian
-from .engine import FLAGS, MISSING, SOCKET, Engine, engine, is_there
 
 pytestmark = pytest.mark.skipif(not is_there(), reason=MISSING)
 

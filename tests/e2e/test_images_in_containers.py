@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from casemate.testing.engine import MISSING, Engine, engine, is_there, shield_arguments
 from casemate.testing.images import archive, folder, member, write_image
 from casemate.testing.stage import Result
 
 from .conftest import BUSYBOX, Installation, Policy, other_custodian
-from .engine import MISSING, Engine, engine, is_there, shield_arguments
 
 pytestmark = [
     pytest.mark.skipif(not is_there(), reason=MISSING),

@@ -64,15 +64,9 @@ def protect(
     --volume records:/data --policy-out records.yaml`
     """
     makes = making(
-        *reference(policy),
-        custodian=custodian,
-        who=who,
-        destination=destination,
-        policy_out=policy_out,
-        addresses=address or [],
-        containers=container,
-        as_json=as_json,
-    )
+        *reference(policy), custodian=custodian, who=who, destination=destination, policy_out=policy_out,
+        addresses=address or [], containers=container, as_json=as_json,
+    )  # fmt: skip
     places = _options.volumes(volume or [])
     wanted = makes.wanted(
         encrypt=encrypt,

@@ -27,6 +27,9 @@ events_logger = "file"
 """
 
 
+__all__ = ["FLAGS", "MISSING", "SOCKET", "Engine", "engine", "is_there", "shield_arguments"]
+
+
 def is_there() -> bool:
     return bool(shutil.which("podman") and shutil.which("runc"))
 
@@ -68,6 +71,16 @@ class Engine:
                 tar.addfile(entry, io.BytesIO(data))
         entry_point = json.dumps(["/casemate/shield", "--container"])
         self.ask("import", "--change", f"ENTRYPOINT {entry_point}", "-", name, stdin=archive.getvalue())
+
+    def works(self, program: Path) -> bool:
+        """Whether containers run here at all: `program` is a static busybox."""
+        try:
+            self.make("probe", {"/bin/busybox": (program.read_bytes(), 0o555)})
+        except AssertionError:
+            return False
+        done = self.podman("run", "--rm", *FLAGS, "--entrypoint", "/bin/busybox", "probe", "true")
+        self.podman("rmi", "--force", "probe")
+        return done.status == 0
 
     def remove(self, container: str) -> None:
         self.podman("rm", "--force", "--time", "0", container)
