@@ -76,9 +76,9 @@ class Engine:
         """Whether containers run here at all: `program` is a static busybox."""
         try:
             self.make("probe", {"/bin/busybox": (program.read_bytes(), 0o555)})
-        except AssertionError:
+            done = self.podman("run", "--rm", *FLAGS, "--entrypoint", "/bin/busybox", "probe", "true")
+        except (AssertionError, OSError, subprocess.TimeoutExpired):
             return False
-        done = self.podman("run", "--rm", *FLAGS, "--entrypoint", "/bin/busybox", "probe", "true")
         self.podman("rmi", "--force", "probe")
         return done.status == 0
 
@@ -94,8 +94,9 @@ def engine(folder: Path) -> Iterator[Engine]:
     try:
         yield made
     finally:
-        made.podman("rm", "--all", "--force", "--time", "0")
-        made.podman("rmi", "--all", "--force")
+        if is_there():
+            made.podman("rm", "--all", "--force", "--time", "0")
+            made.podman("rmi", "--all", "--force")
 
 
 def shield_arguments(door: Path, *more: str) -> Sequence[str]:
