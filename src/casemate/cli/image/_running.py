@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from casemate.cli.image._opening import opened_image
 from casemate.cli.manifest._find import find
 from casemate.cli.manifest._options import reference
 from casemate.errors import UsageError
@@ -29,6 +28,9 @@ def runnable(which: str, image: str | None) -> Iterator[tuple[Built, dict[str, s
             )
         yield built, {}
         return
+    # What reads images talks to registries as well: it is loaded by those who name one.
+    from casemate.cli.image._opening import opened_image
+
     with opened_image(image) as (read, opened, _):
         parsed = opened.start.manifest
         _check_meant(which, parsed)
