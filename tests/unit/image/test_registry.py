@@ -222,6 +222,10 @@ def test_a_registry_that_is_far_leads_to_nobody_in_the_clear() -> None:
         connection.beside("http://r.example/elsewhere", connection.url("blobs/x"))
     assert connection.url("blobs/x").scheme == "https"
     connection.close()
+    here = Connection(Reference("localhost:5000", "acme/api", "1"), None)
+    with pytest.raises(ImageRefusedError, match="nobody encrypts"):
+        here.beside("http://r.example/token", here.url("blobs/x"))
+    here.close()
 
 
 def test_a_busy_registry_is_asked_again_and_a_change_is_not_sent_twice(registry: Registry, tmp_path: Path) -> None:

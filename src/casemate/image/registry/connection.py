@@ -70,7 +70,8 @@ class Connection:
     def beside(self, location: str, before: httpx.URL) -> httpx.URL:
         """Where the registry says to go on."""
         url = before.join(location)
-        if url.scheme != self._scheme and url.scheme != "https":
+        in_the_clear = self._scheme == "http" and Reference(url.netloc.decode(), "", "").is_local
+        if url.scheme != "https" and not (url.scheme == "http" and in_the_clear):
             raise ImageRefusedError(
                 "the registry leads to where nobody encrypts", step="image.redirect", got=str(url)[:200]
             )
