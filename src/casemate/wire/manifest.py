@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import AfterValidator, Discriminator, Field, model_validator
 
@@ -48,9 +48,8 @@ MAX_VOLUMES: Final = 16
 """Places of sealed volumes in one domain; as many as mounts."""
 MAX_LAYERS: Final = 128
 """Of one image, as many as container engines take."""
-CAPABILITIES: Final = (
-    "chown", "dac_override", "fowner", "fsetid", "kill", "net_bind_service", "setgid", "setuid",
-)  # fmt: skip
+Capability = Literal["chown", "dac_override", "fowner", "fsetid", "kill", "net_bind_service", "setgid", "setuid"]
+CAPABILITIES: Final[tuple[Capability, ...]] = get_args(Capability)
 """What a workload that starts as user 0 may keep (capabilities(7)), by name and in this order."""
 
 HOLE_REFERENCE: Final = re.compile(r"\{\{ hole\.([A-Za-z_][A-Za-z0-9_]{0,63}) \}\}")
@@ -173,9 +172,6 @@ class Image(Model):
     layers: Annotated[list[Sha256], Field(min_length=1, max_length=MAX_LAYERS)]
     protection: Literal["encrypted", "authenticated"]
     writable: Annotated[int, Field(ge=4096, le=2**40)] | None = None
-
-
-Capability = Literal["chown", "dac_override", "fowner", "fsetid", "kill", "net_bind_service", "setgid", "setuid"]
 
 
 class Hole(Model):
