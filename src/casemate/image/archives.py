@@ -40,13 +40,11 @@ def unpacked(path: Path, tag: str | None, folder: Path) -> Layout:
     return Layout(folder, tag)
 
 
-def pack(layout: Layout, path: Path, tag: str | None) -> None:
-    """Writes what the layout has under its name, and puts the archive in its place when it is whole."""
-    named = Layout(layout.folder, tag)
-    layout.rename(tag)
+def pack(layout: Layout, path: Path) -> None:
+    """Writes all that the layout has, and puts the archive in its place when it is whole."""
     with new_archive(path) as tar:
-        for name in ("oci-layout", "index.json", *(f"blobs/sha256/{blob}" for blob in sorted(named.blobs()))):
-            add_file(tar, name, named.folder / name)
+        for name in ("oci-layout", "index.json", *(f"blobs/sha256/{blob}" for blob in sorted(layout.blobs()))):
+            add_file(tar, name, layout.folder / name)
 
 
 def add_file(tar: tarfile.TarFile, name: str, path: Path) -> None:

@@ -101,12 +101,6 @@ class Layout:
         except OSError as error:
             raise ImageError(f"{self.folder}: {error.strerror}", step="image.write") from error
 
-    def rename(self, tag: str | None) -> None:
-        """Gives the only image another name."""
-        with _alone(self.folder):
-            entry = {**self._entries()[0], "annotations": {_TAG: tag}}
-            self._write([entry if tag is not None else _without_name(entry)])
-
     def blobs(self) -> list[str]:
         """Hexadecimal digests of all that is there."""
         return [path.name for path in (self.folder / "blobs" / "sha256").iterdir() if not path.name.startswith(".")]
@@ -133,10 +127,6 @@ class Layout:
 def _name(entry: dict[str, Any]) -> str | None:
     name = (entry.get("annotations") or {}).get(_TAG)
     return name if isinstance(name, str) else None
-
-
-def _without_name(entry: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in entry.items() if name != "annotations"}
 
 
 @contextmanager

@@ -6,19 +6,21 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Final
 
 from casemate.errors import ImageError, PlatformError
 from casemate.image.layout import Layout
 
-__all__ = ["fetched", "store"]
+__all__ = ["TAG", "fetched", "store"]
 
-_NAME = "image"
+TAG: Final = "image"
+"""Of the one image in a layout that skopeo is given, or fills."""
 
 
 def fetched(name: str, folder: Path) -> Layout:
     """The image of this name, as a layout in a new folder. Errors: PlatformError without skopeo, ImageError."""
-    _copy(f"containers-storage:{name}", f"oci:{folder}:{_NAME}")
-    return Layout(folder, _NAME)
+    _copy(f"containers-storage:{name}", f"oci:{folder}:{TAG}")
+    return Layout(folder, TAG)
 
 
 def store(layout: Layout, name: str) -> None:

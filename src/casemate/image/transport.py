@@ -73,17 +73,20 @@ def open_source(text: str, *, scratch: Path) -> Iterator[Source]:
 @contextmanager
 def open_target(text: str, *, scratch: Path) -> Iterator[Target]:
     """Archives and engines get the image when the context ends without an error. Errors: as `open_source`."""
-    made = Layout(scratch / "target", "image")
+    folder = scratch / "target"
     match parse(text):
         case Folder(path, tag):
             yield Layout(path, tag)
         case Archive(path, tag, of_docker=False):
+            made = Layout(folder, tag)
             yield made
-            archives.pack(made, path, tag)
+            archives.pack(made, path)
         case Archive(path, name, of_docker=True):
+            made = Layout(folder, None)
             yield made
             docker_archive.pack(made, path, name)
         case Storage(name):
+            made = Layout(folder, storage.TAG)
             yield made
             storage.store(made, name)
         case Reference() as reference:
