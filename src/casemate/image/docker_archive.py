@@ -20,8 +20,8 @@ from casemate.image.layout import Layout
 __all__ = ["pack", "unpacked"]
 
 _LIST: Final = "manifest.json"
-_COMPRESSED: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
-"""First bytes of gzip and zstd."""
+_COMPRESSED: Final = {b"\x1f\x8b": "+gzip", b"\x28\xb5\x2f\xfd": "+zstd"}
+"""First bytes of a layer, and how its media type ends then."""
 
 
 class _Entry(BaseModel):
@@ -102,8 +102,8 @@ def _layer(tar: tarfile.TarFile, name: str, layout: Layout) -> oci.Descriptor:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
-        kind = {_COMPRESSED[0]: "+gzip", _COMPRESSED[1]: "+zstd"}
-        ending = next((end for start, end in kind.items() if file.read(4).startswith(start) or file.seek(0)), "")
+        head = file.read(4)
+    ending = next((ending for start, ending in _COMPRESSED.items() if head.startswith(start)), "")
     descriptor = oci.Descriptor(media_type=oci.LAYER_TYPE + ending, digest=f"sha256:{digest}", size=member.size)
     layout.put_blob(path, descriptor)
     path.unlink()

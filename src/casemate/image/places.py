@@ -16,6 +16,7 @@ _TAG: Final = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 _PART: Final = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _NAME: Final = rf"{_PART}(?:/{_PART})*"
 _HOST: Final = r"(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?"
+_LAYOUT: Final = re.compile(rf"(?P<path>[^:]+)(?::(?P<tag>{_TAG}))?")
 _FILE: Final = re.compile(rf"(?P<path>[^:]+)(?::(?P<name>(?:(?:{_HOST}/)?{_NAME}:)?{_TAG}))?")
 _REGISTRY: Final = re.compile(
     rf"//(?P<host>{_HOST})/(?P<name>{_NAME})(?::(?P<tag>{_TAG})|@(?P<digest>sha256:[0-9a-f]{{64}}))?"
@@ -84,12 +85,12 @@ def parse(text: str) -> Place:
 
 
 def _folder(rest: str) -> Place | None:
-    match = re.fullmatch(rf"(?P<path>[^:]+)(?::(?P<tag>{_TAG}))?", rest)
+    match = _LAYOUT.fullmatch(rest)
     return None if match is None else Folder(Path(match["path"]).absolute(), match["tag"])
 
 
 def _archive(rest: str) -> Place | None:
-    match = re.fullmatch(rf"(?P<path>[^:]+)(?::(?P<tag>{_TAG}))?", rest)
+    match = _LAYOUT.fullmatch(rest)
     return None if match is None else Archive(Path(match["path"]).absolute(), match["tag"], of_docker=False)
 
 

@@ -17,7 +17,6 @@ __all__ = ["layer_of"]
 _USUAL: Final = {"tmp": 0o1777, "run": 0o755, "var": 0o755, "var/tmp": 0o1777}
 """Folders that programs expect to be there."""
 _PARENT: Final = 0o755
-_CHUNK: Final = 1 << 20
 
 
 def layer_of(entries: Sequence[RootEntry], sources: Mapping[str, str], target: Path) -> Layer:
@@ -30,11 +29,9 @@ def layer_of(entries: Sequence[RootEntry], sources: Mapping[str, str], target: P
             archive.addfile(_entry(path, tarfile.DIRTYPE, mode))
         for entry in sorted(entries, key=lambda entry: entry.path):
             _add(archive, entry, sources)
-    digest = hashlib.sha256()
     with target.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return Layer(target.stat().st_size, f"sha256:{digest.hexdigest()}", lambda _: target, is_ours=True)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return Layer(file.tell(), f"sha256:{digest}", lambda _: target, is_ours=True)
 
 
 def _folders(entries: Sequence[RootEntry]) -> dict[str, int]:

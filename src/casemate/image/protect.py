@@ -33,7 +33,6 @@ __all__ = ["MAX_LAYERS", "Blob", "Custodian", "Protected", "protect"]
 MAX_LAYERS: Final = 125
 """Container engines stack at most 127 layers; two are ours."""
 _BY: Final = "casemate image protect"
-_CHUNK: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -129,12 +128,9 @@ def _once(blobs: Sequence[tuple[Path, Sealed]]) -> list[tuple[Path, Sealed]]:
 
 
 def _blob(path: Path) -> Blob:
-    digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-    return Blob(path, f"sha256:{digest.hexdigest()}", size)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return Blob(path, f"sha256:{digest}", file.tell())
 
 
 def _config(original: Original, layers: Sequence[Blob]) -> bytes:
