@@ -75,12 +75,13 @@ def launch_domain(
             )
         undo.pop_all()
         os.close(copy)
-    domain = Domain(process, ours, Identity(platform, hostile, measurement, bytes.fromhex(request.host_data)))
+    identity = Identity(platform, hostile, measurement, bytes.fromhex(request.host_data))
+    domain = Domain(process, ours, identity)
     threading.Thread(target=domain.answer, daemon=True).start()
     _log.info(
         "launched",
         pid=process.pid,
-        measurement=f"sha384:{measurement.hex()}"[:23],
+        measurement=identity.measurement_text[:23],
         host_data=request.host_data[:16],
         hostile=hostile.value if hostile else None,
         ms=round((time.monotonic() - begin) * 1000, 1),
