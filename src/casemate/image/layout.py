@@ -14,8 +14,17 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from casemate.errors import ImageError, ImageRefusedError, ImageTamperedError, UsageError
-from casemate.image.oci import INDEX_TYPE, INDEX_TYPES, MANIFEST_TYPES, MAX_DOCUMENT_BYTES, Descriptor, parse_index
+from casemate.errors import ImageError, ImageRefusedError, UsageError
+from casemate.image.oci import (
+    INDEX_TYPE,
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    MAX_DOCUMENT_BYTES,
+    Descriptor,
+    check,
+    digest_of,
+    parse_index,
+)
 from casemate.tool import Listener
 
 __all__ = ["Layout"]
@@ -50,7 +59,13 @@ class Layout:
     def manifest(self, descriptor: Descriptor) -> bytes:
         if descriptor.media_type not in MANIFEST_TYPES | INDEX_TYPES or descriptor.size > MAX_DOCUMENT_BYTES:
             raise ImageRefusedError("this is no image", step="image.document", got=descriptor.media_type[:200])
-        return self.blob(descriptor).read_bytes()
+        path = self._path(descriptor.digest)
+        try:
+            data = _read(path)
+        except OSError as error:
+            raise ImageError(f"{path}: {error.strerror}", step="image.read") from error
+        check(descriptor, digest_of(data), len(data))
+        return data
 
     def blob(self, descriptor: Descriptor, progress: Listener | None = None) -> Path:
         path = self._path(descriptor.digest)
@@ -82,8 +97,7 @@ class Layout:
         return True
 
     def put_manifest(self, data: bytes, media_type: str) -> Descriptor:
-        digest = hashlib.sha256(data).hexdigest()
-        descriptor = Descriptor(media_type=media_type, digest=f"sha256:{digest}", size=len(data))
+        descriptor = Descriptor(media_type=media_type, digest=digest_of(data), size=len(data))
         try:
             _replace(self._path(descriptor.digest), data)
         except OSError as error:
@@ -175,8 +189,4 @@ def _check(path: Path, descriptor: Descriptor, progress: Listener | None) -> Non
             done += len(chunk)
             if progress is not None:
                 progress(done, descriptor.size)
-    got = f"sha256:{digest.hexdigest()}"
-    if (got, done) != (descriptor.digest, descriptor.size):
-        raise ImageTamperedError(
-            "a blob is not what its digest says", step="image.digest", expected=descriptor.digest, got=got
-        )
+    check(descriptor, f"sha256:{digest.hexdigest()}", done)

@@ -5,11 +5,12 @@ What is here is read by name, and the rest is passed by: others add fields of th
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from casemate.errors import ImageRefusedError, TooLargeError
+from casemate.errors import ImageRefusedError, ImageTamperedError, TooLargeError
 from casemate.wire.fields import Sha256
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "Manifest",
     "Platform",
     "RootFs",
+    "check",
+    "digest_of",
     "parse_config",
     "parse_index",
     "parse_manifest",
@@ -97,6 +100,19 @@ class Config(_Document):
 
 
 D = TypeVar("D", bound=_Document)
+
+
+def digest_of(data: bytes) -> str:
+    """`sha256:…`"""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def check(descriptor: Descriptor, digest: str, size: int) -> None:
+    """Errors: ImageTamperedError where what has this digest and size is not what the descriptor stands for."""
+    if (digest, size) != (descriptor.digest, descriptor.size):
+        raise ImageTamperedError(
+            "a blob is not what its digest says", step="image.digest", expected=descriptor.digest, got=digest
+        )
 
 
 def parse_index(data: bytes) -> Index:

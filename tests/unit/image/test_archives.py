@@ -104,6 +104,16 @@ def test_a_blob_of_an_archive_is_held_against_its_digest(image: str, tmp_path: P
         content(f"oci-archive:{tmp_path}/a.tar", tmp_path / "2")
 
 
+def test_a_manifest_in_a_folder_is_held_against_its_digest(image: str, tmp_path: Path) -> None:
+    with open_source(image, scratch=tmp_path / "1") as source:
+        descriptor, data = source.top()
+        path = tmp_path / "layout" / "blobs" / "sha256" / descriptor.digest.removeprefix("sha256:")
+        for altered in (data + b" ", data.replace(b"gzip", b"gzIp"), b""):
+            path.write_bytes(altered)
+            with pytest.raises(ImageTamperedError, match="digest"):
+                source.top()
+
+
 def saved(**changes: object) -> list[Member]:
     config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"diff_ids": []}}).encode()
     entry = {"Config": "c.json", "RepoTags": ["acme/api:1"], "Layers": ["1/layer.tar"], **changes}

@@ -11,7 +11,7 @@ from typing import Final
 import httpx
 
 from casemate.errors import ImageError, ImageRefusedError, ImageTamperedError, UsageError
-from casemate.image.oci import INDEX_TYPES, MANIFEST_TYPES, MAX_DOCUMENT_BYTES, Descriptor
+from casemate.image.oci import INDEX_TYPES, MANIFEST_TYPES, MAX_DOCUMENT_BYTES, Descriptor, check, digest_of
 from casemate.image.places import Reference
 from casemate.image.registry.connection import Answer, Connection, limited
 from casemate.image.registry.credentials import find
@@ -44,7 +44,7 @@ class RegistryImage:
     def top(self) -> tuple[Descriptor, bytes]:
         wanted = self._reference.wanted
         media_type, data, said = self._fetch(wanted)
-        digest = _digest(data)
+        digest = digest_of(data)
         # A tag is the registry's word. What it says beside it must be the same word.
         for expected in (said, wanted if ":" in wanted else None):
             if expected is not None and expected != digest:
@@ -53,8 +53,7 @@ class RegistryImage:
 
     def manifest(self, descriptor: Descriptor) -> bytes:
         _, data, _ = self._fetch(descriptor.digest)
-        if (got := _digest(data)) != descriptor.digest:
-            raise _tampered(descriptor.digest, got)
+        check(descriptor, digest_of(data), len(data))
         return data
 
     def blob(self, descriptor: Descriptor, progress: Listener | None = None) -> Path:
@@ -91,7 +90,7 @@ class RegistryImage:
         return True
 
     def put_manifest(self, data: bytes, media_type: str) -> Descriptor:
-        descriptor = Descriptor(media_type=media_type, digest=_digest(data), size=len(data))
+        descriptor = Descriptor(media_type=media_type, digest=digest_of(data), size=len(data))
         self._manifests[descriptor.digest] = data
         self._put(descriptor.digest, descriptor)
         return descriptor
@@ -142,8 +141,7 @@ class RegistryImage:
                 out.write(chunk)
                 if progress is not None:
                     progress(done, descriptor.size)
-        if (got := f"sha256:{digest.hexdigest()}") != descriptor.digest:
-            raise _tampered(descriptor.digest, got)
+        check(descriptor, f"sha256:{digest.hexdigest()}", done)
 
     def _refused(self, answer: Answer, what: str) -> ImageError:
         return answer.refused(f"{self._reference.host} {what} ({self._reference})")
@@ -161,10 +159,6 @@ def _read(path: Path, descriptor: Descriptor, progress: Listener | None) -> Iter
             done += len(chunk)
             if progress is not None:
                 progress(done, descriptor.size)
-
-
-def _digest(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def _tampered(expected: str, got: str) -> ImageTamperedError:
