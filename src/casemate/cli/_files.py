@@ -11,9 +11,18 @@ from typing import Any, Final
 
 from casemate.errors import TooLargeError, UsageError
 
-__all__ = ["read_bytes", "read_table", "replace_text"]
+__all__ = ["program_path", "read_bytes", "read_table", "replace_text"]
 
 _LIMIT: Final = 16 * 1024 * 1024
+
+
+def program_path(name: str) -> Path:
+    """Where the file itself lies: its folder without links, its own name kept, which may be a link that matters."""
+    found = shutil.which(name)
+    if found is None:
+        raise UsageError(f"no program {name}", remedy="give its path, or install it")
+    path = Path(found).absolute()
+    return path.parent.resolve() / path.name
 
 
 def read_bytes(path: Path) -> bytes:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -9,6 +8,7 @@ import typer
 
 from casemate.cli._connecting import As
 from casemate.cli._custodians import Custodian
+from casemate.cli._files import program_path
 from casemate.cli._output import Json, progress
 from casemate.cli.image import _options
 from casemate.cli.image._making import making
@@ -30,7 +30,6 @@ from casemate.cli.image._options import (
     Writable,
 )
 from casemate.cli.manifest._options import reference
-from casemate.errors import UsageError
 from casemate.image import transport
 from casemate.image.original import Layer, Original
 from casemate.image.programs import layer_of
@@ -97,7 +96,7 @@ def from_binary(
         with progress("collecting what they need", quiet=as_json):
             layer = _layer(programs, include or [], scratch)
         settings = Settings(
-            entrypoint=[str(_program(programs[0]))], arguments=argument or [], working_directory=workdir
+            entrypoint=[str(program_path(programs[0]))], arguments=argument or [], working_directory=workdir
         )
         result = makes.make(Original(ARCHITECTURES[0], settings, [layer]), wanted, places, key_file, scratch)
         if compare is not None:
@@ -105,19 +104,10 @@ def from_binary(
     makes.say(result)
 
 
-def _program(name: str) -> Path:
-    """Where the file itself lies: its folder without links, its own name kept, which may be a link that matters."""
-    found = shutil.which(name)
-    if found is None:
-        raise UsageError(f"no program {name}", remedy="give its path, or install it")
-    path = Path(found).absolute()
-    return path.parent.resolve() / path.name
-
-
 def _layer(programs: list[str], include: list[Path], scratch: Path) -> Layer:
     root = Root()
     for program in programs:
-        add_program(root, _program(program))
+        add_program(root, program_path(program))
     for path in include:
         root.add_path(path.absolute())
     return layer_of(root.sorted_entries(), root.sources, scratch / "programs.tar")

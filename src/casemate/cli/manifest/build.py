@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -8,10 +7,10 @@ import typer
 
 from casemate.cli import _genesis
 from casemate.cli._custodians import chosen
+from casemate.cli._files import program_path
 from casemate.cli._home import home
 from casemate.cli._output import Json, emit, progress
 from casemate.cli.manifest import _options
-from casemate.errors import UsageError
 from casemate.manifest import build as builder
 from casemate.manifest import library
 from casemate.manifest.closure import add_program
@@ -42,7 +41,7 @@ def build(
     name, service = _options.reference(policy)
     genesis = _genesis.find(home() / "policies", name)
     pin = chosen(custodian, identity=genesis.custodian)
-    program = _program(command[0])
+    program = program_path(command[0])
     plan = builder.Plan(
         entrypoint=[str(program)],
         arguments=command[1:],
@@ -75,12 +74,3 @@ def build(
         },
         as_json=as_json,
     )
-
-
-def _program(name: str) -> Path:
-    """Where the file itself lies: its folder without links, its own name kept, which may be a link that matters."""
-    found = shutil.which(name)
-    if found is None:
-        raise UsageError(f"no program {name}", remedy="give its path, or install it")
-    path = Path(found).absolute()
-    return path.parent.resolve() / path.name
