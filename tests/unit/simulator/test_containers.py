@@ -82,7 +82,12 @@ def _joined(path: Path) -> socket.socket:
     until = time.monotonic() + SECONDS
     while True:
         connection = _connect(path)
-        answer = _asked(connection, JOIN)
+        try:
+            answer = _asked(connection, JOIN)
+        except OSError:  # refused, and gone, before it was asked
+            connection.close()
+            assert time.monotonic() < until
+            continue
         if answer["event"] == "joined":
             return connection
         connection.close()
