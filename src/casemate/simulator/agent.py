@@ -19,7 +19,7 @@ from casemate.errors import CasemateError, PlatformError
 from casemate.simulator.domain import Domain, LaunchRequest, launch_domain
 from casemate.simulator.frames import receive_with_descriptors, send
 from casemate.simulator.hostile import Hostile
-from casemate.simulator.listener import accept_until, check_peer, listening
+from casemate.simulator.listener import Door, check_peer
 from casemate.simulator.pki import SimulatedPlatform
 from casemate.wire import canonical
 
@@ -45,30 +45,22 @@ class Agent:
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self._platform = platform
-        self._path = path
         self._hostile = hostile
-        self._stopping = threading.Event()
-        self._listener: socket.socket | None = None
+        self._door = Door(path, on_ready)
         self._domains: set[Domain] = set()
         self._launching = 0
         self._changed = threading.Condition()
-        self._on_ready = on_ready
 
     def serve_forever(self) -> None:
         """Returns after `stop`, when everything that was launched has ended."""
         try:
-            with listening(self._path) as self._listener:
-                self._on_ready()
-                accept_until(self._stopping, self._listener, self._serve)
+            self._door.serve(self._serve)
         finally:
             self._stop_domains()
 
     def stop(self) -> None:
         """Ends `serve_forever` and what was launched. May be called from a signal handler."""
-        self._stopping.set()
-        if self._listener is not None:
-            with suppress(OSError):
-                self._listener.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits in accept
+        self._door.close()
 
     def _serve(self, connection: socket.socket) -> None:
         with connection:
@@ -106,7 +98,7 @@ class Agent:
     def _counted(self) -> Iterator[None]:
         """What is being launched when the agent stops is waited for, and stopped like the rest."""
         with self._changed:
-            if self._stopping.is_set():
+            if self._door.is_closing:
                 raise PlatformError("the platform is stopping", step="platform.launch")
             self._launching += 1
         try:

@@ -22,7 +22,7 @@ from casemate.errors import CasemateError, PlatformError
 from casemate.simulator.frames import receive, send
 from casemate.simulator.hostile import Hostile
 from casemate.simulator.identity import Identity, try_error
-from casemate.simulator.listener import accept_until, check_peer, listening
+from casemate.simulator.listener import Door, check_peer, shut_down
 from casemate.simulator.measure import container_measurement_of, sealed_copy_of
 from casemate.simulator.peers import Peer
 from casemate.simulator.pki import SimulatedPlatform
@@ -59,27 +59,20 @@ class Containers:
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self._platform = platform
-        self._path = path
         self._hostile = hostile
-        self._on_ready = on_ready
-        self._stopping = threading.Event()
-        self._listener: socket.socket | None = None
+        self._door = Door(path, on_ready)
         self._lock = threading.Lock()
         self._connected: dict[int, socket.socket] = {}
 
     def serve_forever(self) -> None:
         """Returns after `stop`; what joined loses its platform then, and goes on without."""
-        with listening(self._path) as self._listener:
-            self._on_ready()
-            accept_until(self._stopping, self._listener, self._serve)
+        self._door.serve(self._serve)
 
     def stop(self) -> None:
         """Ends `serve_forever`. May be called from a signal handler."""
-        self._stopping.set()
-        for connection in (self._listener, *list(self._connected.values())):
-            if connection is not None:
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+        self._door.close()
+        for connection in list(self._connected.values()):
+            shut_down(connection)
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, ExitStack() as held:

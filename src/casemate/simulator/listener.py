@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,7 @@ from casemate.errors import PlatformError
 from casemate.simulator.addresses import reachable
 from casemate.simulator.peers import peer_credentials
 
-__all__ = ["accept_until", "check_peer", "listening"]
+__all__ = ["Door", "check_peer", "listening", "shut_down"]
 
 _BACKLOG: Final = 64
 _PAUSE_SECONDS: Final = 0.1
@@ -48,17 +48,44 @@ def listening(path: Path) -> Iterator[socket.socket]:
         yield listener
 
 
-def accept_until(stopping: threading.Event, listener: socket.socket, serve: Callable[[socket.socket], None]) -> None:
-    """A thread for each connection, which `serve` closes, until `stopping` is set and `listener` shut down."""
-    while not stopping.is_set():
-        try:
-            connection, _ = listener.accept()
-        except OSError as error:
-            if not stopping.is_set():
-                _log.warning("no connection can be taken", reason=error.strerror)
-                time.sleep(_PAUSE_SECONDS)
-            continue
-        threading.Thread(target=serve, args=(connection,), daemon=True).start()
+class Door:
+    """A socket at `path`, mode 0600, and whether it is still open to anybody. Calls `on_ready` once it listens."""
+
+    def __init__(self, path: Path, on_ready: Callable[[], None]) -> None:
+        self._path = path
+        self._on_ready = on_ready
+        self._closing = threading.Event()
+        self._listener: socket.socket | None = None
+
+    @property
+    def is_closing(self) -> bool:
+        return self._closing.is_set()
+
+    def serve(self, serve: Callable[[socket.socket], None]) -> None:
+        """A thread for each connection, which `serve` closes, until `close`. Errors: those of `listening`."""
+        with listening(self._path) as self._listener:
+            self._on_ready()
+            while not self.is_closing:
+                try:
+                    connection, _ = self._listener.accept()
+                except OSError as error:
+                    if not self.is_closing:
+                        _log.warning("no connection can be taken", reason=error.strerror)
+                        time.sleep(_PAUSE_SECONDS)
+                    continue
+                threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    def close(self) -> None:
+        """May be called from a signal handler."""
+        self._closing.set()
+        if self._listener is not None:
+            shut_down(self._listener)  # wakes a thread that waits in accept
+
+
+def shut_down(connection: socket.socket) -> None:
+    """Nothing, where that was done already."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def check_peer(connection: socket.socket) -> None:
