@@ -7,13 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from casemate.cli._home import shield
-from casemate.cli.image._opening import opened_image
-from casemate.client import pins
-from casemate.client.addresses import literal_addresses
-from casemate.manifest.build import Built
-from casemate.manifest.bundle import launch_bundle
-from casemate.simulator.launch import launch
 from casemate.testing.images import archive, folder, member, write_image
 
 from .conftest import BUSYBOX, Installation, Policy
@@ -42,31 +35,10 @@ def protect(policy: Policy, images: Path, word: str) -> dict[str, object]:
     )  # fmt: skip
 
 
-def run(installation: Installation, images: Path, word: str, tmp_path: Path) -> tuple[int, str]:
+def run(policy: Policy, images: Path, word: str) -> tuple[int, str]:
     """The exit status and all that was said."""
-    stage = installation.stage
-    pin = pins.load(stage.home / "custodians", "main")
-    with opened_image(f"oci:{images}:{word}-p") as (read, opened, _), (tmp_path / "said").open("w+") as said:
-        layers = {root: str(path) for path, root in opened.readable(read.fetch, None).layers}
-        manifest = opened.start.manifest
-        bundle = launch_bundle(
-            Built(manifest, {}),
-            genesis=opened.start.genesis,
-            addresses=literal_addresses(pin.url),
-            layers=layers,
-        )
-        started = launch(
-            installation.agent,
-            shield=shield(),
-            host_data=bytes.fromhex(manifest.digest.removeprefix("sha256:")),
-            bundle=bundle,
-            arguments=[],
-            environment={},
-            stdio=(0, said.fileno(), said.fileno()),
-        )
-        with started:
-            status = started.wait()
-        return status, (tmp_path / "said").read_text()
+    told = policy.stage.cli("run", f"{policy.name}#api", "--image", f"oci:{images}:{word}-p")
+    return told.status, told.output + told.errors
 
 
 def test_an_encrypted_image_runs_and_its_next_version_takes_its_place(
@@ -76,12 +48,12 @@ def test_an_encrypted_image_runs_and_its_next_version_takes_its_place(
     policy.path.unlink()
     first = protect(policy, images, "one")
     policy.stage.ask("policy", "submit", policy.path, "--as", "alice", "--sealed", str(first["sealed"]))
-    assert run(installation, images, "one", tmp_path) == (0, "one\nhunter2\n1000\n")
+    assert run(policy, images, "one") == (0, "one\nhunter2\n1000\n")
     second = protect(policy, images, "two")
     assert second["sealed"] is None
     policy.stage.ask("policy", "submit", policy.path, "--as", "alice", "--on-top")
-    assert run(installation, images, "two", tmp_path) == (0, "two\nhunter2\n1000\n")
-    status, said = run(installation, images, "one", tmp_path)
+    assert run(policy, images, "two") == (0, "two\nhunter2\n1000\n")
+    status, said = run(policy, images, "one")
     assert (status, "workload.manifest" in said) == (67, True)
     verified = policy.stage.ask("image", "verify", f"oci:{images}:two-p", "--policy", policy.path)
     assert verified["content"] is True
