@@ -169,7 +169,7 @@ def test_the_shield_hides_its_memory_in_a_container_too(shell: Contained) -> Non
 
 
 def test_podman_exec_gets_no_shell_and_no_second_workload(shell: Contained) -> None:
-    shell.start("entered", LINES)
+    shell.start("entered", f"echo x > /tmp/kept; {LINES}")
     try:
         for command in (["/bin/sh"], ["sh", "-c", "echo in"], ["cat", "/proc/1/environ"]):
             told = shell.podman.podman("exec", "entered", *command)
