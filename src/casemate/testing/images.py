@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from casemate.image.layout import Layout
-from casemate.image.oci import CONFIG_TYPE, INDEX_TYPE, LAYER_TYPE, MANIFEST_TYPE, Descriptor
+from casemate.image.oci import CONFIG_TYPE, INDEX_TYPE, LAYER_TYPE, MANIFEST_TYPE, Descriptor, parse_manifest
+from casemate.image.transport import open_source, open_target
 
-__all__ = ["Member", "archive", "folder", "member", "write_image", "write_index"]
+__all__ = ["Member", "archive", "copied", "folder", "member", "write_image", "write_index"]
 
 Member = tuple[tarfile.TarInfo, bytes]
 
@@ -80,3 +81,14 @@ def write_index(place: Path, tag: str, images: Mapping[str, Descriptor]) -> None
 
 def _said(descriptor: Descriptor) -> dict[str, Any]:
     return descriptor.model_dump(by_alias=True, exclude_none=True)
+
+
+def copied(source: str, target: str, scratch: Path) -> tuple[str, int]:
+    """Copies an image from place to place: its digest, and how many blobs had to be sent."""
+    with open_source(source, scratch=scratch / "from") as read, open_target(target, scratch=scratch / "to") as written:
+        descriptor, data = read.top()
+        manifest = parse_manifest(data)
+        sent = sum(written.put_blob(read.blob(blob), blob) for blob in (manifest.config, *manifest.layers))
+        put = written.put_manifest(data, descriptor.media_type)
+        written.finish(put)
+        return put.digest, sent

@@ -14,9 +14,7 @@ from pathlib import Path
 import pytest
 
 from casemate.errors import ImageError
-from casemate.image import oci
-from casemate.image.transport import open_source, open_target
-from casemate.testing.images import archive, member, write_image
+from casemate.testing.images import archive, copied, member, write_image
 
 SERVER = shutil.which("docker-registry")
 SKOPEO = shutil.which("skopeo")
@@ -62,17 +60,6 @@ def _wait(port: int) -> None:
                 return
         time.sleep(0.05)
     raise AssertionError("the registry does not start")
-
-
-def copied(source: str, target: str, scratch: Path) -> tuple[str, int]:
-    """The image's digest, and how many blobs had to be sent."""
-    with open_source(source, scratch=scratch / "from") as read, open_target(target, scratch=scratch / "to") as written:
-        descriptor, data = read.top()
-        manifest = oci.parse_manifest(data)
-        sent = sum(written.put_blob(read.blob(blob), blob) for blob in (manifest.config, *manifest.layers))
-        put = written.put_manifest(data, descriptor.media_type)
-        written.finish(put)
-        return put.digest, sent
 
 
 def image(tmp_path: Path, tag: str) -> str:

@@ -13,20 +13,10 @@ import pytest
 from casemate.errors import ImageError, ImageRefusedError, ImageTamperedError, UsageError
 from casemate.image import oci
 from casemate.image.transport import open_source, open_target
-from casemate.testing.images import Member, archive, folder, member, write_image
+from casemate.testing.images import Member, archive, copied, folder, member, write_image
 
 LAYER = archive(member("a", b"content" * 1000))
 IMAGES = ["oci-archive:{}:one", "oci-archive:{}", "docker-archive:{}:acme/api:1", "docker-archive:{}"]
-
-
-def copied(source: str, target: str, scratch: Path) -> None:
-    """As `skopeo copy` does."""
-    with open_source(source, scratch=scratch / "from") as read, open_target(target, scratch=scratch / "to") as written:
-        descriptor, data = read.top()
-        manifest = oci.parse_manifest(data)
-        for blob in (manifest.config, *manifest.layers):
-            written.put_blob(read.blob(blob), blob)
-        written.finish(written.put_manifest(data, descriptor.media_type))
 
 
 def content(text: str, scratch: Path) -> tuple[bytes, list[bytes]]:
