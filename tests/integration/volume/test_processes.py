@@ -100,7 +100,10 @@ def _assert_shared_is_consistent(root: Path, ends: list[dict[str, Any]]) -> None
 
 
 def test_what_was_flushed_outlives_a_mount_that_dies(sealed: Sealed) -> None:
-    for number in range(ROUNDS):
+    telling = 0
+    for number in range(3 * ROUNDS):
+        if telling == ROUNDS:
+            break
         pid = sealed.mount()["pid"]
         crew = Crew(sealed, 100 * (number + 1), 10**9)
         crew.wait(ENTRIES)
@@ -112,9 +115,11 @@ def test_what_was_flushed_outlives_a_mount_that_dies(sealed: Sealed) -> None:
         sealed.mount()
         told = zip(crew.names, crew.told(), strict=True)
         contents = [_assert_is_durable(_found(crew.root / name), entries) for name, entries in told]
-        assert sum(contents) > 0, "no file was flushed and then left alone"
+        # Chance may have it that every file was touched again by the time the mount died.
+        telling += sum(contents) > 0
         assert sealed.unmount().returncode == 0
         assert sealed.of("verify", "V")["exit"] == 0
+    assert telling == ROUNDS, "no file was flushed and then left alone"
 
 
 def _assert_is_durable(found: dict[str, str], entries: list[dict[str, Any]]) -> int:
