@@ -30,26 +30,29 @@ pub struct End {
 
 /// For a volume.
 pub fn volume() -> Result<End, Failure> {
-    end(AttachedFlags {
+    let flags = AttachedFlags {
         no_set_id: true,
         no_devices: true,
         ..AttachedFlags::default()
-    })
+    };
+    end(&[], flags)
 }
 
 /// For the layers of an image.
 pub fn image() -> Result<End, Failure> {
-    end(AttachedFlags {
+    let flags = AttachedFlags {
         read_only: true,
         no_set_id: true,
         no_devices: true,
         ..AttachedFlags::default()
-    })
+    };
+    // The file system itself as well: of one that could change, the kernel asks for attributes after each read.
+    end(&["ro"], flags)
 }
 
-fn end(flags: AttachedFlags) -> Result<End, Failure> {
+fn end(options: &[&str], flags: AttachedFlags) -> Result<End, Failure> {
     let device = open()?;
-    let mount = mount(&device).map_err(refused("the kernel mounts no FUSE file system"))?;
+    let mount = mount(&device, options).map_err(refused("the kernel mounts no FUSE file system"))?;
     restrict(&mount, flags)?;
     Ok(End { mount, device })
 }
@@ -88,7 +91,7 @@ fn open() -> Result<OwnedFd, Failure> {
 }
 
 /// The kernel checks permissions; every user of the workload's namespace may come in.
-fn mount(device: &OwnedFd) -> Result<OwnedFd, Errno> {
+fn mount(device: &OwnedFd, options: &[&str]) -> Result<OwnedFd, Errno> {
     let context = fsopen("fuse", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let context = context.as_fd();
     fsconfig_set_string(context, "source", "casemate")?;
@@ -96,8 +99,8 @@ fn mount(device: &OwnedFd) -> Result<OwnedFd, Errno> {
     for (name, value) in [("rootmode", "40000"), ("user_id", "0"), ("group_id", "0")] {
         fsconfig_set_string(context, name, value)?;
     }
-    for flag in ["default_permissions", "allow_other"] {
-        fsconfig_set_flag(context, flag)?;
+    for flag in ["default_permissions", "allow_other"].iter().chain(options) {
+        fsconfig_set_flag(context, *flag)?;
     }
     fsconfig_create(context)?;
     fsmount(
@@ -109,4 +112,40 @@ fn mount(device: &OwnedFd) -> Result<OwnedFd, Errno> {
 
 fn refused<E: std::fmt::Display>(tried: &str) -> impl FnOnce(E) -> Failure {
     Failure::because(Exit::Volume, tried)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::read_to_string;
+
+    use casemate_sys::{UnshareFlags, unshare};
+    use rustix::mount::{MountPropagationFlags, mount_change};
+
+    use super::*;
+    use crate::root::attach;
+
+    /// What the kernel says of the file system itself, not of where it is mounted.
+    fn options(end: &End) -> String {
+        let mounts = std::thread::scope(|scope| scope.spawn(|| mounted(end)).join().unwrap());
+        let line = mounts.lines().find(|line| line.contains(" /mnt ")).unwrap();
+        line.rsplit_once(" casemate ").unwrap().1.to_owned()
+    }
+
+    /// All mounts, this one among them, in a namespace that ends with the thread.
+    fn mounted(end: &End) -> String {
+        unshare(UnshareFlags::NEWNS).unwrap();
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).unwrap();
+        attach(&end.mount, "/mnt").unwrap();
+        read_to_string("/proc/thread-self/mountinfo").unwrap()
+    }
+
+    #[test]
+    fn an_images_file_system_never_changes_and_a_volumes_does() {
+        if !rustix::process::geteuid().is_root() || open().is_err() {
+            eprintln!("skipped: needs root and FUSE");
+            return;
+        }
+        assert!(options(&image().unwrap()).starts_with("ro,"));
+        assert!(options(&volume().unwrap()).starts_with("rw,"));
+    }
 }
