@@ -36,12 +36,13 @@ def is_there() -> bool:
 
 @dataclass
 class Engine:
-    """`folder` is its own: storage, state, configuration."""
+    """`folder` is its own: storage, state, configuration. `driver`: vfs works everywhere, overlay copies nothing."""
 
     folder: Path
+    driver: str = "vfs"
 
     def podman(self, *arguments: str | Path, stdin: bytes = b"", seconds: int = 120) -> Result:
-        command = ["podman", "--root", self.storage, "--runroot", self.folder / "run", "--storage-driver", "vfs"]
+        command = ["podman", "--root", self.storage, "--runroot", self.folder / "run", "--storage-driver", self.driver]
         done = subprocess.run(
             [*map(str, command), *map(str, arguments)],
             env={"CONTAINERS_CONF": str(self.folder / "containers.conf"), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -52,8 +53,8 @@ class Engine:
         )  # fmt: skip
         return Result(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
-    def ask(self, *arguments: str | Path, stdin: bytes = b"") -> str:
-        done = self.podman(*arguments, stdin=stdin)
+    def ask(self, *arguments: str | Path, stdin: bytes = b"", seconds: int = 120) -> str:
+        done = self.podman(*arguments, stdin=stdin, seconds=seconds)
         assert done.status == 0, done.errors
         return done.output.strip()
 
@@ -87,10 +88,10 @@ class Engine:
 
 
 @contextmanager
-def engine(folder: Path) -> Iterator[Engine]:
+def engine(folder: Path, driver: str = "vfs") -> Iterator[Engine]:
     folder.mkdir()
     (folder / "containers.conf").write_text(_CONFIGURATION)
-    made = Engine(folder)
+    made = Engine(folder, driver)
     try:
         yield made
     finally:

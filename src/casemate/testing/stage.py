@@ -68,7 +68,9 @@ class Stage:
             self.stop(process)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def cli(self, *arguments: str | Path, env: dict[str, str] | None = None, stdin: str = "") -> Result:
+    def cli(
+        self, *arguments: str | Path, env: dict[str, str] | None = None, stdin: str = "", seconds: float = 60
+    ) -> Result:
         """Runs a command to its end, whatever that is."""
         done = subprocess.run(
             [_CLI, *map(str, arguments)],
@@ -79,13 +81,13 @@ class Stage:
             text=True,
             errors="replace",
             check=False,
-            timeout=60,
+            timeout=seconds,
         )
         return Result(done.returncode, done.stdout, done.stderr)
 
-    def ask(self, *arguments: str | Path) -> dict[str, Any]:
+    def ask(self, *arguments: str | Path, seconds: float = 60) -> dict[str, Any]:
         """Runs a command that must succeed and returns its JSON."""
-        result = self.cli(*arguments[:2], "--json", *arguments[2:])
+        result = self.cli(*arguments[:2], "--json", *arguments[2:], seconds=seconds)
         if result.status:
             raise StageError(f"casemate {' '.join(map(str, arguments))}: {result.output}{result.errors}")
         answer: dict[str, Any] = json.loads(result.output)
