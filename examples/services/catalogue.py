@@ -1,0 +1,11 @@
+"""All examples, by name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from examples.services import busybox, memcached, redis
+
+__all__ = ["SERVICES"]
+
+SERVICES: Final = {one.SERVICE.name: one.SERVICE for one in (redis, memcached, busybox)}

@@ -1,0 +1,48 @@
+"""What an example says of itself; everything else is the same for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from examples.services.running import Running
+
+__all__ = ["Service", "WorkError", "expect"]
+
+
+class WorkError(Exception):
+    """A service did not do its work."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """`examples/services/NAME/image` is the source of its ordinary image, NAME of the folder."""
+
+    name: str
+    use: Callable[[Running], None]
+    """The work of its client, with the service up; may come more than once. Errors: WorkError."""
+    hidden: Sequence[bytes]
+    """Content and names of its image that the host must not find; each is in the ordinary image, to be found there."""
+    written: Sequence[bytes] = ()
+    """What `use` gives to the service: likewise."""
+    stops: int = 0
+    """Exit status after `podman stop`."""
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    """Sealed volumes: the name in the policy → where the image wants it."""
+    options: Sequence[str] = ()
+    """Of `casemate image protect`."""
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    """What its owner writes into the policy, beside what `protect` writes."""
+
+    @property
+    def source(self) -> Path:
+        return Path(__file__).parent / self.name / "image"
+
+
+def expect(what: str, got: object, wanted: object) -> None:
+    """Errors: WorkError."""
+    if got != wanted:
+        raise WorkError(f"{what}: {got!r} and not {wanted!r}")

@@ -1,0 +1,86 @@
+"""Real services, unmodified, in containers: their work, what the host sees of it, and the attacks on them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from examples.services.attacks import ATTACKS, OLDER, Attack, held
+from examples.services.catalogue import SERVICES
+from examples.services.hosted import LEASE_SECONDS, Hosted
+from examples.services.images import Images, NoDebianError, missing
+from examples.services.place import Place, place
+from examples.services.search import found_in_host, found_in_ordinary
+
+pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+
+each_service = pytest.mark.parametrize("name", SERVICES)
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Place]:
+    with place() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def hosted(stage: Place) -> Callable[[str], Hosted]:
+    """A service by its name, admitted and pulled."""
+    made: dict[str, Hosted] = {}
+    images = Images(stage.owner)
+
+    def give(name: str) -> Hosted:
+        if name not in made:
+            one = Hosted(stage, images, SERVICES[name])
+            try:
+                images.ordinary(one.service)
+            except NoDebianError as error:
+                pytest.skip(str(error))
+            one.begin()
+            one.admit(1)
+            made[name] = one
+        return made[name]
+
+    return give
+
+
+@each_service
+def test_it_does_its_work_and_the_host_finds_nothing_of_it(name: str, hosted: Callable[[str], Hosted]) -> None:
+    one = hosted(name)
+    with one.started(one.pull("1")) as running:
+        one.service.use(running)
+        assert found_in_host(one) == []
+        assert running.stop() == one.service.stops, running.logs()
+    assert found_in_ordinary(one) == sorted(one.service.hidden)
+
+
+@each_service
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_an_attack_is_refused_for_its_reason(name: str, attack: Attack, hosted: Callable[[str], Hosted]) -> None:
+    told = list(attack.attempt(hosted(name)))
+    assert held(attack, told), told
+
+
+def test_all_live_through_a_restart_of_their_custodian(hosted: Callable[[str], Hosted], stage: Place) -> None:
+    """Together, since each has to live on for as long as it could without any renewal."""
+    all_ = [hosted(name) for name in SERVICES]
+    with ExitStack() as stack:
+        running = [stack.enter_context(one.started(one.pull("1"))) for one in all_]
+        began = time.monotonic()
+        with stage.away():
+            pass
+        time.sleep(max(0, began + LEASE_SECONDS - time.monotonic()))
+        for one, up in zip(all_, running, strict=True):
+            one.service.use(up)
+
+
+@each_service
+def test_an_older_release_gets_nothing_and_the_newer_one_works(name: str, hosted: Callable[[str], Hosted]) -> None:
+    one = hosted(name)
+    told = list(OLDER.attempt(one))
+    assert held(OLDER, told), told
+    with one.started(one.pull("2")) as running:
+        one.service.use(running)
