@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
-import shutil
+import stat
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,28 +15,29 @@ from uuid import uuid4
 
 from casemate.errors import ImageError, ImageRefusedError, UsageError
 from casemate.image.layout import Layout
+from casemate.image.tar import Archive, Kind
 
-__all__ = ["add_bytes", "add_file", "copy", "new_archive", "opened_archive", "pack", "unpacked"]
+__all__ = ["add_bytes", "add_file", "new_archive", "opened_archive", "pack", "unpacked"]
 
-_MEMBER: Final = re.compile(r"(?:\./)?(oci-layout|index\.json|blobs/sha256/[0-9a-f]{64})")
-_MAX_MEMBERS: Final = 100_000
+_MEMBER: Final = re.compile(r"oci-layout|index\.json|blobs/sha256/[0-9a-f]{64}")
+_OTHER_HASH: Final = re.compile(r"blobs/[a-z0-9]+/[0-9a-f]+")
+_COMPRESSED: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zX")
+"""How gzip, zstd, bzip2 and xz begin."""
+_REGULAR: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def unpacked(path: Path, tag: str | None, folder: Path) -> Layout:
     """The archive's layout, in a new folder. Blobs are held against their digests when they are read."""
-    with opened_archive(path) as tar:
-        for count, member in enumerate(tar):
-            if count >= _MAX_MEMBERS:
-                raise ImageRefusedError("more in the archive than any image has", step="image.archive")
-            if member.isdir():
+    with opened_archive(path) as archive:
+        for member in archive.members.values():
+            if member.kind is Kind.FOLDER:
                 continue
-            match = _MEMBER.fullmatch(member.name)
-            if match is None or not member.isreg() or member.issparse():
-                raise ImageRefusedError(
-                    "this is no archive of an image layout", step="image.archive", got=member.name[:200],
-                    remedy="what `docker save` writes is docker-archive:FILE",
-                )  # fmt: skip
-            _take(tar, member, folder / match[1])
+            if member.kind is not Kind.FILE or not _MEMBER.fullmatch(member.name):
+                raise _no_layout(member.name)
+            target = folder / member.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as out:
+                out.writelines(archive.pieces(member))
     return Layout(folder, tag)
 
 
@@ -63,21 +64,29 @@ def add_bytes(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 
 
 @contextmanager
-def opened_archive(path: Path) -> Iterator[tarfile.TarFile]:
+def opened_archive(path: Path) -> Iterator[Archive]:
     """To be read. Errors: UsageError where it is not there, ImageRefusedError where it is none."""
     try:
-        # Not compressed as a whole: how much a compressed one holds shows only when the disk is full.
-        with tarfile.open(path, "r:") as tar:
-            yield tar
+        with _opened_file(path) as file:
+            # How much a compressed one holds shows only when the disk is full.
+            if file.read(4).startswith(_COMPRESSED):
+                raise ImageRefusedError(
+                    f"{path} is compressed as a whole", step="image.archive", remedy="take that off first: gunzip"
+                )
+            yield Archive(file)
     except FileNotFoundError as error:
         raise UsageError(f"{path} is not there") from error
-    except tarfile.TarError as error:
-        raise ImageRefusedError(
-            f"{path} is no archive", step="image.archive", got=str(error)[:200],
-            remedy="if it is compressed, take that off first: gunzip",
-        ) from error  # fmt: skip
     except OSError as error:
         raise ImageError(f"{path}: {error.strerror or error}", step="image.read") from error
+
+
+def _opened_file(path: Path) -> IO[bytes]:
+    """Nothing else: a pipe lets whoever opens it wait, a device has no end."""
+    descriptor = os.open(path, _REGULAR)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ImageRefusedError(f"{path} is no file", step="image.archive")
+    return os.fdopen(descriptor, "rb")
 
 
 @contextmanager
@@ -97,14 +106,12 @@ def new_archive(path: Path) -> Iterator[tarfile.TarFile]:
         temporary.unlink(missing_ok=True)
 
 
-def _take(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
-    source = tar.extractfile(member)
-    assert source is not None
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with source, target.open("xb") as out:
-        copy(source, out)
-
-
-def copy(source: IO[bytes], out: IO[bytes]) -> None:
-    """All that is left of `source`, a piece at a time."""
-    shutil.copyfileobj(source, out, 1 << 20)
+def _no_layout(name: str) -> ImageRefusedError:
+    if _OTHER_HASH.fullmatch(name):
+        return ImageRefusedError(
+            "a blob by another hash than sha256, the only one that is read", step="image.archive", got=name[:200]
+        )
+    return ImageRefusedError(
+        "this is no archive of an image layout", step="image.archive", got=name[:200],
+        remedy="what `docker save` writes is docker-archive:FILE",
+    )  # fmt: skip

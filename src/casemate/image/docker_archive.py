@@ -3,19 +3,19 @@ the archives of their layers."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import posixpath
-import tarfile
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from casemate.errors import ImageRefusedError, UsageError
 from casemate.image import oci
-from casemate.image.archives import add_bytes, add_file, copy, new_archive, opened_archive
+from casemate.image.archives import add_bytes, add_file, new_archive, opened_archive
 from casemate.image.layout import Layout
+from casemate.image.tar import Archive, Kind, Member
 
 __all__ = ["pack", "unpacked"]
 
@@ -38,10 +38,14 @@ _ENTRIES: Final = TypeAdapter(list[_Entry])
 def unpacked(path: Path, name: str | None, folder: Path) -> Layout:
     """The one image that is called `name`, as a layout in a new folder."""
     layout = Layout(folder, None)
-    with opened_archive(path) as tar:
-        entry = _chosen(_entries(tar), name, path)
-        config = _small(tar, entry.config)
-        layers = [_layer(tar, member, layout) for member in entry.layers]
+    with opened_archive(path) as archive:
+        entry = _chosen(_entries(archive), name, path)
+        config = _small(archive, entry.config)
+        # Equal layers are one member, however often they come.
+        taken = {
+            member: _layer(archive, member, layout) for member in {_member(archive, each) for each in entry.layers}
+        }
+        layers = [taken[_member(archive, each)] for each in entry.layers]
     configured = layout.put_manifest(config, oci.CONFIG_TYPE)
     manifest = {
         "schemaVersion": 2,
@@ -68,10 +72,10 @@ def pack(layout: Layout, path: Path, name: str | None) -> None:
         add_bytes(tar, _LIST, json.dumps([entry]).encode())
 
 
-def _entries(tar: tarfile.TarFile) -> list[_Entry]:
+def _entries(archive: Archive) -> list[_Entry]:
     try:
-        return _ENTRIES.validate_json(_small(tar, _LIST))
-    except ValidationError as error:
+        return _ENTRIES.validate_python(oci.decode(_small(archive, _LIST)))
+    except ValueError as error:
         raise ImageRefusedError("the archive's list of images is none", step="image.archive") from error
 
 
@@ -91,46 +95,31 @@ def _chosen(entries: list[_Entry], name: str | None, path: Path) -> _Entry:
     return found[0]
 
 
-def _layer(tar: tarfile.TarFile, name: str, layout: Layout) -> oci.Descriptor:
-    member = _member(tar, name)
-    source = tar.extractfile(member)
-    assert source is not None
-    layout.folder.mkdir(parents=True, exist_ok=True)
-    path = layout.folder / "layer"
-    with source, path.open("wb") as out:
-        copy(source, out)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        file.seek(0)
-        head = file.read(4)
-    ending = next((ending for start, ending in _COMPRESSED.items() if head.startswith(start)), "")
-    descriptor = oci.Descriptor(media_type=oci.LAYER_TYPE + ending, digest=f"sha256:{digest}", size=member.size)
-    layout.put_blob(path, descriptor)
-    path.unlink()
-    return descriptor
+def _layer(archive: Archive, member: Member, layout: Layout) -> oci.Descriptor:
+    pieces = archive.pieces(member)
+    first = next(pieces, b"")
+    ending = next((ending for start, ending in _COMPRESSED.items() if first.startswith(start)), "")
+    return layout.put_new(chain((first,), pieces), oci.LAYER_TYPE + ending)
 
 
-def _small(tar: tarfile.TarFile, name: str) -> bytes:
-    member = _member(tar, name)
+def _small(archive: Archive, name: str) -> bytes:
+    member = _member(archive, name)
     if member.size > oci.MAX_DOCUMENT_BYTES:
         raise ImageRefusedError("a document of the image is too large", step="image.document", got=name[:200])
-    source = tar.extractfile(member)
-    assert source is not None
-    with source:
-        return source.read()
+    return b"".join(archive.pieces(member))
 
 
-def _member(tar: tarfile.TarFile, name: str) -> tarfile.TarInfo:
+def _member(archive: Archive, name: str) -> Member:
     """A file of the archive; equal layers are links to one (older engines), inside the archive and one step long."""
     try:
-        member = tar.getmember(name)
-        if member.issym():
-            member = tar.getmember(posixpath.normpath(posixpath.join(posixpath.dirname(name), member.linkname)))
+        member = archive.members[name]
+        if member.kind is Kind.LINK:
+            member = archive.members[posixpath.normpath(posixpath.join(posixpath.dirname(name), member.target))]
     except KeyError as error:
         raise ImageRefusedError(
             "the archive lacks a file of its image", step="image.archive", got=name[:200]
         ) from error
-    if not member.isreg() or member.issparse():
+    if member.kind is not Kind.FILE:
         raise ImageRefusedError("the archive has something else for a file", step="image.archive", got=name[:200])
     return member
 

@@ -1,4 +1,8 @@
-"""Images in a folder (OCI image specification, "Image Layout Specification")."""
+"""Images in a folder (OCI image specification, "Image Layout Specification").
+
+The folder may be somebody else's, who changes it while it is read: see `guarded`. What is written there is whole or not
+there at all, also after `kill -9`, and several may write at once.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,14 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-from uuid import uuid4
+from typing import IO, Any, Final
 
-from casemate.errors import ImageError, ImageRefusedError, UsageError
+from casemate.errors import ImageError, ImageRefusedError, ImageTamperedError, UsageError
+from casemate.image.guarded import Guarded
 from casemate.image.oci import (
     INDEX_TYPE,
     INDEX_TYPES,
@@ -22,6 +25,7 @@ from casemate.image.oci import (
     MAX_DOCUMENT_BYTES,
     Descriptor,
     check,
+    decode,
     digest_of,
     parse_index,
 )
@@ -30,6 +34,8 @@ from casemate.tool import Listener
 __all__ = ["Layout"]
 
 _VERSION: Final = {"imageLayoutVersion": "1.0.0"}
+_INDEX: Final = "index.json"
+_BLOBS: Final = "blobs/sha256"
 _TAG: Final = "org.opencontainers.image.ref.name"
 _CHUNK: Final = 1 << 20
 
@@ -43,65 +49,63 @@ class Layout:
 
     def top(self) -> tuple[Descriptor, bytes]:
         try:
-            data = _read(self.folder / "index.json")
+            data = self._files.read(_INDEX, MAX_DOCUMENT_BYTES)
         except OSError as error:
             raise UsageError(f"{self.folder} is no image layout: {error.strerror}") from error
-        parse_index(data)
-        named = [entry for entry in json.loads(data)["manifests"] if self.tag in {None, _name(entry)}]
+        named = [entry for entry in parse_index(data).manifests if self.tag in {None, _name(entry)}]
         if len(named) != 1:
             raise UsageError(
                 f"{self.folder} has {len(named) or 'no'} images called {self.tag or 'anything'}",
                 remedy="name one: oci:FOLDER:TAG",
             )
-        descriptor = Descriptor.model_validate(named[0])
-        return descriptor, self.manifest(descriptor)
+        return named[0], self.manifest(named[0])
 
     def manifest(self, descriptor: Descriptor) -> bytes:
-        if descriptor.media_type not in MANIFEST_TYPES | INDEX_TYPES or descriptor.size > MAX_DOCUMENT_BYTES:
+        if descriptor.media_type not in MANIFEST_TYPES | INDEX_TYPES:
             raise ImageRefusedError("this is no image", step="image.document", got=descriptor.media_type[:200])
-        path = self._path(descriptor.digest)
-        try:
-            data = _read(path)
-        except OSError as error:
-            raise ImageError(f"{path}: {error.strerror}", step="image.read") from error
+        return self.content(descriptor, MAX_DOCUMENT_BYTES)
+
+    def content(self, descriptor: Descriptor, limit: int) -> bytes:
+        if descriptor.size > limit:
+            raise ImageRefusedError("a document of the image is too large", step="image.document")
+        with self._reading(descriptor) as file:
+            data = file.read(descriptor.size + 1)
         check(descriptor, digest_of(data), len(data))
         return data
 
     def blob(self, descriptor: Descriptor, progress: Listener | None = None) -> Path:
-        path = self._path(descriptor.digest)
-        try:
-            _check(path, descriptor, progress)
-        except OSError as error:
-            raise ImageError(f"{path}: {error.strerror}", step="image.read") from error
-        return path
+        with self._reading(descriptor) as file:
+            _check(file, descriptor, progress)
+        return self._path(descriptor.digest)
 
-    def has(self, digest: str, size: int) -> bool:
-        path = self._path(digest)
-        return path.is_file() and path.stat().st_size == size
+    def has(self, descriptor: Descriptor) -> bool:
+        try:
+            self.blob(descriptor)
+        except ImageError:
+            # Whatever else is there gives way to what is written.
+            return False
+        return True
 
     def put_blob(self, path: Path, descriptor: Descriptor, progress: Listener | None = None) -> bool:
-        if self.has(descriptor.digest, descriptor.size):
+        if self.has(descriptor):
             return False
-        target = self._path(descriptor.digest)
-        temporary = _beside(target)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, temporary)
-            _check(temporary, descriptor, progress)
-            _flush(temporary)
-            temporary.replace(target)
-        except OSError as error:
-            raise ImageError(f"{self.folder}: {error.strerror}", step="image.write") from error
-        finally:
-            temporary.unlink(missing_ok=True)
+        with path.open("rb") as file, self._writing(lambda: _hex(descriptor.digest)) as out:
+            _check(file, descriptor, progress, out)
         return True
+
+    def put_new(self, pieces: Iterable[bytes], media_type: str) -> Descriptor:
+        """What comes, under its own digest."""
+        digest, size = hashlib.sha256(), 0
+        with self._writing(digest.hexdigest) as out:
+            for piece in pieces:
+                digest.update(piece)
+                size += out.write(piece)
+        return Descriptor(media_type=media_type, digest=f"sha256:{digest.hexdigest()}", size=size)
 
     def put_manifest(self, data: bytes, media_type: str) -> Descriptor:
         descriptor = Descriptor(media_type=media_type, digest=digest_of(data), size=len(data))
-        try:
-            _replace(self._path(descriptor.digest), data)
-        except OSError as error:
-            raise ImageError(f"{self.folder}: {error.strerror}", step="image.write") from error
+        with self._writing(lambda: _hex(descriptor.digest)) as out:
+            out.write(data)
         return descriptor
 
     def finish(self, descriptor: Descriptor) -> None:
@@ -109,84 +113,91 @@ class Layout:
         if self.tag is not None:
             entry["annotations"] = {_TAG: self.tag}
         try:
-            with _alone(self.folder):
-                others = [other for other in self._entries() if _name(other) != self.tag]
-                self._write([*others, entry])
+            with _locked(self.folder, fcntl.LOCK_EX):
+                self._files.sweep("", _BLOBS)
+                self._write([*self._others(), entry])
         except OSError as error:
             raise ImageError(f"{self.folder}: {error.strerror}", step="image.write") from error
 
     def blobs(self) -> list[str]:
         """Hexadecimal digests of all that is there."""
-        return [path.name for path in (self.folder / "blobs" / "sha256").iterdir() if not path.name.startswith(".")]
+        return [path.name for path in (self.folder / _BLOBS).iterdir() if not path.name.startswith(".")]
 
-    def _entries(self) -> list[dict[str, Any]]:
-        index = self.folder / "index.json"
-        if not index.exists():
+    @property
+    def _files(self) -> Guarded:
+        return Guarded(self.folder)
+
+    @contextmanager
+    def _reading(self, descriptor: Descriptor) -> Iterator[IO[bytes]]:
+        try:
+            with self._files.opened(f"{_BLOBS}/{_hex(descriptor.digest)}") as file:
+                if (size := os.fstat(file.fileno()).st_size) != descriptor.size:
+                    raise ImageTamperedError(
+                        "a blob is not what its digest says: it has another size", step="image.digest",
+                        expected=f"{descriptor.digest}, {descriptor.size} bytes", got=f"{size} bytes",
+                    )  # fmt: skip
+                yield file
+        except OSError as error:
+            raise ImageError(f"{self._path(descriptor.digest)}: {error.strerror}", step="image.read") from error
+
+    @contextmanager
+    def _writing(self, name: Callable[[], str]) -> Iterator[IO[bytes]]:
+        """A blob. Others may write as well, but nobody tidies up."""
+        try:
+            with _locked(self.folder, fcntl.LOCK_SH), self._files.replacing(_BLOBS, name) as out:
+                yield out
+        except OSError as error:
+            raise ImageError(f"{self.folder}: {error.strerror}", step="image.write") from error
+
+    def _others(self) -> list[dict[str, Any]]:
+        """The entries of all other names, with what we do not understand of them."""
+        try:
+            data = self._files.read(_INDEX, MAX_DOCUMENT_BYTES)
+        except FileNotFoundError:
             return []
-        data = _read(index)
-        parse_index(data)
-        entries: list[dict[str, Any]] = json.loads(data)["manifests"]
-        return entries
+        pairs = zip(parse_index(data).manifests, decode(data)["manifests"], strict=True)
+        return [raw for entry, raw in pairs if _name(entry) != self.tag]
 
     def _write(self, entries: list[dict[str, Any]]) -> None:
-        _replace(self.folder / "oci-layout", json.dumps(_VERSION).encode())
-        said = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries}
-        _replace(self.folder / "index.json", json.dumps(said, indent=1).encode())
+        self._put("oci-layout", _VERSION)
+        self._put(_INDEX, {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries})
+
+    def _put(self, name: str, value: Mapping[str, Any]) -> None:
+        with self._files.replacing("", lambda: name) as out:
+            out.write(json.dumps(value, indent=1).encode())
 
     def _path(self, digest: str) -> Path:
-        algorithm, _, name = digest.partition(":")
-        return self.folder / "blobs" / algorithm / name
+        return self.folder / _BLOBS / _hex(digest)
 
 
-def _name(entry: dict[str, Any]) -> str | None:
-    name = (entry.get("annotations") or {}).get(_TAG)
-    return name if isinstance(name, str) else None
+def _hex(digest: str) -> str:
+    return digest.removeprefix("sha256:")
+
+
+def _name(entry: Descriptor) -> str | None:
+    return (entry.annotations or {}).get(_TAG)
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Two that write into one layout do so one after the other; the kernel lets go when a process ends."""
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    """Until a process ends, however it ends."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, how)
         yield
     finally:
         os.close(lock)
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _beside(path)
-    try:
-        temporary.write_bytes(data)
-        _flush(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name[:100]}.{uuid4().hex}")
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(MAX_DOCUMENT_BYTES + 1)
-
-
-def _check(path: Path, descriptor: Descriptor, progress: Listener | None) -> None:
-    digest, done = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            done += len(chunk)
-            if progress is not None:
-                progress(done, descriptor.size)
-    check(descriptor, f"sha256:{digest.hexdigest()}", done)
+def _check(file: IO[bytes], descriptor: Descriptor, progress: Listener | None, copy: IO[bytes] | None = None) -> None:
+    """Reads no more than the descriptor says, and one byte."""
+    digest, left = hashlib.sha256(), descriptor.size + 1
+    while chunk := file.read(min(_CHUNK, left)):
+        digest.update(chunk)
+        left -= len(chunk)
+        if copy is not None:
+            copy.write(chunk)
+        if progress is not None:
+            progress(min(descriptor.size, descriptor.size + 1 - left), descriptor.size)
+    check(descriptor, f"sha256:{digest.hexdigest()}", descriptor.size + 1 - left)

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any, Final
 
 from casemate.errors import ImageTamperedError
 from casemate.image import shape
-from casemate.image.oci import CONFIG_TYPE, LAYER_TYPE
+from casemate.image.oci import CONFIG_TYPE, LAYER_TYPE, decode
 from casemate.image.shape import Start
 from casemate.image.tool import Image
 from casemate.wire.manifest import Image as Layers
@@ -29,9 +28,6 @@ _HEAD: Final = 1536
 _NAME: Final = 1024
 _FOLDER: Final = b"casemate/layers/"
 
-Fetch = Callable[[str, int], Path]
-"""Brings a blob by digest and size; what comes has both."""
-
 
 @dataclass(frozen=True)
 class Part:
@@ -40,6 +36,12 @@ class Part:
     digest: str
     size: int
     root: str | None = None
+
+
+Fetch = Callable[[Part], Path]
+"""Brings a blob's file; what came had its digest and size."""
+Content = Callable[[Part, int], bytes]
+"""Brings a blob's bytes, not more than so many: those that have its digest."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Opened:
         return {str(part.root): self._checked(part, fetch) for part in self.sealed}
 
     def _checked(self, part: Part, fetch: Fetch) -> Path:
-        path = fetch(part.digest, part.size)
+        path = fetch(part)
         if _name_in(path) != part.root:
             raise ImageTamperedError(
                 "a blob holds another layer than the manifest names in its place",
@@ -76,14 +78,12 @@ class Opened:
         return path
 
 
-def open_image(manifest: bytes, config: bytes, fetch: Fetch) -> Opened:
+def open_image(manifest: bytes, config: bytes, content: Content) -> Opened:
     """Errors: ImageRefusedError, InputError for a launch manifest that is none."""
     layers, said = _layers(manifest), _object(config)
     visible = _visible(said, [part.digest for part in layers])
     last = layers[-1]
-    if last.size > shape.MAX_LAUNCH_BYTES:
-        raise shape.unknown()
-    start = shape.read_start(fetch(last.digest, last.size))
+    start = shape.read_start(content(last, shape.MAX_LAUNCH_BYTES))
     image = start.manifest.manifest.image
     if image is None or len(image.layers) != len(layers) - 2:
         raise shape.unknown()
@@ -119,8 +119,8 @@ def _visible(config: Mapping[str, Any], digests: Sequence[str]) -> dict[str, Any
 
 def _object(data: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        value = decode(data)
+    except ValueError as error:
         raise shape.unknown() from error
     if not isinstance(value, dict):
         raise shape.unknown()

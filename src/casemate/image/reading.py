@@ -14,7 +14,8 @@ from typing import Final
 
 from casemate.errors import ImageRefusedError
 from casemate.image import oci
-from casemate.image.opened import VISIBLE, Opened, open_image
+from casemate.image.media import check_config, check_layer
+from casemate.image.opened import VISIBLE, Opened, Part, open_image
 from casemate.image.original import EPOCH, Layer, Original
 from casemate.image.settings import Settings
 from casemate.image.transport import Source
@@ -73,14 +74,22 @@ class Read:
 
     def opened(self) -> Opened:
         """As one that was protected. Errors: those of `open_image`."""
-        return open_image(self.data, self.config_data, self.fetch)
+        return open_image(self.data, self.config_data, self.content)
 
-    def fetch(self, digest: str, size: int) -> Path:
+    def fetch(self, part: Part) -> Path:
         """A layer's file."""
-        found = next(layer for layer in self.manifest.layers if (layer.digest, layer.size) == (digest, size))
-        return self.source.blob(found)
+        return self.source.blob(self._descriptor(part))
+
+    def content(self, part: Part, limit: int) -> bytes:
+        """A layer's bytes, verified as they were read."""
+        return self.source.content(self._descriptor(part), limit)
+
+    def _descriptor(self, part: Part) -> oci.Descriptor:
+        return next(layer for layer in self.manifest.layers if (layer.digest, layer.size) == (part.digest, part.size))
 
     def _layer(self, descriptor: oci.Descriptor, diff_id: str) -> Layer:
+        check_layer(descriptor)
+
         def fetch(progress: Listener | None) -> Path:
             return self.source.blob(descriptor, progress)
 
@@ -92,12 +101,11 @@ def choose(source: Source, architecture: str | None) -> Read:
     descriptor, data = source.top()
     passed_by: Sequence[str] = ()
     if descriptor.media_type in oci.INDEX_TYPES:
-        descriptor, passed_by = _of_index(oci.parse_index(data), architecture)
+        descriptor, passed_by = _of_index(oci.parse_index(data, descriptor.media_type), architecture)
         data = source.manifest(descriptor)
-    manifest = oci.parse_manifest(data)
-    if manifest.config.size > oci.MAX_DOCUMENT_BYTES:
-        raise ImageRefusedError("the image's configuration is too large", step="image.document")
-    config_data = source.blob(manifest.config).read_bytes()
+    manifest = oci.parse_manifest(data, descriptor.media_type)
+    check_config(manifest.config)
+    config_data = source.content(manifest.config, oci.MAX_DOCUMENT_BYTES)
     config = oci.parse_config(config_data)
     if config.os != _SYSTEM or config.architecture not in ARCHITECTURES:
         raise _no_shield([f"{config.os}/{config.architecture}"])

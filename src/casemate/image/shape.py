@@ -12,7 +12,6 @@ Both layers are archives whose every byte follows from their content.
 from __future__ import annotations
 
 import io
-import json
 import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Final
 
 from casemate.errors import ImageRefusedError, InputError
+from casemate.image.oci import decode
+from casemate.image.tar import Archive, Kind
 from casemate.wire import canonical
 from casemate.wire.fields import b64u_decode, b64u_encode
 from casemate.wire.manifest import ParsedManifest, parse_manifest
@@ -27,6 +28,7 @@ from casemate.wire.manifest import ParsedManifest, parse_manifest
 __all__ = [
     "ENTRYPOINT",
     "MAX_LAUNCH_BYTES",
+    "MAX_SHIELD_BYTES",
     "Start",
     "read_shield",
     "read_start",
@@ -38,6 +40,8 @@ __all__ = [
 ENTRYPOINT: Final = ("/casemate/shield", "--container")
 MAX_LAUNCH_BYTES: Final = 20 << 20
 """Of the layer that a shield is started with: the largest manifest, and what is around it."""
+MAX_SHIELD_BYTES: Final = 64 << 20
+"""Of the layer that a shield is in: it is a tenth of that."""
 _FOLDER: Final = "casemate"
 _SHIELD: Final = f"{_FOLDER}/shield"
 _MANIFEST: Final = f"{_FOLDER}/manifest.json"
@@ -78,9 +82,9 @@ def write_start(target: Path, start: Start) -> None:
             archive.addfile(entries[path], io.BytesIO(files[path]) if path in files else None)
 
 
-def read_start(path: Path) -> Start:
+def read_start(data: bytes) -> Start:
     """Strict inverse of `write_start`. Errors: ImageRefusedError, InputError of what is in it."""
-    files = _read(path, MAX_LAUNCH_BYTES)
+    files = _read(data)
     manifest, custodian = files.pop(_MANIFEST, None), files.pop(_CUSTODIAN, None)
     statements = [files.pop(name) for name in sorted(files) if name.startswith(f"{_STATEMENTS}/")]
     if manifest is None or custodian is None or files:
@@ -88,9 +92,9 @@ def read_start(path: Path) -> Start:
     return Start(parse_manifest(manifest), *_custodian(custodian), statements)
 
 
-def read_shield(path: Path, target: Path) -> None:
+def read_shield(data: bytes, target: Path) -> None:
     """Takes the shield out of its archive, into a new file. Errors: ImageRefusedError."""
-    files = _read(path, path.stat().st_size)
+    files = _read(data)
     shield = files.pop(_SHIELD, None)
     if shield is None or files:
         raise unknown()
@@ -99,34 +103,26 @@ def read_shield(path: Path, target: Path) -> None:
 
 def _custodian(data: bytes) -> tuple[bytes, list[str]]:
     try:
-        value = json.loads(data)
+        value = decode(data)
         match value:
             case {"genesis": str(genesis), "addresses": list(addresses)} if len(value) == 2:
                 if all(isinstance(address, str) for address in addresses):
                     return b64u_decode(genesis), addresses
-    except (ValueError, RecursionError, InputError):
+    except (ValueError, InputError):
         pass
     raise unknown()
 
 
-def _read(path: Path, limit: int) -> dict[str, bytes]:
+def _read(data: bytes) -> dict[str, bytes]:
     """Regular files of an archive by name; anything that a writer of ours would not have written is refused."""
-    if path.stat().st_size > limit:
-        raise unknown()
-    files: dict[str, bytes] = {}
     try:
-        with tarfile.open(path, "r:") as archive:
-            for entry in archive:
-                if entry.isdir():
-                    continue
-                plain = entry.isreg() and not entry.issparse() and entry.size <= limit
-                content = archive.extractfile(entry) if plain else None
-                if content is None or entry.name in files:
-                    raise unknown()
-                files[entry.name] = content.read()
-    except (tarfile.TarError, OSError, ValueError, EOFError) as error:
+        archive = Archive(io.BytesIO(data))
+        members = [member for member in archive.members.values() if member.kind is not Kind.FOLDER]
+        if all(member.kind is Kind.FILE for member in members):
+            return {member.name: b"".join(archive.pieces(member)) for member in members}
+    except ImageRefusedError as error:
         raise unknown() from error
-    return files
+    raise unknown()
 
 
 def unknown() -> ImageRefusedError:

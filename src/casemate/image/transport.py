@@ -33,15 +33,18 @@ class Source(Protocol):
     def manifest(self, descriptor: Descriptor) -> bytes:
         """A manifest of an index."""
 
+    def content(self, descriptor: Descriptor, limit: int) -> bytes:
+        """A blob of no more than `limit` bytes: the very bytes that were held against the digest."""
+
     def blob(self, descriptor: Descriptor, progress: Listener | None = None) -> Path:
-        """A file with a configuration or a layer."""
+        """A file with a layer. Its folder's owner may change it afterwards: whatever reads it verifies it again."""
 
 
 class Target(Protocol):
     """Where an image is written, children first."""
 
-    def has(self, digest: str, size: int) -> bool:
-        """Whether a blob is there already."""
+    def has(self, descriptor: Descriptor) -> bool:
+        """Whether a blob is there already, as far as the target's keeper can be believed."""
 
     def put_blob(self, path: Path, descriptor: Descriptor, progress: Listener | None = None) -> bool:
         """Whether it had to be sent."""

@@ -174,10 +174,10 @@ def test_what_no_manifest_can_say_is_refused_with_the_reason(work: Work) -> None
 
 def test_what_the_shield_is_started_with_is_read_back(work: Work, tmp_path: Path) -> None:
     protected = work.protect(work.original(work.layer(BASE)))
-    start = shape.read_start(protected.layers[-1].path)
+    start = shape.read_start(protected.layers[-1].path.read_bytes())
     assert start.manifest == protected.launch.parsed
     assert (start.genesis, list(start.addresses)) == (b"genesis", ["http://127.0.0.1:7700"])
-    shape.read_shield(protected.layers[0].path, tmp_path / "out")
+    shape.read_shield(protected.layers[0].path.read_bytes(), tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == work.shield.read_bytes()
     assert names(protected.layers[-1].path) == [
         "casemate", "casemate/custodian.json", "casemate/manifest.json", "casemate/mounts", "casemate/volumes",

@@ -168,7 +168,7 @@ def test_whoever_else_is_asked_is_not_the_manifests_custodian(
 
     def other(layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
         last = images / "blobs/sha256" / layers[-1]["digest"].removeprefix("sha256:")
-        start = shape.read_start(last)
+        start = shape.read_start(last.read_bytes())
         shape.write_start(tmp_path / "start", replace(start, genesis=b"mallory's"))
         return [*layers[:-1], {**layers[-1], **stored(images, (tmp_path / "start").read_bytes())}]
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import tarfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from casemate.errors import ImageError, ImageRefusedError, ImageTamperedError, UsageError
+from casemate.errors import CasemateError, ImageError, ImageRefusedError, ImageTamperedError, UsageError
 from casemate.image import oci
 from casemate.image.transport import open_source, open_target
 from casemate.testing.images import Member, archive, copied, folder, member, write_image
@@ -141,6 +147,38 @@ def test_what_docker_would_not_have_saved_is_refused(members: list[Member], refu
         content(f"docker-archive:{packed(tmp_path, *members)}", tmp_path / "1")
 
 
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("form", ["oci-archive", "docker-archive"])
+@pytest.mark.parametrize("make", [lambda path: path.symlink_to("/dev/zero"), os.mkfifo, Path.mkdir])
+def test_an_archive_is_a_file(form: str, make: Callable[[Path], None], tmp_path: Path) -> None:
+    make(tmp_path / "a.tar")
+    with pytest.raises(ImageRefusedError, match="is no file"):
+        content(f"{form}:{tmp_path}/a.tar", tmp_path / "1")
+
+
+def test_a_blob_by_another_hash_is_said_to_be_one(tmp_path: Path) -> None:
+    path = packed(tmp_path, member("blobs/sha512/" + "a" * 128, b"x"))
+    with pytest.raises(ImageRefusedError, match="another hash than sha256"):
+        content(f"oci-archive:{path}", tmp_path / "1")
+
+
+LISTS = st.recursive(
+    st.none() | st.integers() | st.text(max_size=5) | st.just("l"),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["Config", "RepoTags", "Layers"]), inner, max_size=3)
+    ),
+)
+
+
+@given(st.binary(max_size=50) | LISTS.map(lambda value: json.dumps(value).encode()))
+def test_any_list_of_docker_s_is_images_or_our_own_error(data: bytes) -> None:
+    with TemporaryDirectory() as folder, suppress(CasemateError):
+        content(
+            f"docker-archive:{packed(Path(folder), member('manifest.json', data), member('l'))}", Path(folder) / "1"
+        )
+
+
 def test_somebody_who_names_what_is_not_there_is_told(image: str, tmp_path: Path) -> None:
     copied(image, f"docker-archive:{tmp_path}/d.tar:acme/api:1", tmp_path / "1")
     with pytest.raises(UsageError, match="no images called acme/api:2"):
@@ -148,7 +186,7 @@ def test_somebody_who_names_what_is_not_there_is_told(image: str, tmp_path: Path
     with pytest.raises(UsageError, match="is not there"):
         content(f"oci-archive:{tmp_path}/none.tar", tmp_path / "3")
     (tmp_path / "z.tar").write_bytes(gzip.compress((tmp_path / "d.tar").read_bytes()))
-    with pytest.raises(ImageRefusedError, match="no archive"):
+    with pytest.raises(ImageRefusedError, match="compressed as a whole"):
         content(f"docker-archive:{tmp_path}/z.tar", tmp_path / "4")
     with pytest.raises(ImageError):
         copied(image, f"oci-archive:{tmp_path}/no/such/folder.tar", tmp_path / "5")

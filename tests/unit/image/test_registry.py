@@ -7,13 +7,17 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from casemate.errors import ImageError, ImageRefusedError, ImageTamperedError, UsageError
+from casemate.errors import CasemateError, ImageError, ImageRefusedError, ImageTamperedError, UsageError
 from casemate.image import oci
 from casemate.image.places import Reference
 from casemate.image.registry import credentials
@@ -96,6 +100,7 @@ def registry(serving: Callable[[], Registry], monkeypatch: pytest.MonkeyPatch, t
     keys = tmp_path / "auth.json"
     keys.write_text(json.dumps({"auths": {registry.host: {"auth": LOGIN}}}))
     monkeypatch.setenv("REGISTRY_AUTH_FILE", str(keys))
+    monkeypatch.setattr("casemate.image.registry.connection._pause", lambda _: None)
     registry.gives("manifests/1", MANIFEST, content_type=oci.MANIFEST_TYPE)
     registry.gives(f"blobs/{DESCRIPTOR.digest}", BLOB)
     return registry
@@ -174,6 +179,20 @@ def test_credentials_are_said_to_whoever_asks_for_them_and_to_no_other(
     assert "authorization" not in elsewhere.asked[-1][2]
 
 
+def test_whoever_a_redirect_leads_to_is_told_nothing(
+    registry: Registry, serving: Callable[[], Registry], tmp_path: Path
+) -> None:
+    """Not what is said here, and not to a token service of theirs."""
+    elsewhere = serving()
+    for challenge in ("Basic", f'Bearer realm="http://{elsewhere.host}/token"'):
+        elsewhere.answers["GET /blob"] = (401, {"www-authenticate": challenge}, b"")
+        registry.gives(f"blobs/{DESCRIPTOR.digest}", b"", 307, location=f"http://{elsewhere.host}/blob")
+        with pytest.raises(ImageError, match="lacks a part"):
+            blob(registry, tmp_path)
+    assert [asked[:2] for asked in elsewhere.asked] == [("GET", "/blob")] * 2
+    assert not any("authorization" in asked[2] for asked in elsewhere.asked)
+
+
 def test_a_token_is_fetched_where_the_registry_says(registry: Registry, tmp_path: Path) -> None:
     def guarded(headers: dict[str, str]) -> Answer:
         if headers.get("authorization") == "Bearer secret-token":
@@ -189,7 +208,24 @@ def test_a_token_is_fetched_where_the_registry_says(registry: Registry, tmp_path
     assert path == "/token?scope=repository%3Aacme%2Fapi%3Apull&service=s"
 
 
-@pytest.mark.parametrize("token", [b"", b"[]", b'{"token": 1}', b'{"token": "a\\nb"}', b"{" * 300_000])
+@pytest.mark.parametrize(
+    "token",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b'{"token": 1}',
+        b'{"token": ["a"]}',
+        b'{"token": "a\\nb"}',
+        b'{"token": "a b"}',
+        b'{"token": "\xc3\xbc"}',
+        b'{"token": "' + b"a" * 70_000 + b'"}',
+        b"{" * 300_000,
+        b"[" * 200_000,
+        b'{"token": "\xff"}',
+    ],
+    ids=range(12),
+)
 def test_what_is_no_token_is_refused(registry: Registry, token: bytes, tmp_path: Path) -> None:
     challenge = {"www-authenticate": f'Bearer realm="http://{registry.host}/token"'}
     registry.answers["GET /v2/acme/api/manifests/1"] = (401, challenge, b"")
@@ -214,6 +250,133 @@ def test_redirects_end(registry: Registry, tmp_path: Path) -> None:
     registry.gives("manifests/1", b"", 307, location=here)
     with pytest.raises(ImageRefusedError, match="from place to place"):
         top(registry, tmp_path)
+    assert len(registry.asked) == 5
+
+
+def test_a_blob_that_is_elsewhere_is_there(registry: Registry, serving: Callable[[], Registry], tmp_path: Path) -> None:
+    """A registry that keeps blobs at another place leads there whoever asks whether it has one."""
+    elsewhere = serving()
+    elsewhere.answers["HEAD /blob"] = (200, {"content-length": str(len(BLOB))}, b"")
+    for path, there in ((f"http://{elsewhere.host}/blob", True), (f"http://{elsewhere.host}/none", False)):
+        registry.answers[f"HEAD /v2/acme/api/blobs/{DESCRIPTOR.digest}"] = (307, {"location": path}, b"")
+        with open_target(f"docker://{registry.host}/acme/api:1", scratch=tmp_path) as target:
+            assert target.has(DESCRIPTOR) is there
+    assert elsewhere.asked[0][0] == "HEAD"
+
+
+@pytest.mark.parametrize(
+    "location", ["http://[", "http://\xff:x/", "http://xn--a/", "//\x7f", "http://localhost:99999999/"]
+)
+def test_a_redirect_to_nowhere_is_refused(registry: Registry, location: str, tmp_path: Path) -> None:
+    registry.gives("manifests/1", b"", 307, location=location)
+    with pytest.raises(ImageError):
+        top(registry, tmp_path)
+
+
+def cut(times: int, body: bytes) -> Callable[[dict[str, str]], Answer]:
+    """An answer that promises more than it sends, so many times."""
+    counts = [0]
+
+    def answer(_: dict[str, str]) -> Answer:
+        counts[0] += 1
+        if counts[0] > times:
+            return 200, {"content-type": oci.MANIFEST_TYPE}, body
+        return 200, {"content-length": str(len(body)), "connection": "close"}, body[: len(body) // 2]
+
+    return answer
+
+
+def test_what_is_cut_off_is_fetched_again(registry: Registry, tmp_path: Path) -> None:
+    registry.answers[f"GET /v2/acme/api/blobs/{DESCRIPTOR.digest}"] = cut(2, BLOB)
+    assert blob(registry, tmp_path) == BLOB
+    registry.answers[f"GET /v2/acme/api/blobs/{DESCRIPTOR.digest}"] = cut(3, BLOB)
+    with pytest.raises(ImageError, match="does not answer"):
+        blob(registry, tmp_path / "2")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.name.endswith(".part")]
+
+
+def test_a_manifest_is_what_its_index_says(registry: Registry, tmp_path: Path) -> None:
+    registry.gives(f"manifests/{digest(MANIFEST)}", MANIFEST, content_type=oci.INDEX_TYPE)
+    said = oci.Descriptor(media_type=oci.MANIFEST_TYPE, digest=digest(MANIFEST), size=len(MANIFEST))
+    with open_source(f"docker://{registry.host}/acme/api:1", scratch=tmp_path) as source:
+        with pytest.raises(ImageRefusedError, match="something else than its index says"):
+            source.manifest(said)
+        with pytest.raises(ImageTamperedError, match="digest"):
+            source.manifest(said.model_copy(update={"size": 5}))
+        with pytest.raises(ImageRefusedError, match="too large"):
+            source.manifest(said.model_copy(update={"size": oci.MAX_DOCUMENT_BYTES + 1}))
+        with pytest.raises(ImageRefusedError, match="too large"):
+            source.content(said, len(MANIFEST) - 1)
+    assert not [path for method, path, _ in registry.asked if "blobs" in path], "a large one is not fetched"
+
+
+def test_one_digest_under_two_sizes_is_one_blob(registry: Registry, tmp_path: Path) -> None:
+    with open_source(f"docker://{registry.host}/acme/api:1", scratch=tmp_path) as source:
+        assert source.blob(DESCRIPTOR).read_bytes() == BLOB
+        for size in (DESCRIPTOR.size - 1, DESCRIPTOR.size + 1):
+            with pytest.raises(ImageTamperedError):
+                source.blob(DESCRIPTOR.model_copy(update={"size": size}))
+
+
+def test_a_digest_by_another_hash_is_said_to_be_one(registry: Registry, tmp_path: Path) -> None:
+    registry.gives("manifests/1", MANIFEST, content_type=oci.MANIFEST_TYPE, docker_content_digest="sha512:" + "0" * 128)
+    with pytest.raises(ImageRefusedError, match="another hash than sha256"):
+        top(registry, tmp_path)
+
+
+WORDS = [
+    "Bearer realm=",
+    "basic ",
+    '"',
+    ",",
+    "scope=",
+    "http://",
+    "https:",
+    "//",
+    "[",
+    "]",
+    ":",
+    "/",
+    "a",
+    "\x85",
+    "\xff",
+    "0",
+    "@",
+    "%",
+]
+
+
+@pytest.mark.parametrize("host", ["[1]:0", "xn--a.example", "xn--a:1"])
+def test_a_name_that_no_registry_can_have_is_refused(host: str, tmp_path: Path) -> None:
+    with (
+        pytest.raises(UsageError, match="no registry can have"),
+        open_source(f"docker://{host}/acme/api:1", scratch=tmp_path),
+    ):
+        pass
+
+
+TEXT = st.lists(st.sampled_from(WORDS), max_size=8).map("".join)
+
+
+@given(challenge=TEXT, location=TEXT)
+def test_any_header_leads_on_or_to_our_own_error(challenge: str, location: str) -> None:
+    connection = Connection(Reference("127.0.0.1:1", "a", "1"), None)
+    with suppress(CasemateError):
+        connection.beside(location, connection.url("blobs/x"))
+    with suppress(CasemateError):
+        connection._answer(challenge, "GET")
+    connection.close()
+
+
+@given(
+    st.binary(max_size=60)
+    | st.sampled_from([b"[" * 10_000, b'{"auths": [1]}', b'{"auths": {"r.example": {"auth": "\xc3"}}}'])
+)
+def test_any_file_is_credentials_or_our_own_error(data: bytes) -> None:
+    with TemporaryDirectory() as folder, suppress(CasemateError):
+        (Path(folder) / "auth.json").write_bytes(data)
+        said = {"REGISTRY_AUTH_FILE": f"{folder}/auth.json", "HOME": folder}
+        credentials.find(Reference("r.example", "a", "1"), said)
 
 
 def test_a_registry_that_is_far_leads_to_nobody_in_the_clear() -> None:

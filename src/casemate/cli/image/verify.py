@@ -108,7 +108,7 @@ def _places(service: Service, opened: Opened) -> str:
 
 def _measured(read: Read, opened: Opened, scratch: Path) -> str:
     taken = scratch / "shield"
-    shape.read_shield(read.fetch(opened.shield.digest, opened.shield.size), taken)
+    shape.read_shield(read.content(opened.shield, shape.MAX_SHIELD_BYTES), taken)
     return launch.measure(taken)
 
 

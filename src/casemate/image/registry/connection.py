@@ -6,17 +6,17 @@ TLS; never to where a redirect leads.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import httpx
 
-from casemate.errors import ImageError, ImageRefusedError
+from casemate.errors import ImageError, ImageRefusedError, UsageError
+from casemate.image.oci import decode
 from casemate.image.places import Reference
 from casemate.image.registry.credentials import Credentials
 
@@ -30,6 +30,10 @@ MAX_WORDS: Final = 256 * 1024
 _BUSY: Final = frozenset({429, 500, 502, 503, 504})
 _PARAMETER: Final = re.compile(r'([a-z_]+)="([^"]{0,2000})"')
 
+_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,65536}")
+"""What may stand in a header (RFC 6750 allows less)."""
+
+T = TypeVar("T")
 Body = Callable[[], Iterator[bytes]]
 
 
@@ -47,11 +51,14 @@ class Answer:
 
 
 class Connection:
-    """Errors of every call: ImageError, ImageRefusedError."""
+    """Errors of every call: ImageError, ImageRefusedError; UsageError for a name that is none."""
 
     def __init__(self, reference: Reference, credentials: Credentials | None) -> None:
         self._scheme = "http" if reference.is_local else "https"
-        self._base = httpx.URL(f"{self._scheme}://{reference.host}")
+        base = _address(lambda: httpx.URL(f"{self._scheme}://{reference.host}"))
+        if base is None:
+            raise UsageError("no registry can have this name", got=reference.host)
+        self._base = base
         self._reference = reference
         self._credentials = credentials
         self._authorization: str | None = None
@@ -69,7 +76,9 @@ class Connection:
 
     def beside(self, location: str, before: httpx.URL) -> httpx.URL:
         """Where the registry says to go on."""
-        url = before.join(location)
+        url = _address(lambda: before.join(location))
+        if url is None:
+            raise _nowhere(location)
         in_the_clear = self._scheme == "http" and Reference(url.netloc.decode(), "", "").is_local
         if url.scheme != "https" and not (url.scheme == "http" and in_the_clear):
             raise ImageRefusedError(
@@ -77,11 +86,28 @@ class Connection:
             )
         return url
 
+    def get(self, url: httpx.URL, take: Callable[[httpx.Response], T], headers: Mapping[str, str] | None = None) -> T:
+        """What `take` makes of an answer, whose body is still to be read. One that is cut off is asked for again."""
+        for left in reversed(range(_TRIES)):
+            try:
+                with self._followed("GET", url, dict(headers or {})) as response:
+                    return take(response)
+            except (httpx.TransportError, httpx.StreamError) as error:
+                if left == 0:
+                    raise self._unreachable(error) from error
+            _pause(left)
+        raise AssertionError("the last try returns or raises")
+
+    def head(self, url: httpx.URL) -> Answer:
+        """An answer without a body."""
+        with self._followed("HEAD", url, {}) as response:
+            return Answer(response.status_code, response.headers, b"")
+
     @contextmanager
-    def get(self, url: httpx.URL, headers: Mapping[str, str] | None = None) -> Iterator[httpx.Response]:
-        """An answer whose body is still to be read; redirects are followed."""
+    def _followed(self, method: str, url: httpx.URL, headers: dict[str, str]) -> Iterator[httpx.Response]:
+        """From redirect to redirect, up to an answer."""
         for _ in range(_REDIRECTS):
-            with self._stream("GET", url, dict(headers or {}), None) as response:
+            with self._stream(method, url, headers, None) as response:
                 if not response.has_redirect_location:
                     yield response
                     return
@@ -92,8 +118,11 @@ class Connection:
         self, method: str, url: httpx.URL, headers: Mapping[str, str] | None = None, body: Body | None = None
     ) -> Answer:
         """A short answer; `body` is asked anew for each try."""
-        with self._stream(method, url, dict(headers or {}), body) as response:
-            return Answer(response.status_code, response.headers, limited(response, MAX_WORDS))
+        try:
+            with self._stream(method, url, dict(headers or {}), body) as response:
+                return Answer(response.status_code, response.headers, limited(response, MAX_WORDS))
+        except (httpx.TransportError, httpx.StreamError) as error:
+            raise self._unreachable(error) from error
 
     @contextmanager
     def _stream(
@@ -107,8 +136,6 @@ class Connection:
                 self._authorization = self._answer(challenge, method)
                 response = self._try(method, url, headers, body)
             yield response
-        except (httpx.HTTPError, httpx.StreamError, OSError) as error:
-            raise self._unreachable(error) from error
         finally:
             response.close()
 
@@ -119,6 +146,9 @@ class Connection:
             request = self._http.build_request(method, url, headers=headers, content=body() if body else None)
             try:
                 response = self._http.send(request, stream=True)
+            except UnicodeError as error:
+                # The client looks ahead to where a redirect leads.
+                raise _nowhere("") from error
             except (httpx.HTTPError, OSError) as error:
                 # What changes something is not sent a second time.
                 if left == 0 or method not in {"GET", "HEAD"}:
@@ -127,7 +157,7 @@ class Connection:
                 if response.status_code not in _BUSY or left == 0:
                     return response
                 response.close()
-            time.sleep(2.0 ** (_TRIES - left) / 4)
+            _pause(left)
         raise AssertionError("the last try returns or raises")
 
     def _is_own(self, url: httpx.URL) -> bool:
@@ -155,13 +185,14 @@ class Connection:
         headers = {"authorization": _basic(self._credentials)} if self._credentials is not None else {}
         try:
             with self._http.stream("GET", url.copy_merge_params(query), headers=headers) as response:
-                answer: dict[str, Any] = json.loads(limited(response, MAX_WORDS))
-                token = answer.get("token") or answer.get("access_token")
-                if response.status_code == httpx.codes.OK and isinstance(token, str) and token.isprintable():
-                    return token
+                answer = decode(limited(response, MAX_WORDS))
+                said_token = answer.get("token") or answer.get("access_token")
+                if response.status_code == httpx.codes.OK and _TOKEN.fullmatch(said_token):
+                    return str(said_token)
         except (httpx.HTTPError, OSError) as error:
             raise self._unreachable(error) from error
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, TypeError):
+            # It says no token.
             pass
         raise ImageError(
             f"{self._reference.host} does not let this account in", step="image.login",
@@ -173,6 +204,24 @@ class Connection:
             f"{self._reference.host} does not answer", step="image.registry",
             got=str(error)[:300] or type(error).__name__, remedy="is the name right, and does the registry run?",
         )  # fmt: skip
+
+
+def _address(make: Callable[[], httpx.URL]) -> httpx.URL | None:
+    """None for what is no address. Whether a name of other letters (IDNA) is one, shows when it is asked for."""
+    try:
+        url = make()
+        return url if url.host else None
+    except (httpx.InvalidURL, ValueError):
+        return None
+
+
+def _nowhere(location: str) -> ImageRefusedError:
+    return ImageRefusedError("the registry leads to nowhere", step="image.redirect", got=location[:200] or None)
+
+
+def _pause(left: int) -> None:
+    """The longer, the fewer tries are left."""
+    time.sleep(2.0 ** (_TRIES - left) / 4)
 
 
 def limited(response: httpx.Response, limit: int) -> bytes:

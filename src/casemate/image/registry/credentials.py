@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from casemate.errors import UsageError
+from casemate.image.oci import decode
 from casemate.image.places import Reference
 
 __all__ = ["Credentials", "find"]
@@ -61,7 +61,7 @@ def _keys(reference: Reference) -> Iterator[str]:
 def _entries(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            said = json.loads(file.read(_MAX_FILE))
+            said = decode(file.read(_MAX_FILE))
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return {}
     except (OSError, ValueError) as error:

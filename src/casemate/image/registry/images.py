@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import httpx
 
@@ -48,21 +48,35 @@ class RegistryImage:
         # A tag is the registry's word. What it says beside it must be the same word.
         for expected in (said, wanted if ":" in wanted else None):
             if expected is not None and expected != digest:
-                raise _tampered(expected, digest)
+                raise _differs(expected, digest)
         return Descriptor(media_type=media_type, digest=digest, size=len(data)), data
 
     def manifest(self, descriptor: Descriptor) -> bytes:
-        _, data, _ = self._fetch(descriptor.digest)
+        if descriptor.size > MAX_DOCUMENT_BYTES:
+            raise _too_large()
+        media_type, data, _ = self._fetch(descriptor.digest)
         check(descriptor, digest_of(data), len(data))
+        if media_type != descriptor.media_type:
+            raise ImageRefusedError(
+                "the registry says that a manifest is something else than its index says", step="image.document",
+                expected=descriptor.media_type[:200], got=media_type,
+            )  # fmt: skip
         return data
 
+    def content(self, descriptor: Descriptor, limit: int) -> bytes:
+        if descriptor.size > limit:
+            raise _too_large()
+        # Nobody else writes into this folder.
+        return self.blob(descriptor).read_bytes()
+
     def blob(self, descriptor: Descriptor, progress: Listener | None = None) -> Path:
-        path = self._folder / descriptor.digest.removeprefix("sha256:")
+        # One digest under two sizes is two blobs, of which one is none.
+        path = self._folder / f"{descriptor.digest.removeprefix('sha256:')}-{descriptor.size}"
         if path.exists():
             return path
-        self._folder.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".part")
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)
             self._download(descriptor, partial, progress)
             partial.replace(path)
         except OSError as error:
@@ -71,12 +85,13 @@ class RegistryImage:
             partial.unlink(missing_ok=True)
         return path
 
-    def has(self, digest: str, size: int) -> bool:
-        answer = self._connection.send("HEAD", self._connection.url(f"blobs/{digest}"))
-        return answer.status == httpx.codes.OK and answer.headers.get("content-length", str(size)) == str(size)
+    def has(self, descriptor: Descriptor) -> bool:
+        answer = self._connection.head(self._connection.url(f"blobs/{descriptor.digest}"))
+        size = str(descriptor.size)
+        return answer.status == httpx.codes.OK and answer.headers.get("content-length", size) == size
 
     def put_blob(self, path: Path, descriptor: Descriptor, progress: Listener | None = None) -> bool:
-        if self.has(descriptor.digest, descriptor.size):
+        if self.has(descriptor):
             return False
         started = self._connection.send("POST", url := self._connection.url("blobs/uploads/"), {"content-length": "0"})
         if started.status != httpx.codes.ACCEPTED or "location" not in started.headers:
@@ -114,37 +129,43 @@ class RegistryImage:
 
     def _fetch(self, wanted: str) -> tuple[str, bytes, str | None]:
         """A manifest's type, its bytes, and the digest that the registry says it has."""
-        url = self._connection.url(f"manifests/{wanted}")
-        with self._connection.get(url, {"accept": _ACCEPTED}) as response:
+
+        def take(response: httpx.Response) -> tuple[str, bytes, str | None]:
             if response.status_code != httpx.codes.OK:
                 raise self._refused(_answer(response), "does not give the image")
-            data = limited(response, MAX_DOCUMENT_BYTES)
             media_type = response.headers.get("content-type", "").partition(";")[0].strip()
             if media_type not in INDEX_TYPES | MANIFEST_TYPES:
                 raise ImageRefusedError("this is no image", step="image.document", got=media_type[:200])
-            return media_type, data, response.headers.get("docker-content-digest")
+            return media_type, limited(response, MAX_DOCUMENT_BYTES), response.headers.get("docker-content-digest")
+
+        return self._connection.get(self._connection.url(f"manifests/{wanted}"), take, {"accept": _ACCEPTED})
 
     def _download(self, descriptor: Descriptor, path: Path, progress: Listener | None) -> None:
-        digest, done = hashlib.sha256(), 0
-        url = self._connection.url(f"blobs/{descriptor.digest}")
-        with self._connection.get(url) as response, path.open("xb") as out:
+        def take(response: httpx.Response) -> None:
             if response.status_code != httpx.codes.OK:
                 raise self._refused(_answer(response), "lacks a part of the image")
-            for chunk in response.iter_raw(_CHUNK):
-                done += len(chunk)
-                if done > descriptor.size:
-                    raise ImageTamperedError(
-                        "a blob is longer than its manifest says", step="image.digest",
-                        expected=f"{descriptor.size} bytes",
-                    )  # fmt: skip
-                digest.update(chunk)
-                out.write(chunk)
-                if progress is not None:
-                    progress(done, descriptor.size)
-        check(descriptor, f"sha256:{digest.hexdigest()}", done)
+            with path.open("wb") as out:
+                _take(response, descriptor, out, progress)
+
+        self._connection.get(self._connection.url(f"blobs/{descriptor.digest}"), take)
 
     def _refused(self, answer: Answer, what: str) -> ImageError:
         return answer.refused(f"{self._reference.host} {what} ({self._reference})")
+
+
+def _take(response: httpx.Response, descriptor: Descriptor, out: IO[bytes], progress: Listener | None) -> None:
+    digest, done = hashlib.sha256(), 0
+    for chunk in response.iter_raw(_CHUNK):
+        done += len(chunk)
+        if done > descriptor.size:
+            raise ImageTamperedError(
+                "a blob is longer than its manifest says", step="image.digest", expected=f"{descriptor.size} bytes"
+            )
+        digest.update(chunk)
+        out.write(chunk)
+        if progress is not None:
+            progress(done, descriptor.size)
+    check(descriptor, f"sha256:{digest.hexdigest()}", done)
 
 
 def _answer(response: httpx.Response) -> Answer:
@@ -161,7 +182,16 @@ def _read(path: Path, descriptor: Descriptor, progress: Listener | None) -> Iter
                 progress(done, descriptor.size)
 
 
-def _tampered(expected: str, got: str) -> ImageTamperedError:
+def _too_large() -> ImageRefusedError:
+    return ImageRefusedError("a document of the image is too large", step="image.document")
+
+
+def _differs(expected: str, got: str) -> ImageError:
+    if not expected.startswith("sha256:"):
+        return ImageRefusedError(
+            "the registry names the image by another hash than sha256, the only one that is read",
+            step="image.digest", got=expected[:100],
+        )  # fmt: skip
     return ImageTamperedError(
         "what came is not what its digest says", step="image.digest", expected=expected[:100], got=got
     )
