@@ -39,7 +39,7 @@ class Part:
 
 
 Fetch = Callable[[Part], Path]
-"""Brings a blob's file; what came had its digest and size."""
+"""Brings a blob's file; what came had its size, and its digest, unless a shield verifies what it reads of it."""
 Content = Callable[[Part, int], bytes]
 """Brings a blob's bytes, not more than so many: those that have its digest."""
 

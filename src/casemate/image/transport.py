@@ -1,4 +1,5 @@
-"""Where images are: read from a source, written to a target. Everything that comes is held against its digest.
+"""Where images are: read from a source, written to a target. Everything that comes is held against its digest, unless
+somebody says that another one does so who knows better: `unverified_blob`.
 
 oci:FOLDER[:TAG]                      an image layout in a folder (OCI image specification, "Image Layout")
 oci-archive:FILE[:TAG]                the same in an archive
@@ -38,6 +39,11 @@ class Source(Protocol):
 
     def blob(self, descriptor: Descriptor, progress: Listener | None = None) -> Path:
         """A file with a layer. Its folder's owner may change it afterwards: whatever reads it verifies it again."""
+
+    def unverified_blob(self, descriptor: Descriptor) -> Path:
+        """The same for a shield, which holds each byte that it reads against the layer's root: of what lies in a folder
+        only the size is looked at, so that a start does not wait until all is read.
+        """
 
 
 class Target(Protocol):

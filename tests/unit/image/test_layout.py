@@ -107,6 +107,19 @@ def test_a_blob_of_another_size_is_not_read_at_all(tmp_path: Path, monkeypatch: 
             read()
 
 
+def test_content_is_read_unless_a_shield_verifies_it(tmp_path: Path) -> None:
+    image = Layout(tmp_path, None)
+    path = tmp_path / "blobs" / "sha256" / HEX
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT[::-1])
+    assert image.unverified_blob(BLOB) == path
+    with pytest.raises(ImageTamperedError, match="not what its digest says"):
+        image.blob(BLOB)
+    path.write_bytes(CONTENT[1:])
+    with pytest.raises(ImageTamperedError, match="another size"):
+        image.unverified_blob(BLOB)
+
+
 def test_a_blob_that_grows_while_it_is_read_is_not_followed(tmp_path: Path) -> None:
     path = tmp_path / "blob"
     path.write_bytes(CONTENT)
