@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use casemate_evidence::{Evidence, Platform, Purpose, bind, report_data};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::answer::Channel;
 use crate::encoding::{b64u, digest, from_b64u, sha256};
@@ -88,7 +88,8 @@ impl Custodian {
         })
     }
 
-    /// Proves what this domain is, with fresh keys, and receives what its policy gives.
+    /// Proves what this domain is, with fresh keys, and receives what its policy gives. `statements` are release
+    /// statements that the policy may ask for, handed on as they came.
     ///
     /// # Errors
     /// Every [`Error`].
@@ -98,6 +99,7 @@ impl Custodian {
         manifest: &[u8],
         manifest_digest: &[u8; 32],
         policy_genesis: &[u8; 32],
+        statements: &[Vec<u8>],
     ) -> Result<Release, Error> {
         let opening = OpeningKey::generate()?;
         let channel = Arc::new(self.channel(SigningKey::generate()?)?);
@@ -112,7 +114,11 @@ impl Custodian {
             manifest_digest,
         );
         let evidence = platform.evidence(&data)?;
-        let answer = send(&channel, &nonce, &evidence, manifest, &opening)?;
+        let mut request = request(&channel, &nonce, &evidence, manifest, &opening);
+        if !statements.is_empty() {
+            request["statements"] = statements.iter().map(|statement| b64u(statement)).collect();
+        }
+        let answer: AttestationAnswer = channel.ask("/v1/attestations", &request)?;
         let configuration = self.open(
             &answer,
             &opening,
@@ -202,20 +208,19 @@ fn challenge(channel: &Channel) -> Result<[u8; 32], Error> {
         .ok_or(Error::Malformed("nonce"))
 }
 
-fn send(
+fn request(
     channel: &Channel,
     nonce: &[u8; 32],
     evidence: &Evidence,
     manifest: &[u8],
     opening: &OpeningKey,
-) -> Result<AttestationAnswer, Error> {
-    let request = json!({
+) -> Value {
+    json!({
         "nonce": b64u(nonce),
         "evidence": evidence.evidence_json(),
         "endorsements": evidence.endorsements_json(),
         "manifest": b64u(manifest),
         "signing_key": channel.key.public_text(),
         "hpke_key": opening.public_text(),
-    });
-    channel.ask("/v1/attestations", &request)
+    })
 }

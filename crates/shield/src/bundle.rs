@@ -22,6 +22,10 @@ pub const MAX_BUNDLE_BYTES: usize = 24 * 1024 * 1024;
 pub const MAX_GENESIS_BYTES: usize = 64 * 1024;
 /// Most addresses of one custodian.
 pub const MAX_ADDRESSES: usize = 16;
+/// Most release statements, and most bytes of one (spec/releases.md).
+pub const MAX_STATEMENTS: usize = 8;
+/// See [`MAX_STATEMENTS`].
+pub const MAX_STATEMENT_BYTES: usize = 64 * 1024;
 /// Longest path on the host, that of Linux without its NUL.
 const MAX_HOST_PATH_BYTES: usize = 4095;
 
@@ -80,6 +84,8 @@ pub struct Bundle {
     pub volumes: BTreeMap<String, String>,
     /// Host file of each layer of the image, by its root as text.
     pub layers: BTreeMap<String, String>,
+    /// Release statements for the custodian, who judges them.
+    pub statements: Vec<Vec<u8>>,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +105,8 @@ struct Form {
     volumes: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "unique_map")]
     layers: BTreeMap<String, String>,
+    #[serde(default)]
+    statements: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -163,6 +171,7 @@ impl Bundle {
             mounts: form.mounts,
             volumes: form.volumes,
             layers: form.layers,
+            statements: read_statements(&form.statements)?,
         })
     }
 }
@@ -230,6 +239,18 @@ fn check_folders<'a>(
         check_host_path(field, folder)?;
     }
     Ok(())
+}
+
+fn read_statements(given: &[String]) -> Result<Vec<Vec<u8>>, BundleError> {
+    if given.len() > MAX_STATEMENTS {
+        return Err(unfit("statements", "", "are more than 8"));
+    }
+    let statements = given.iter().map(|text| decode("statements", text));
+    let statements: Vec<Vec<u8>> = statements.collect::<Result<_, _>>()?;
+    match statements.iter().find(|data| data.len() > MAX_STATEMENT_BYTES) {
+        Some(_) => Err(unfit("statements", "", "have one of more than 65,536 bytes")),
+        None => Ok(statements),
+    }
 }
 
 fn check_host_path(field: &'static str, path: &str) -> Result<(), BundleError> {
@@ -397,6 +418,26 @@ mod tests {
             assert!(error.contains(reason), "{error:?} does not say {reason:?}");
         }
         assert_refused("/layers", json!({one: "/a"}), "not in the manifest");
+    }
+
+    #[test]
+    fn release_statements_are_handed_on_within_their_limits() {
+        let parse = |statements: Vec<String>| {
+            let mut bundle = good();
+            bundle["statements"] = json!(statements);
+            Bundle::parse(bundle.to_string().as_bytes()).map(|bundle| bundle.statements)
+        };
+        let largest = vec![7; MAX_STATEMENT_BYTES];
+        let texts = vec![URL_SAFE_NO_PAD.encode(&largest); MAX_STATEMENTS];
+        assert_eq!(parse(texts.clone()).expect("as many as fit"), vec![largest; MAX_STATEMENTS]);
+        for (statements, reason) in [
+            ([texts, vec![String::new()]].concat(), "more than 8"),
+            (vec![URL_SAFE_NO_PAD.encode([7; MAX_STATEMENT_BYTES + 1])], "65,536 bytes"),
+            (vec!["*".to_owned()], "base64url"),
+        ] {
+            let error = parse(statements).expect_err(reason).to_string();
+            assert!(error.contains(reason), "{error:?} does not say {reason:?}");
+        }
     }
 
     #[test]

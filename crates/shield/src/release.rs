@@ -33,7 +33,13 @@ pub fn obtain<P: Platform>(platform: &mut Measured<P>, bundle: &Bundle) -> Resul
         return Err(Failure::new(Exit::Bundle, "a workload's bundle without a custodian"));
     };
     let custodian = Custodian::pinned(&contact.genesis, &identity, &contact.addresses).map_err(of_client)?;
-    let released = custodian.attest(platform, &bundle.manifest_bytes, &manifest.digest, genesis);
+    let released = custodian.attest(
+        platform,
+        &bundle.manifest_bytes,
+        &manifest.digest,
+        genesis,
+        &bundle.statements,
+    );
     // The report of another domain is the graver finding, whatever the client made of it.
     platform.verdict()?;
     let mut release = released.map_err(of_client)?;

@@ -22,6 +22,7 @@ from casemate.custodian.policies_book import PolicyBook
 from casemate.custodian.problems import Refusal
 from casemate.custodian.release_floors import Floors
 from casemate.custodian.release_manifests import Manifests
+from casemate.custodian.release_statements import Statements
 from casemate.custodian.routes import attestations, challenges, custodian, decisions, health, leases, policies, volumes
 from casemate.custodian.settings import VERSION, Settings
 from casemate.custodian.signing import Signing
@@ -64,6 +65,7 @@ def create_app(
         challenges=Challenges(ticket_key),
         policies=PolicyBook(state),
         manifests=Manifests(state),
+        statements=Statements(state),
         floors=Floors(state),
         metrics=Metrics(),
         anchor=ANCHOR_KIND,

@@ -14,6 +14,7 @@ from casemate.custodian.metrics import Metrics
 from casemate.custodian.policies_book import PolicyBook
 from casemate.custodian.release_floors import Floors
 from casemate.custodian.release_manifests import Manifests
+from casemate.custodian.release_statements import Statements
 from casemate.custodian.settings import Settings
 from casemate.custodian.signing import SigningKey
 from casemate.wire.evidence import Endorsements, Evidence
@@ -59,6 +60,7 @@ class Custodian:
     challenges: Challenges
     policies: PolicyBook
     manifests: Manifests
+    statements: Statements
     floors: Floors
     metrics: Metrics
     anchor: str

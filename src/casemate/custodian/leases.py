@@ -11,7 +11,7 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from casemate.attestation.recorded import RecordedClaims
 from casemate.custodian import decisions
@@ -39,14 +39,15 @@ _TRIES: Final = 3
 
 
 class LeaseRecord(Model):
-    """Of a workload, with `manifest` and `claims`, or of a `person`. `sequence` is the last renewal's number, 0 before
-    the first; `revoked` what the policy said against it.
+    """Of a workload, with `manifest`, `claims` and the release `statements` that admitted it, or of a `person`.
+    `sequence` is the last renewal's number, 0 before the first; `revoked` what the policy said against it.
     """
 
     signing_key: SigningKeyText
     genesis: Sha256
     manifest: Sha256 | None = None
     claims: RecordedClaims | None = None
+    statements: list[Sha256] = Field(default_factory=list)
     person: DecidedPerson | None = None
     ends: Time
     sequence: int = 0
@@ -158,6 +159,7 @@ async def _judge(
         anchor=custodian.anchor,
         genesis=policy.genesis if policy else None,
         document=policy.document if policy else None,
+        statements=await custodian.statements.recorded(lease.genesis, lease.statements),
         now=now,
     )
     if decision.service is not None:

@@ -6,6 +6,7 @@
     policies/<genesis>/secrets/<name>    a secret's material, sealed like all values of the store
     policies/<genesis>/volumes/<name>    key and promises of a sealed volume
     policies/<genesis>/manifests/<digest> launch manifests that were admitted, for renewals
+    policies/<genesis>/statements/<digest> release statements that admitted one, for renewals
     names/<namespace>/<policy>           genesis of the policy of that name
     namespaces/<namespace>               keys that own the namespace
 

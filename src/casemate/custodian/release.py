@@ -105,6 +105,7 @@ async def _decide(custodian: Custodian, proven: Proven, manifest: ParsedManifest
         anchor=custodian.anchor,
         genesis=policy.genesis if policy else None,
         document=policy.document if policy else None,
+        statements=proven.request.statements or (),
         now=proven.now,
     )
     if policy is None or decision.service is None:

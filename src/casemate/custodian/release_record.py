@@ -15,6 +15,7 @@ from casemate.custodian.policies_book import LoadedPolicy, key_of
 from casemate.custodian.problems import Refusal
 from casemate.errors import CasemateError
 from casemate.policy.decide import STEPS, Decision
+from casemate.wire.binding import sha256_text
 from casemate.wire.manifest import ParsedManifest
 from casemate.wire.release import AttestationRequest, Lease
 
@@ -46,6 +47,7 @@ async def record_release(
         genesis=genesis,
         manifest=manifest.digest,
         claims=RecordedClaims.of(proven.claims),
+        statements=[sha256_text(statement) for statement in decision.relied_on],
         ends=proven.now + timedelta(seconds=lease.seconds),
         decision=decision_id,
     )
@@ -54,10 +56,15 @@ async def record_release(
     )
     changes: list[Change] = [Put(lease_key(lease.id), record.to_bytes()), decisions.decision_put(answer)]
     changes += custodian.manifests.unrecorded(genesis, manifest)
-    entry = _entry("release", decision_id, proven, genesis=genesis, version=policy.head.version, lease=lease.id.hex())
+    changes += custodian.statements.unrecorded(genesis, decision.relied_on)
+    facts = {"genesis": genesis, "version": policy.head.version, "lease": lease.id.hex()}
+    if record.statements:
+        facts["statements"] = ",".join(record.statements)
+    entry = _entry("release", decision_id, proven, **facts)
     # Only while the policy is still the one that decided.
     await custodian.state.transact([Compare(key_of(genesis, "head"), policy.revision)], changes, entry)
     custodian.manifests.remember_recorded(genesis, manifest)
+    custodian.statements.remember_recorded(genesis, decision.relied_on)
     custodian.metrics.decision("released")
     return decision_id
 

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from casemate.policy._faults import Fault, Path, closest
+from casemate.policy.form import PINNED, RELEASED
 from casemate.wire.fields import Model
 
 __all__ = ["fill_form", "unknown_field"]
@@ -31,7 +32,7 @@ _PATTERNS: Final = {
     r"^[A-Za-z_][A-Za-z0-9_]{0,63}$": "letters, digits and _, not starting with a digit, at most 64",
     r"^0[0-7]{3}$": 'four octal digits in quotes, like "0400"',
 }
-_LATER: Final = frozenset({"attestation", "network", "import", "output", "release", "signed_by", "revoked"})
+_LATER: Final = frozenset({"attestation", "network", "import", "output"})
 _WANTED: Final = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -111,7 +112,8 @@ def _place(location: tuple[str | int, ...], value: object) -> tuple[Path, bool]:
         if part == _KEY:
             return tuple(place), True
         here = _at(value, tuple(place))
-        if isinstance(here, (dict, list)):
+        is_branch = part in {PINNED, RELEASED} and not (isinstance(here, dict) and part in here)
+        if isinstance(here, (dict, list)) and not is_branch:
             place.append(part)
     return tuple(place), False
 

@@ -9,14 +9,16 @@ with `parse_manifest`, looked policy and version up under the genesis that the m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from casemate.claims import SIMULATED_PLATFORMS, VerifiedClaims
+from casemate.policy._finding import Finding
 from casemate.policy._fit import misfit
 from casemate.policy.model import PolicyDocument, Service
+from casemate.policy.releases import Released, Sent, Wanted, judge_release, open_all
 from casemate.policy.submission import accept, expected_platforms
 from casemate.wire.binding import sha256_text
 from casemate.wire.manifest import Manifest, ParsedManifest
@@ -42,7 +44,9 @@ STEPS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`service` is there only when admitted, `failed` (the first step that does not hold) and `remedy` only if not."""
+    """`service` is there only when admitted, `failed` (the first step that does not hold) and `remedy` only if not.
+    `relied_on` are release statements to judge by again when the lease is renewed.
+    """
 
     admitted: bool
     steps: tuple[StepRecord, ...]
@@ -50,14 +54,7 @@ class Decision:
     failed: StepRecord | None
     remedy: str | None
     at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class _Finding:
-    held: bool
-    expected: str
-    got: str
-    remedy: str
+    relied_on: tuple[bytes, ...] = ()
 
 
 def decide(
@@ -68,10 +65,11 @@ def decide(
     anchor: str,
     genesis: PolicyGenesis | None,
     document: PolicyDocument | None,
+    statements: Sequence[bytes],
     now: datetime,
 ) -> Decision:
     """The decision, with its reasons. `custodian` is this custodian's identity, `anchor` the kind of anchor of its
-    own state; `now` is recorded.
+    own state; `statements` are release statements as they were sent; `now` is recorded, and ends statements.
     """
     findings = [_digest(claims, manifest), _custodian(manifest.manifest, custodian)]
     known = _known(manifest.manifest, custodian, genesis, document)
@@ -80,23 +78,43 @@ def decide(
     # Without the service that the manifest names there is nothing to judge by: steps 4 to 11 are not reached.
     if known.held and genesis is not None and document is not None and manifest.manifest.policy is not None:
         service = document.services[manifest.manifest.policy.service]
-        findings += _against(service, genesis, claims, manifest, anchor)
+        releases = _Releases(document, service, statements, now)
+        findings += _against(service, genesis, claims, manifest, anchor, releases)
     steps = tuple(_records(findings))
     failed = next((index for index, step in enumerate(steps) if not step.held), None)
     if failed is None:
-        return Decision(True, steps, service, None, None, now)
+        relied_on = {finding.relied_on: None for finding in findings if finding.relied_on is not None}
+        return Decision(True, steps, service, None, None, now, tuple(relied_on))
     return Decision(False, steps, None, steps[failed], findings[failed].remedy, now)
 
 
+class _Releases:
+    """The statements of one request, opened only where the service goes by releases: a signature costs."""
+
+    def __init__(self, document: PolicyDocument, service: Service, statements: Sequence[bytes], now: datetime) -> None:
+        wanted = isinstance(service.workload, Released) or isinstance(service.runtime, Released)
+        self._sent: tuple[Sent, ...] = open_all(statements) if wanted else ()
+        self._principals = document.principals
+        self._now = now
+
+    def judge(self, released: Released, wanted: Wanted) -> Finding:
+        return judge_release(released, wanted, self._sent, self._principals, self._now)
+
+
 def _against(
-    service: Service, genesis: PolicyGenesis, claims: VerifiedClaims, manifest: ParsedManifest, anchor: str
-) -> list[_Finding]:
+    service: Service,
+    genesis: PolicyGenesis,
+    claims: VerifiedClaims,
+    manifest: ParsedManifest,
+    anchor: str,
+    releases: _Releases,
+) -> list[Finding]:
     """Steps 4 to 11."""
     return [
         _simulation(genesis, claims),
         _platform(service, claims),
-        _runtime(service, claims),
-        _workload(service, manifest),
+        _runtime(service, claims, releases),
+        _workload(service, manifest, releases),
         _image(service, manifest.manifest),
         _tcb(service, claims),
         _anchor(service, anchor),
@@ -104,7 +122,7 @@ def _against(
     ]
 
 
-def _records(findings: list[_Finding]) -> Iterator[StepRecord]:
+def _records(findings: list[Finding]) -> Iterator[StepRecord]:
     for index, step in enumerate(STEPS):
         if index < len(findings):
             finding = findings[index]
@@ -113,31 +131,31 @@ def _records(findings: list[_Finding]) -> Iterator[StepRecord]:
             yield StepRecord(step=step)
 
 
-def _digest(claims: VerifiedClaims, manifest: ParsedManifest) -> _Finding:
+def _digest(claims: VerifiedClaims, manifest: ParsedManifest) -> Finding:
     """1. The manifest is the one that the platform bound to the domain at launch."""
     expected = f"sha256:{claims.host_data.hex()}"
     # Hashed anew: what is measured are the bytes, whatever the parsed object says of itself.
     got = sha256_text(manifest.data)
     held = expected == got == manifest.digest
-    return _Finding(held, expected, got, "launch with the manifest that is sent: HOST_DATA is fixed at launch")
+    return Finding(held, expected, got, "launch with the manifest that is sent: HOST_DATA is fixed at launch")
 
 
-def _custodian(manifest: Manifest, custodian: str) -> _Finding:
+def _custodian(manifest: Manifest, custodian: str) -> Finding:
     """2. The manifest names this custodian, so no other one can fill the domain with its own configuration."""
     got = manifest.custodian or "none"
-    return _Finding(got == custodian, custodian, got, "ask the custodian that the manifest names")
+    return Finding(got == custodian, custodian, got, "ask the custodian that the manifest names")
 
 
 def _known(
     manifest: Manifest, custodian: str, genesis: PolicyGenesis | None, document: PolicyDocument | None
-) -> _Finding:
+) -> Finding:
     """3. The policy exists under the genesis that the manifest names; its name and service match."""
     wanted = manifest.policy
     if wanted is None:  # a custodian's manifest
-        return _Finding(False, "the manifest of a workload", f"role {manifest.role}", "a custodian is released nothing")
+        return Finding(False, "the manifest of a workload", f"role {manifest.role}", "a custodian is released nothing")
     if genesis is None or document is None:
         remedy = "submit the policy to this custodian, or name the right one in the manifest"
-        return _Finding(False, f"a policy with genesis {wanted.genesis}", "none on this custodian", remedy)
+        return Finding(False, f"a policy with genesis {wanted.genesis}", "none on this custodian", remedy)
     compared = (
         ("genesis", wanted.genesis, genesis.identity()),
         ("genesis", wanted.genesis, document.genesis),
@@ -147,77 +165,82 @@ def _known(
     )
     for what, expected, got in compared:
         if expected != got:
-            return _Finding(False, f"{what} {expected}", f"{what} {got}", f"build the manifest for {what} {got}")
+            return Finding(False, f"{what} {expected}", f"{what} {got}", f"build the manifest for {what} {got}")
     if wanted.service not in document.services:
         listed = ", ".join(sorted(document.services)) or "(none)"
         remedy = f"add services.{wanted.service} to the policy, or build the manifest for a service of it"
-        return _Finding(False, f"one of the services {listed}", wanted.service, remedy)
+        return Finding(False, f"one of the services {listed}", wanted.service, remedy)
     name = f"{wanted.name}#{wanted.service}"
-    return _Finding(True, name, name, "")
+    return Finding(True, name, name, "")
 
 
-def _simulation(genesis: PolicyGenesis, claims: VerifiedClaims) -> _Finding:
+def _simulation(genesis: PolicyGenesis, claims: VerifiedClaims) -> Finding:
     """4. Simulated evidence protects nothing: it counts only where that was said from the start, and alone there."""
     held = (claims.platform in SIMULATED_PLATFORMS) == genesis.insecure_simulation
     remedy = "the flag never changes: use a policy of its own for the other kind of platform"
-    return _Finding(held, expected_platforms(genesis), claims.platform, remedy)
+    return Finding(held, expected_platforms(genesis), claims.platform, remedy)
 
 
-def _platform(service: Service, claims: VerifiedClaims) -> _Finding:
+def _platform(service: Service, claims: VerifiedClaims) -> Finding:
     """5. The platform is listed."""
     expected = " or ".join(service.platforms)
     remedy = f"run it there, or add {claims.platform} to services.{service.name}.platforms"
-    return _Finding(claims.platform in service.platforms, expected, claims.platform, remedy)
+    return Finding(claims.platform in service.platforms, expected, claims.platform, remedy)
 
 
-def _runtime(service: Service, claims: VerifiedClaims) -> _Finding:
-    """6. What was launched is the runtime that the policy trusts."""
-    held = claims.runtime_measurement == service.measurement
+def _runtime(service: Service, claims: VerifiedClaims, releases: _Releases) -> Finding:
+    """6. What was launched is the runtime that the policy trusts, itself or by release."""
+    measured, trusted = claims.runtime_measurement, service.runtime
+    if isinstance(trusted, Released):
+        return releases.judge(trusted, Wanted("runtime", claims.platform, measured))
     remedy = f"rebuild the runtime from the trusted release, or update services.{service.name}.runtime.measurement"
-    return _Finding(held, service.measurement, claims.runtime_measurement, remedy)
+    return Finding(measured == trusted, trusted, measured, remedy)
 
 
-def _workload(service: Service, manifest: ParsedManifest) -> _Finding:
-    """7. What runs in it is the workload that the policy trusts."""
-    held = manifest.digest == service.manifest
+def _workload(service: Service, manifest: ParsedManifest, releases: _Releases) -> Finding:
+    """7. What runs in it is the workload that the policy trusts, itself or by release."""
+    trusted, binding = service.workload, manifest.manifest.policy
+    if isinstance(trusted, Released):
+        name = f"{binding.name}#{binding.service}" if binding else ""
+        return releases.judge(trusted, Wanted("workload", name, manifest.digest))
     remedy = f"restore what changed in the workload, or update services.{service.name}.workload.manifest"
-    return _Finding(held, service.manifest, manifest.digest, remedy)
+    return Finding(manifest.digest == trusted, trusted, manifest.digest, remedy)
 
 
-def _image(service: Service, manifest: Manifest) -> _Finding:
+def _image(service: Service, manifest: Manifest) -> Finding:
     """8. An encrypted image gets its key, and nothing else is given one."""
     encrypted = manifest.image is not None and manifest.image.protection == "encrypted"
     where = f"services.{service.name}"
     expected, got = ("a key", "no key") if encrypted else ("no key: no image of the manifest is encrypted", "a key")
     if encrypted == (service.image_key is not None):
-        return _Finding(True, expected, expected, "")
+        return Finding(True, expected, expected, "")
     remedy = f"write {where}.image: {{key: SECRET}}" if encrypted else f"leave {where}.image out"
-    return _Finding(False, expected, got, remedy)
+    return Finding(False, expected, got, remedy)
 
 
-def _tcb(service: Service, claims: VerifiedClaims) -> _Finding:
+def _tcb(service: Service, claims: VerifiedClaims) -> Finding:
     """9. The platform's firmware is new enough."""
     minima = service.tcb.to_object() if service.tcb else {}
     reported = {name: getattr(claims.tcb, name) for name in minima}
     held = all(reported[name] is not None and reported[name] >= least for name, least in minima.items())
     expected = ", ".join(f"{name} ≥ {least}" for name, least in minima.items()) or "any"
     got = ", ".join(f"{name} {'none' if value is None else value}" for name, value in reported.items()) or "any"
-    return _Finding(held, expected, got, f"update the machine's firmware, or lower services.{service.name}.tcb")
+    return Finding(held, expected, got, f"update the machine's firmware, or lower services.{service.name}.tcb")
 
 
-def _anchor(service: Service, anchor: str) -> _Finding:
+def _anchor(service: Service, anchor: str) -> Finding:
     """10. A strict volume hangs on an anchor that its policy accepts."""
     refused = sorted(m.volume.name for m in service.volumes.values() if not m.volume.accepts(anchor))
     if not refused:
-        return _Finding(True, "anchors that the volumes accept", anchor, "")
-    return _Finding(
+        return Finding(True, "anchors that the volumes accept", anchor, "")
+    return Finding(
         False, f"accept_anchor: [{anchor}] in volumes.{refused[0]}", "it is not there", accept(refused[0], anchor)
     )
 
 
-def _fits(service: Service, manifest: Manifest) -> _Finding:
+def _fits(service: Service, manifest: Manifest) -> Finding:
     """11. What the policy fills in fits the manifest."""
     found = misfit(service, manifest)
     if found is None:
-        return _Finding(True, "fits the manifest", "fits the manifest", "")
-    return _Finding(False, found.expected, found.got, found.remedy)
+        return Finding(True, "fits the manifest", "fits the manifest", "")
+    return Finding(False, found.expected, found.got, found.remedy)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 
 from casemate.wire.fields import (
     FormatOne,
@@ -27,15 +27,19 @@ from casemate.wire.manifest import MAX_VOLUMES as MAX_MOUNTED
 from casemate.wire.manifest import Path as VolumePath
 from casemate.wire.release import User
 from casemate.wire.rules import Access, Principal, Rule
+from casemate.wire.statements import VERSION_PATTERN, ReleaseName, VersionText
 
 __all__ = [
     "DEFAULT_LEASE",
     "MAX_LEASE_SECONDS",
     "MIN_LEASE_SECONDS",
+    "PINNED",
+    "RELEASED",
     "DocumentForm",
     "FileForm",
     "ImageForm",
     "PeopleForm",
+    "ReleaseForm",
     "RuntimeForm",
     "ServiceForm",
     "ServiceVolumeForm",
@@ -60,6 +64,12 @@ MAX_SECRETS: Final = 1024
 MAX_FILLED: Final = 64
 """Holes and files of one service: a manifest has no more."""
 
+MAX_REVOKED: Final = 256
+"""Of one release; `at_least` takes care of what is old."""
+PINNED: Final = "(pinned)"
+RELEASED: Final = "(released)"
+"""How the two forms of a workload and of a runtime are told apart in errors; no field has such a name."""
+
 MAX_VOLUMES: Final = 256
 """A key of each is made and sealed when a version is accepted."""
 MIN_INTERVAL_MS: Final = 10
@@ -71,6 +81,7 @@ _INTERVAL: Final = re.compile(r"([1-9][0-9]{0,6})(ms|s|m|h)")
 _MILLISECONDS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 _LEASE: Final = re.compile(r"([1-9][0-9]{0,5})([smh])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
+_REVOKED: Final = re.compile(rf"{VERSION_PATTERN}|sha256:[0-9a-f]{{64}}|sha384:[0-9a-f]{{96}}")
 _RESERVED: Final = ("/run/casemate",)
 
 
@@ -120,10 +131,19 @@ def _check_file_path(path: str) -> str:
     return path
 
 
+def _check_revoked(text: str) -> str:
+    if not _REVOKED.fullmatch(text):
+        raise ValueError(
+            "neither a version nor a digest", 'write a version in quotes ("1.4"), "sha256:…" or "sha384:…"'
+        )
+    return text
+
+
 FilePath = Annotated[str, AfterValidator(_check_file_path)]
 FileMode = Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}$")]
 Interval = Annotated[str, AfterValidator(_check_interval)]
 Lease = Annotated[str, AfterValidator(_check_lease)]
+Revoked = Annotated[str, AfterValidator(_check_revoked)]
 SecurityVersion = Annotated[int, Field(ge=0, le=255)]
 
 
@@ -133,6 +153,20 @@ class WorkloadForm(Model):
 
 class RuntimeForm(Model):
     measurement: Sha384
+
+
+class ReleaseForm(Model):
+    """Any version of a release, from `at_least` on, that those of `signed_by` vouch for and that is not `revoked`."""
+
+    release: ReleaseName
+    at_least: VersionText
+    signed_by: Rule
+    revoked: Annotated[list[Revoked], Field(default_factory=list, max_length=MAX_REVOKED)]
+
+
+def _form_of(value: Any) -> str:
+    named = "release" in value if isinstance(value, dict) else isinstance(value, ReleaseForm)
+    return RELEASED if named else PINNED
 
 
 class FileForm(Model):
@@ -195,8 +229,12 @@ class ServiceVolumeForm(Model):
 
 
 class ServiceForm(Model):
-    workload: WorkloadForm
-    runtime: RuntimeForm
+    workload: Annotated[
+        Annotated[WorkloadForm, Tag(PINNED)] | Annotated[ReleaseForm, Tag(RELEASED)], Discriminator(_form_of)
+    ]
+    runtime: Annotated[
+        Annotated[RuntimeForm, Tag(PINNED)] | Annotated[ReleaseForm, Tag(RELEASED)], Discriminator(_form_of)
+    ]
     image: ImageForm | None = None
     platforms: Annotated[list[str], Field(min_length=1, max_length=8)]
     holes: Annotated[dict[HoleName, str], Field(default_factory=dict, max_length=MAX_FILLED)]

@@ -16,18 +16,23 @@ from typing import Any, Final, Literal
 from casemate.policy._access import access_faults, principal_faults
 from casemate.policy._explain import fill_form
 from casemate.policy._faults import Fault, Path, first_error
+from casemate.policy._releases import release_faults
 from casemate.policy._secrets import read_secrets
 from casemate.policy._services import KNOWN_PLATFORMS, is_confidential, service_faults
 from casemate.policy._volumes import people_faults, volume_faults
 from casemate.policy.form import (
     DocumentForm,
     PeopleForm,
+    ReleaseForm,
+    RuntimeForm,
     ServiceForm,
     TcbMinima,
     VolumeForm,
+    WorkloadForm,
     interval_milliseconds,
     lease_seconds,
 )
+from casemate.policy.releases import Released
 from casemate.policy.templates import Template
 from casemate.wire import canonical
 from casemate.wire.binding import sha256_text
@@ -55,6 +60,8 @@ MAX_DOCUMENT_BYTES: Final = 512 * 1024
 
 _MAX_INTEGER: Final = 2**53 - 1
 _ABSENT: Final = "nothing is written here"
+_STAND_IN_RULE: Final = {"any": ["none"]}
+_STAND_IN_PIN: Final = {"workload": {"manifest": "sha256:" + 64 * "0"}, "runtime": {"measurement": "sha384:" + 96 * "0"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +117,14 @@ class MountedVolume:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One kind of workload. `holes` has those of `environment` too; `variables` are the names that came from there.
+    """One kind of workload. `workload` is the digest of its manifest, `runtime` a measurement, or the release that
+    either comes from. `holes` has those of `environment` too; `variables` are the names that came from there.
     `image_key` is the secret that its image is encrypted under.
     """
 
     name: str
-    manifest: str
-    measurement: str
+    workload: str | Released
+    runtime: str | Released
     image_key: str | None
     platforms: tuple[str, ...]
     holes: Mapping[str, Filling]
@@ -172,16 +180,17 @@ def judge(value: object, schemas: SecretSchemas) -> tuple[PolicyDocument | None,
     data = canonical.encode(value)
     if len(data) > MAX_DOCUMENT_BYTES:
         return None, [Fault((), f"a policy has at most {MAX_DOCUMENT_BYTES} bytes, this one {len(data)}")]
-    # 2. Principals and rules, before the form is filled: they are told better here.
+    # 2. Principals, rules and releases, before the form is filled: they are told better here.
     faults = principal_faults(value.get("principals"))
     rules = access_faults(value.get("access"), value.get("principals"))
     # 3. Secrets by the schemas of their kinds; 4. services, with their templates and volumes.
     specs, found = read_secrets(value.get("secrets"), schemas)
-    faults += rules + found + service_faults(value.get("services"), _kinds(value.get("secrets"), schemas))
+    releases = release_faults(value.get("services"), value.get("principals"), value.get("access"))
+    faults += rules + releases + found + service_faults(value.get("services"), _kinds(value.get("secrets"), schemas))
     faults += volume_faults(value.get("volumes"), value.get("services"))
     faults += people_faults(value.get("volumes"), value.get("principals"))
     # 5. Fields and text forms.
-    form, found = fill_form(DocumentForm, _without_broken_rules(value, rules))
+    form, found = fill_form(DocumentForm, _without_broken(value, rules + releases))
     faults = absent + _without(faults + found, absent)
     if form is None or faults:
         return None, faults
@@ -222,8 +231,8 @@ def _service(name: str, form: ServiceForm, kinds: Mapping[str, SecretSchema], vo
     filled = {**form.holes, **form.environment}
     return Service(
         name=name,
-        manifest=form.workload.manifest,
-        measurement=form.runtime.measurement,
+        workload=_admitted(form.workload),
+        runtime=_admitted(form.runtime),
         image_key=None if form.image is None else form.image.key,
         platforms=tuple(form.platforms),
         holes=MappingProxyType({hole: _filling(text, kinds) for hole, text in filled.items()}),
@@ -240,6 +249,14 @@ def _service(name: str, form: ServiceForm, kinds: Mapping[str, SecretSchema], vo
     )
 
 
+def _admitted(form: WorkloadForm | RuntimeForm | ReleaseForm) -> str | Released:
+    if isinstance(form, WorkloadForm):
+        return form.manifest
+    if isinstance(form, RuntimeForm):
+        return form.measurement
+    return Released(form.release, form.at_least, form.signed_by, tuple(form.revoked))
+
+
 def _filling(text: str, kinds: Mapping[str, SecretSchema]) -> Filling:
     template = Template.parse(text)
     return Filling(template, any(is_confidential(reference, kinds) for reference in template.references))
@@ -252,13 +269,20 @@ def _kinds(value: object, schemas: SecretSchemas) -> dict[str, SecretSchema | No
     return {name: schemas.get(kind) if isinstance(kind, str) else None for name, kind in kinds.items()}
 
 
-def _without_broken_rules(value: dict[str, Any], rules: list[Fault]) -> dict[str, Any]:
-    """Rules that were refused are replaced, so that the form does not tell it a second time."""
-    broken = {fault.path[1] for fault in rules}
-    if not broken or not isinstance(access := value.get("access"), dict):
-        return value
-    stand_in = {"any": ["none"]}
-    return {**value, "access": {name: stand_in if name in broken else rule for name, rule in access.items()}}
+def _without_broken(value: dict[str, Any], faults: list[Fault]) -> dict[str, Any]:
+    """Rules and releases that were refused are replaced, so that the form does not tell it a second time."""
+    for fault in faults:
+        if fault.path[0] == "access":
+            value = _with(value, fault.path[:2], _STAND_IN_RULE)
+        elif fault.path[0] == "services" and fault.path[3] == "signed_by":
+            value = _with(value, fault.path[:4], _STAND_IN_RULE)
+        elif fault.path[0] == "services":
+            value = _with(value, fault.path[:3], _STAND_IN_PIN[str(fault.path[2])])
+    return value
+
+
+def _with(value: Any, path: Path, part: object) -> Any:
+    return {**value, path[0]: _with(value[path[0]], path[1:], part)} if path else part
 
 
 def _plain_faults(value: object, path: Path) -> list[Fault]:

@@ -20,6 +20,7 @@ from casemate.wire.fields import (
     SigningKeyText,
     VolumeName,
 )
+from casemate.wire.statements import MAX_STATEMENT_BYTES, MAX_STATEMENTS
 
 __all__ = [
     "AttestationAnswer",
@@ -52,13 +53,20 @@ class ChallengeAnswer(Model):
     expires_in: Seconds
 
 
+Statement = Annotated[Bytes, Field(max_length=MAX_STATEMENT_BYTES)]
+"""A DSSE envelope (spec/releases.md); whether it is one shows when it is judged."""
+
+
 class AttestationRequest(Model):
+    """`statements`: releases that the policy may ask for. They are the host's word until their signatures count."""
+
     nonce: Bytes32
     evidence: Evidence
     endorsements: Endorsements
     manifest: Bytes
     signing_key: SigningKeyText
     hpke_key: HpkeKeyText
+    statements: Annotated[list[Statement], Field(min_length=1, max_length=MAX_STATEMENTS)] | None = None
 
 
 class PolicyReference(Model):

@@ -53,7 +53,7 @@ def test_a_new_file_admits_the_image_and_nothing_else_is_missing(genesis: Policy
     sealed = written(PART, genesis)
     document = source.load(Path("p.yaml").read_bytes(), SCHEMAS)
     service = document.services["api"]
-    assert (service.manifest, service.measurement) == (PART.manifest, PART.runtime)
+    assert (service.workload, service.runtime) == (PART.manifest, PART.runtime)
     assert set(service.holes) == {"DB_PASSWORD"}
     assert service.volumes["/data"].volume.name == "records"
     assert document.secret_kinds == {"db_password": "value"}

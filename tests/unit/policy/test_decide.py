@@ -22,6 +22,7 @@ def judge(world: Any, **changes: Any) -> Decision:
         "anchor": "insecure_file",
         "genesis": world.genesis,
         "document": world.parsed(),
+        "statements": (),
         "now": world.now,
     } | changes
     return decide(parts.pop("claims"), parts.pop("manifest"), **parts)

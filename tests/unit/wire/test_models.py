@@ -18,6 +18,7 @@ from casemate.wire import canonical
 from casemate.wire.fields import MAX_INTEGER, Model
 from casemate.wire.policies import PolicyCreation, PolicyUpdate, Submission
 from casemate.wire.release import ChallengeAnswer, Lease, RenewalRequest, User
+from casemate.wire.statements import SubjectDigest
 from casemate.wire.volumes import VolumeRequest
 
 from .conftest import vectors
@@ -58,7 +59,7 @@ def test_a_field_that_is_not_declared_is_refused(model: type[Model]) -> None:
 def test_a_required_field_is_required(model: type[Model]) -> None:
     required = {field.alias or name for name, field in model.model_fields.items() if field.is_required()}
     if not required:
-        with pytest.raises(ValidationError) if model is VolumeRequest else nullcontext():
+        with pytest.raises(ValidationError) if model in (VolumeRequest, SubjectDigest) else nullcontext():
             model.model_validate({})
         return
     with pytest.raises(ValidationError) as caught:

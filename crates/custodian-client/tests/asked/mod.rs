@@ -16,9 +16,19 @@ pub fn configuration() -> Value {
 
 /// Asks whoever is at `addresses`, as a shield that pins `custodian`.
 pub fn attest(custodian: &casemate_testing::Custodian, addresses: &[String]) -> Result<Release, Error> {
+    attest_with(custodian, addresses, &[])
+}
+
+/// Likewise, with release statements.
+pub fn attest_with(
+    custodian: &casemate_testing::Custodian,
+    addresses: &[String],
+    statements: &[Vec<u8>],
+) -> Result<Release, Error> {
     let pinned = Custodian::pinned(&custodian.genesis, &custodian.identity(), addresses)?;
     let digest = Sha256::digest(MANIFEST).into();
-    pinned.attest(&mut UnsignedPlatform { host_data: digest }, MANIFEST, &digest, &GENESIS)
+    let mut platform = UnsignedPlatform { host_data: digest };
+    pinned.attest(&mut platform, MANIFEST, &digest, &GENESIS, statements)
 }
 
 /// What comes of attesting to a genuine custodian whose every answer passes through `spoil`.

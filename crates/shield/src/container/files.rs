@@ -13,16 +13,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{CUSTODIAN, HOLE, mounts};
-use crate::bundle::{Bundle, MAX_GENESIS_BYTES};
+use crate::bundle::{Bundle, MAX_GENESIS_BYTES, MAX_STATEMENT_BYTES, MAX_STATEMENTS};
 use crate::digests;
 use crate::failure::{Exit, Failure};
 use crate::manifest::{MAX_MANIFEST_BYTES, Manifest};
 
 /// Most bytes of custodian.json: a genesis record in base64, and room for addresses.
 const MAX_CUSTODIAN_BYTES: usize = 2 * MAX_GENESIS_BYTES;
-/// Most statements, and most bytes of one: those of a launch bundle.
-const MAX_STATEMENTS: usize = 8;
-const MAX_STATEMENT_BYTES: usize = 64 * 1024;
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

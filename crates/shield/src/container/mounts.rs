@@ -7,6 +7,8 @@ use crate::manifest::Manifest;
 pub const MOUNTS: &str = "/casemate/mounts";
 /// Likewise of its sealed volumes.
 pub const VOLUMES: &str = "/casemate/volumes";
+/// Release statements, which the custodian judges: a folder of the host is as good as one of the image.
+pub const STATEMENTS: &str = "/casemate/statements";
 /// Where nothing else may be mounted.
 const GUARDED: &str = super::FOLDER;
 /// proc(5): mounts of this process's namespace that its root shows.
@@ -36,7 +38,7 @@ fn check_table(table: &str, wanted: &[String]) -> Result<(), Failure> {
         .filter_map(|line| line.split(' ').nth(4))
         .map(unescaped)
         .collect();
-    let is_expected = |place: &str| wanted.iter().any(|wanted| is_within(place, wanted));
+    let is_expected = |place: &str| place == STATEMENTS || wanted.iter().any(|wanted| is_within(place, wanted));
     if let Some(place) = places
         .iter()
         .find(|place| is_within(place, GUARDED) && !is_expected(place))
@@ -86,6 +88,12 @@ mod tests {
     #[test]
     fn what_the_engine_mounts_elsewhere_does_not_matter() {
         assert_eq!(judged(&["/", "/proc", "/etc/hosts", "/casemates"], &[]), Ok(()));
+    }
+
+    #[test]
+    fn release_statements_may_be_mounted_and_nothing_below_them() {
+        assert_eq!(judged(&["/", STATEMENTS], &[]), Ok(()));
+        judged(&["/", STATEMENTS, "/casemate/statements/1"], &[]).expect_err("a mount of its own");
     }
 
     #[test]
