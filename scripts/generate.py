@@ -14,19 +14,21 @@ from typer.core import TyperGroup
 from casemate import errors
 from casemate.cli.main import app
 from casemate.custodian import openapi
+from casemate.policy.form import DocumentForm
 from casemate.secrets.catalogue import SCHEMAS
-from casemate.wire import custodian, dsse, evidence, manifest, policies, problem, release, volumes
+from casemate.wire import custodian, dsse, evidence, manifest, policies, problem, release, statements, volumes
 from casemate.wire.fields import Model
 from scripts import vectors
 
 ROOT = Path(__file__).parent.parent
-MODULES = (custodian, dsse, evidence, manifest, policies, problem, release, volumes)
+MODULES = (custodian, dsse, evidence, manifest, policies, problem, release, statements, volumes)
 
 
 def outputs() -> Iterator[tuple[str, str]]:
     """Paths below the project and what belongs into them."""
     for model in _models():
         yield f"spec/schemas/{model.__name__}.json", _pretty(model.model_json_schema())
+    yield "spec/schemas/PolicyDocument.json", _pretty(DocumentForm.model_json_schema())
     for schema in SCHEMAS.values():
         yield f"spec/schemas/secrets/{schema.kind}.json", _pretty(schema.spec.model_json_schema())
     yield "spec/openapi.json", openapi.render()

@@ -112,10 +112,21 @@ _group(
     {
         "protect": "casemate.cli.image.protect:protect",
         "from-binary": "casemate.cli.image.from_binary:from_binary",
+        "attach": "casemate.cli.image.attach:attach",
         "inspect": "casemate.cli.image.inspect:inspect",
         "verify": "casemate.cli.image.verify:verify",
         "export": "casemate.cli.image.export:export",
         "diff": "casemate.cli.image.diff:diff",
+    },
+)
+_group(
+    "release",
+    "Releases: signed statements on what a version consists of, which policies admit.",
+    {
+        "create": "casemate.cli.release.create:create",
+        "sign": "casemate.cli.release.sign:sign",
+        "show": "casemate.cli.release.show:show",
+        "verify": "casemate.cli.release.verify:verify",
     },
 )
 _group(

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from casemate.cli._custodians import Custodian, chosen
+from casemate.cli._files import read_bytes
 from casemate.cli._home import agent_socket, shield
 from casemate.cli._output import JsonFailure
 from casemate.cli._supervising import wait
@@ -30,6 +32,9 @@ def run(
     env: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE; what the manifest does not fix is dropped.")
     ] = None,
+    statement: Annotated[
+        list[Path] | None, typer.Option(help="A release statement, if the policy admits by release; may be repeated.")
+    ] = None,
     address: Annotated[
         str | None, typer.Option(help="Where the custodian is reached, if not at its pinned URL.")
     ] = None,
@@ -41,7 +46,8 @@ def run(
 
     Ends with the workload's exit status. Example: `casemate run acme/records#api`
     """
-    with runnable(which, image) as (built, layers):
+    given = [read_bytes(file) for file in statement or []]
+    with runnable(which, image) as (built, layers, attached):
         pin = chosen(custodian, identity=built.parsed.manifest.custodian)
         bundle = launch_bundle(
             built,
@@ -51,6 +57,7 @@ def run(
             mounts=folders(mount or []),
             volumes=new_folders(volume or []),
             layers=layers,
+            statements=given or attached,
         )
         started = launch(
             agent_socket(),

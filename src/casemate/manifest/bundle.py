@@ -24,8 +24,11 @@ def launch_bundle(
     mounts: Mapping[str, str] | None = None,
     volumes: Mapping[str, str] | None = None,
     layers: Mapping[str, str] | None = None,
+    statements: Sequence[bytes] = (),
 ) -> bytes:
-    """`mounts` and `volumes` are folders of this host by their places in the root, `layers` files by their roots."""
+    """`mounts` and `volumes` are folders of this host by their places in the root, `layers` files by their roots,
+    `statements` release statements for the custodian.
+    """
     bundle: dict[str, object] = {
         "casemate_launch": 1,
         "manifest": b64u_encode(built.parsed.data),
@@ -37,6 +40,8 @@ def launch_bundle(
         bundle["volumes"] = dict(volumes)
     if layers:
         bundle["layers"] = dict(layers)
+    if statements:
+        bundle["statements"] = [b64u_encode(data) for data in statements]
     if genesis is not None:
         bundle["custodian"] = {"genesis": b64u_encode(genesis), "addresses": list(addresses)}
     return json.dumps(bundle).encode()

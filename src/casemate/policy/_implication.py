@@ -45,10 +45,7 @@ def _sets(member: Member) -> _Sets:
     if isinstance(member, str):
         return [frozenset({member})]
     below = [_sets(inner) for inner in members(member)]
-    if isinstance(member, AllRule):
-        needed = len(below)
-    else:
-        needed = 1 if isinstance(member, AnyRule) else member.at_least
+    needed = len(below) if isinstance(member, AllRule) else 1 if isinstance(member, AnyRule) else member.at_least
     # Before they are made: what is refused costs no more than what is not.
     _check(math.comb(len(below), needed))
     found: set[frozenset[str]] = set()

@@ -61,7 +61,10 @@ MAX_DOCUMENT_BYTES: Final = 512 * 1024
 _MAX_INTEGER: Final = 2**53 - 1
 _ABSENT: Final = "nothing is written here"
 _STAND_IN_RULE: Final = {"any": ["none"]}
-_STAND_IN_PIN: Final = {"workload": {"manifest": "sha256:" + 64 * "0"}, "runtime": {"measurement": "sha384:" + 96 * "0"}}
+_STAND_IN_PIN: Final = {
+    "workload": {"manifest": "sha256:" + 64 * "0"},
+    "runtime": {"measurement": "sha384:" + 96 * "0"},
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,9 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What runs: of a workload its manifest's digest and `policy#service`, of a runtime its measurement and platform."""
+    """What runs. `name`: of a workload `policy#service`, of a runtime its platform. `digest`: of the manifest, or the
+    measurement.
+    """
 
     kind: ReleaseKind
     name: str

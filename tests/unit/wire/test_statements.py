@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from typing import Any
@@ -154,7 +155,5 @@ def test_any_bytes_give_a_statement_or_our_own_error(data: bytes, at: int, byte:
     damaged = bytearray(signed(statement()))
     damaged[at % len(damaged)] = byte
     for one in (data, bytes(damaged), signed(canonical.decode(b"[[1]]"))):
-        try:
+        with contextlib.suppress(CasemateError):
             open_statement(one)
-        except CasemateError:
-            pass

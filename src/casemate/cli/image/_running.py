@@ -11,12 +11,13 @@ from casemate.errors import UsageError
 from casemate.manifest.build import Built
 from casemate.wire.manifest import ParsedManifest
 
-__all__ = ["runnable"]
+__all__ = ["manifest_of", "runnable"]
 
 
 @contextmanager
-def runnable(which: str, image: str | None) -> Iterator[tuple[Built, dict[str, str]]]:
-    """The manifest, and the files of its layers by their roots, as long as the block lasts.
+def runnable(which: str, image: str | None) -> Iterator[tuple[Built, dict[str, str], list[bytes]]]:
+    """The manifest, the files of its layers by their roots, and the release statements in the image, as long as the
+    block lasts.
 
     Errors: UsageError where the image is not for `which`, and those of opening it.
     """
@@ -26,7 +27,7 @@ def runnable(which: str, image: str | None) -> Iterator[tuple[Built, dict[str, s
             raise UsageError(
                 "this manifest's root is an image", remedy="say where the image is: --image oci:FOLDER:TAG"
             )
-        yield built, {}
+        yield built, {}, []
         return
     # What reads images talks to registries as well: it is loaded by those who name one.
     from casemate.cli.image._opening import opened_image
@@ -37,7 +38,18 @@ def runnable(which: str, image: str | None) -> Iterator[tuple[Built, dict[str, s
         # The shield reads what it needs, when it does, and holds each byte against the roots of the manifest.
         files = opened.files(read.fetch_unverified)
         layers = {root: str(path.absolute()) for root, path in files.items()}
-        yield Built(parsed, {}), layers
+        yield Built(parsed, {}), layers, list(opened.start.statements)
+
+
+def manifest_of(which: str, image: str | None) -> ParsedManifest:
+    """The manifest alone. Errors: as `runnable`."""
+    if image is None:
+        return find(which).parsed
+    from casemate.cli.image._opening import opened_image
+
+    with opened_image(image) as (_, opened, _):
+        _check_meant(which, opened.start.manifest)
+        return opened.start.manifest
 
 
 def _check_meant(which: str, parsed: ParsedManifest) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 
 from casemate.cli._connecting import As, connect
 from casemate.cli._custodians import Custodian
+from casemate.cli._files import read_bytes
 from casemate.cli._output import Json, emit, note
 from casemate.cli._progress import bar
 from casemate.cli.image import _keys
@@ -21,6 +23,7 @@ from casemate.image.opened import Opened
 from casemate.image.reading import Read
 from casemate.image.tool import Tool
 from casemate.policy.model import PolicyDocument, Service, parse_document
+from casemate.policy.releases import Released, Sent, Wanted, judge_release, open_all
 from casemate.secrets.catalogue import SCHEMAS
 from casemate.simulator import launch
 from casemate.wire import canonical, dsse
@@ -34,6 +37,9 @@ def verify(
     image: Annotated[str, typer.Argument(help="A protected image.")],
     policy: Annotated[str, typer.Option(help="A policy file, or a policy whose newest version the custodian has.")],
     key_file: KeyOfImage = None,
+    statement: Annotated[
+        list[Path] | None, typer.Option(help="A release statement, beside those in the image; may be repeated.")
+    ] = None,
     custodian: Custodian = None,
     who: As = None,
     as_json: Json = False,
@@ -45,7 +51,8 @@ def verify(
     """
     document = _document(policy, custodian, who)
     with opened_image(image) as (read, opened, scratch):
-        passed = list(_steps(document, read, opened, scratch))
+        statements = [*opened.start.statements, *(read_bytes(file) for file in statement or [])]
+        passed = list(_steps(document, read, opened, scratch, open_all(statements)))
         readable = _keys.is_there(key_file, opened.start.manifest.manifest)
         with bar("verifying", quiet=as_json) as listener:
             if readable:
@@ -80,7 +87,7 @@ def _document(policy: str, custodian: str | None, who: str | None) -> PolicyDocu
     return parse_document(canonical.parse_model(Submission, payload, what="submission").document, SCHEMAS)
 
 
-def _steps(document: PolicyDocument, read: Read, opened: Opened, scratch: Path) -> Iterator[str]:
+def _steps(document: PolicyDocument, read: Read, opened: Opened, scratch: Path, sent: Sequence[Sent]) -> Iterator[str]:
     """1. The policy is the image's. 2. Its service admits the manifest. 3. And the shield. 4. The custodian is the one
     that the manifest names. 5. What the policy mounts is what the manifest has places for.
     """
@@ -92,9 +99,11 @@ def _steps(document: PolicyDocument, read: Read, opened: Opened, scratch: Path) 
     service = document.services.get("" if binding is None else binding.service)
     if service is None:
         raise _differs("service", ", ".join(document.services), "" if binding is None else binding.service)
-    _same("manifest", service.manifest, opened.start.manifest.digest)
+    name = f"{document.policy}#{service.name}"
+    _admitted("manifest", service.workload, [Wanted("workload", name, opened.start.manifest.digest)], document, sent)
     yield "manifest"
-    _same("runtime", service.measurement, _measured(read, opened, scratch))
+    measured = [Wanted("runtime", platform, digest) for platform, digest in _measured(read, opened, scratch, service)]
+    _admitted("runtime", service.runtime, measured, document, sent)
     yield "runtime"
     _same("custodian", str(manifest.custodian), sha256_text(opened.start.genesis))
     yield "custodian"
@@ -106,10 +115,26 @@ def _places(service: Service, opened: Opened) -> str:
     return "volumes"
 
 
-def _measured(read: Read, opened: Opened, scratch: Path) -> str:
+def _measured(read: Read, opened: Opened, scratch: Path, service: Service) -> Iterator[tuple[str, str]]:
+    """On each platform of the service, as far as a shield in a file says what will be measured there."""
     taken = scratch / "shield"
     shape.read_shield(read.content(opened.shield, shape.MAX_SHIELD_BYTES), taken)
-    return launch.measure(taken)
+    for platform in service.platforms:
+        yield platform, launch.measure(taken, containers=platform == "simulated-container")
+
+
+def _admitted(
+    step: str, trusted: str | Released, wanted: Sequence[Wanted], document: PolicyDocument, sent: Sequence[Sent]
+) -> None:
+    """One of `wanted` is what the policy trusts, itself or by a release statement."""
+    if not isinstance(trusted, Released):
+        if trusted not in [one.digest for one in wanted]:
+            raise _differs(step, trusted, ", ".join(one.digest for one in wanted))
+        return
+    now = datetime.now(UTC)
+    found = [judge_release(trusted, one, sent, document.principals, now) for one in wanted]
+    if not any(one.held for one in found):
+        raise _differs(step, found[0].expected, found[0].got)
 
 
 def _same(step: str, expected: str, got: str) -> None:

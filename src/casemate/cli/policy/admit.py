@@ -9,11 +9,12 @@ import yaml
 
 from casemate.cli._files import read_bytes, replace_text
 from casemate.cli._home import shield
-from casemate.cli._output import Json, emit
+from casemate.cli._output import Json, emit, note
 from casemate.cli.manifest._find import find
 from casemate.cli.policy._document import load
 from casemate.errors import UsageError
 from casemate.policy import source
+from casemate.policy.releases import Released
 from casemate.secrets.catalogue import SCHEMAS
 from casemate.simulator import launch
 
@@ -47,9 +48,15 @@ def admit(
             remedy="write it into the file first; any digests will do: they are replaced",
         )
     measured = _measured(runtime, container=container)
-    text = read_bytes(file).decode()
-    text = _replaced(text, ("services", binding.service, "workload", "manifest"), built.parsed.digest)
-    text = _replaced(text, ("services", binding.service, "runtime", "measurement"), measured)
+    text, service = read_bytes(file).decode(), document.services[binding.service]
+    for name, pin, trusted, value in (
+        ("workload", "manifest", service.workload, built.parsed.digest),
+        ("runtime", "measurement", service.runtime, measured),
+    ):
+        if isinstance(trusted, Released):
+            note(f"{name}: stays {trusted.sentence()}; admit this by a statement: casemate release create")
+        else:
+            text = _replaced(text, ("services", binding.service, name, pin), value)
     changed = source.load(text, SCHEMAS)
     replace_text(file, text)
     emit(

@@ -1,0 +1,1 @@
+"""Release statements: written down, signed, looked at, judged."""

@@ -1,0 +1,71 @@
+"""Release statements in files, and what people see of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from casemate.cli._connecting import identity
+from casemate.cli._files import read_bytes
+from casemate.client.identities import Identity
+from casemate.errors import InputError, SignatureError, UsageError
+from casemate.wire.statements import SignedStatement, open_statement
+
+__all__ = ["described", "facts", "load", "signers", "write"]
+
+
+def load(file: Path) -> SignedStatement:
+    try:
+        return open_statement(read_bytes(file))
+    except (InputError, SignatureError) as error:
+        raise UsageError(
+            f"{file} is no release statement: {error.message}",
+            expected=error.expected,
+            got=error.got,
+            remedy="take the file that `casemate release create` wrote, unchanged",
+        ) from error
+
+
+def signers(names: list[str] | None) -> list[Identity]:
+    """Identities that sign, none twice; without names the only one there is."""
+    wanted: list[str | None] = list(dict.fromkeys(names)) if names else [None]
+    found = [identity(name) for name in wanted]
+    if len({one.public for one in found}) != len(found):
+        raise UsageError("two of these identities are one key", remedy="name each signer once")
+    return found
+
+
+def facts(opened: SignedStatement) -> dict[str, Any]:
+    """For scripts."""
+    predicate = opened.statement.predicate.to_object()
+    return {
+        "release": predicate["name"],
+        "version": predicate["version"],
+        "kind": predicate["kind"],
+        "issued": predicate["issued"],
+        "expires": predicate["expires"],
+        "subjects": [{"name": one.name, "digest": one.digest.text} for one in opened.statement.subject],
+        "references": predicate.get("references", []),
+        "signers": sorted(opened.signers),
+    }
+
+
+def described(found: dict[str, Any]) -> str:
+    """For people."""
+    lines = [f"{name}: {found[name]}" for name in ("release", "version", "kind", "issued", "expires")]
+    lines += [f"subject: {one['name']} {one['digest']}" for one in found["subjects"]]
+    for one in found["references"]:
+        lines += [f"reference: {one['name']} {name}:{digest}" for name, digest in one["digest"].items()]
+    return "\n".join([*lines, *(f"signed by: {key}" for key in found["signers"])])
+
+
+def write(file: Path, data: bytes, *, new: bool) -> None:
+    """`new`: a file that is there is never replaced."""
+    try:
+        with file.open("xb" if new else "wb") as out:
+            out.write(data)
+    except FileExistsError as error:
+        raise UsageError(f"{file} is there already", remedy="name another file, or add a signature: "
+                         f"casemate release sign {file}") from error  # fmt: skip
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}") from error
