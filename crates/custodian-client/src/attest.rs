@@ -208,13 +208,7 @@ fn challenge(channel: &Channel) -> Result<[u8; 32], Error> {
         .ok_or(Error::Malformed("nonce"))
 }
 
-fn request(
-    channel: &Channel,
-    nonce: &[u8; 32],
-    evidence: &Evidence,
-    manifest: &[u8],
-    opening: &OpeningKey,
-) -> Value {
+fn request(channel: &Channel, nonce: &[u8; 32], evidence: &Evidence, manifest: &[u8], opening: &OpeningKey) -> Value {
     json!({
         "nonce": b64u(nonce),
         "evidence": evidence.evidence_json(),

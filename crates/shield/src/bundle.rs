@@ -429,10 +429,16 @@ mod tests {
         };
         let largest = vec![7; MAX_STATEMENT_BYTES];
         let texts = vec![URL_SAFE_NO_PAD.encode(&largest); MAX_STATEMENTS];
-        assert_eq!(parse(texts.clone()).expect("as many as fit"), vec![largest; MAX_STATEMENTS]);
+        assert_eq!(
+            parse(texts.clone()).expect("as many as fit"),
+            vec![largest; MAX_STATEMENTS]
+        );
         for (statements, reason) in [
             ([texts, vec![String::new()]].concat(), "more than 8"),
-            (vec![URL_SAFE_NO_PAD.encode([7; MAX_STATEMENT_BYTES + 1])], "65,536 bytes"),
+            (
+                vec![URL_SAFE_NO_PAD.encode([7; MAX_STATEMENT_BYTES + 1])],
+                "65,536 bytes",
+            ),
             (vec!["*".to_owned()], "base64url"),
         ] {
             let error = parse(statements).expect_err(reason).to_string();

@@ -16,7 +16,7 @@ from pathlib import Path
 from casemate.errors import ImageRefusedError
 from casemate.image import shape
 from casemate.image.oci import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Descriptor
-from casemate.image.opened import Opened
+from casemate.image.opened import Opened, Part
 from casemate.image.reading import Read
 from casemate.image.transport import Target
 from casemate.wire import canonical
@@ -31,7 +31,6 @@ class Attached:
     """`files` are those that are new; all other blobs are the source's."""
 
     read: Read
-    config: bytes
     manifest: bytes
     files: dict[str, Path]
 
@@ -41,14 +40,15 @@ class Attached:
         sent = 0
         for kind, one in [*((LAYER_TYPE, layer) for layer in said["layers"]), (CONFIG_TYPE, said["config"])]:
             digest, size = one["digest"], one["size"]
-            if target.has(digest, size):
+            descriptor = Descriptor(media_type=kind, digest=digest, size=size)
+            if target.has(descriptor):
                 continue
-            path = self.files.get(digest) or self.read.fetch(digest, size)
-            if target.put_blob(path, Descriptor(media_type=kind, digest=digest, size=size), None):
+            path = self.files.get(digest) or self.read.fetch(Part(digest, size))
+            if target.put_blob(path, descriptor):
                 sent += size
-        descriptor = target.put_manifest(self.manifest, MANIFEST_TYPE)
-        target.finish(descriptor)
-        return descriptor, sent
+        written = target.put_manifest(self.manifest, MANIFEST_TYPE)
+        target.finish(written)
+        return written, sent
 
 
 def attach(read: Read, opened: Opened, statements: Sequence[bytes], scratch: Path) -> Attached:
@@ -73,4 +73,4 @@ def attach(read: Read, opened: Opened, statements: Sequence[bytes], scratch: Pat
     file_of_config = scratch / "attached.json"
     file_of_config.write_bytes(config_data)
     files = {digest: last, sha256_text(config_data): file_of_config}
-    return Attached(read, config_data, canonical.encode(manifest), files)
+    return Attached(read, canonical.encode(manifest), files)

@@ -11,7 +11,7 @@ from casemate.client.identities import Identity
 from casemate.errors import InputError, SignatureError, UsageError
 from casemate.wire.statements import SignedStatement, open_statement
 
-__all__ = ["described", "facts", "load", "signers", "write"]
+__all__ = ["described", "facts", "load", "signers", "write_new"]
 
 
 def load(file: Path) -> SignedStatement:
@@ -59,13 +59,15 @@ def described(found: dict[str, Any]) -> str:
     return "\n".join([*lines, *(f"signed by: {key}" for key in found["signers"])])
 
 
-def write(file: Path, data: bytes, *, new: bool) -> None:
-    """`new`: a file that is there is never replaced."""
+def write_new(file: Path, data: bytes) -> None:
+    """A file that is there is never replaced."""
     try:
-        with file.open("xb" if new else "wb") as out:
+        with file.open("xb") as out:
             out.write(data)
     except FileExistsError as error:
-        raise UsageError(f"{file} is there already", remedy="name another file, or add a signature: "
-                         f"casemate release sign {file}") from error  # fmt: skip
+        raise UsageError(
+            f"{file} is there already",
+            remedy=f"name another file, or add a signature: casemate release sign {file}",
+        ) from error
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from error

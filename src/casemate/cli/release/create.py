@@ -10,7 +10,7 @@ import typer
 from casemate.cli._home import shield
 from casemate.cli._output import Json, emit
 from casemate.cli.image._running import manifest_of
-from casemate.cli.release._statement import described, facts, load, signers, write
+from casemate.cli.release._statement import described, facts, load, signers, write_new
 from casemate.client.releases import sign, write_statement
 from casemate.errors import MalformedError, UsageError
 from casemate.simulator import launch
@@ -70,7 +70,7 @@ def create(
     except MalformedError as error:
         raise UsageError(error.message, expected=error.expected, got=error.got, remedy=error.remedy) from error
     path = out or Path(f"{release.replace('/', '-')}-{version}.json")
-    write(path, sign(statement, [one.key for one in signers(signer)]), new=True)
+    write_new(path, sign(statement, [one.key for one in signers(signer)]))
     found = facts(load(path))
     emit({**found, "path": str(path)}, as_json=as_json, text=f"{described(found)}\npath: {path}")
 

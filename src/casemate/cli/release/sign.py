@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from casemate.cli._files import read_bytes
+from casemate.cli._files import read_bytes, replace_text
 from casemate.cli._output import Json, emit
-from casemate.cli.release._statement import described, facts, load, signers, write
+from casemate.cli.release._statement import described, facts, load, signers
 from casemate.client.releases import countersign
 
 
@@ -21,6 +21,7 @@ def sign(
     Example: `casemate release sign records-1.4.json --as auditor`
     """
     load(file)
-    write(file, countersign(read_bytes(file), [one.key for one in signers(signer)]), new=False)
+    signed = countersign(read_bytes(file), [one.key for one in signers(signer)])
+    replace_text(file, signed.decode())
     found = facts(load(file))
     emit({**found, "path": str(file)}, as_json=as_json, text=described(found))
