@@ -5,7 +5,7 @@
 //!
 //! | blocks | what |
 //! |---|---|
-//! | 0 | superblock, written last |
+//! | 0 | superblock, written last; before it, where no inode has extended attributes, a mark that says so |
 //! | 1 … | content of files over [`INLINE`] bytes, in the order in which it came; blocks of zeros are holes |
 //! | … | inodes, each with its extended attributes, and short content |
 //! | … | long directories |
@@ -39,5 +39,8 @@ pub use xattr::Extended;
 pub const BLOCK: usize = 4096;
 /// Files of at most so many bytes lie beside their inode.
 pub const INLINE: usize = 2048;
+/// The extended attribute of a directory that hides what lies below it (Documentation/filesystems/overlayfs.rst,
+/// "whiteouts and opaque directories").
+pub const OPAQUE: &[u8] = b"trusted.overlay.opaque";
 /// Longest name, in bytes (NAME_MAX).
 pub const NAME: usize = 255;

@@ -133,6 +133,12 @@ impl<S: Source> Reader<S> {
         self.superblock.inodes
     }
 
+    /// Whether it says that no inode has extended attributes, but for [`crate::OPAQUE`].
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.superblock.plain
+    }
+
     /// An inode.
     ///
     /// # Errors

@@ -9,6 +9,9 @@ const MAGIC: u32 = 0xE0F5_E1E2;
 const MODIFIED: u32 = 0x2;
 /// Some files are in chunks: kernels from 5.15 on.
 const CHUNKS: u32 = 0x4;
+/// What the block begins with where the file system is [plain](Superblock::plain). Kernels read nothing before the
+/// superblock.
+const PLAIN: &[u8; 16] = b"casemate/plain/1";
 
 /// What a kernel must know first.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,11 +22,16 @@ pub struct Superblock {
     pub inodes_at: u32,
     pub root: u16,
     pub chunks: bool,
+    /// No inode has extended attributes, but for [`crate::OPAQUE`].
+    pub plain: bool,
 }
 
 impl Superblock {
     pub fn encode(&self) -> [u8; BLOCK] {
         let mut block = [0; BLOCK];
+        if self.plain {
+            block[..PLAIN.len()].copy_from_slice(PLAIN);
+        }
         let mut put = |at: usize, field: &[u8]| block[AT + at..][..field.len()].copy_from_slice(field);
         put(0, &MAGIC.to_le_bytes());
         put(8, &MODIFIED.to_le_bytes());
@@ -45,6 +53,7 @@ impl Superblock {
             inodes_at: word(40)?,
             root: (word(12)? >> 16) as u16,
             chunks: word(80)? == CHUNKS,
+            plain: block.starts_with(PLAIN),
         };
         (found.encode() == *block).then_some(found)
     }

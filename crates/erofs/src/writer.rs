@@ -8,7 +8,7 @@ use crate::inode::{self, Described, Kind};
 use crate::layout::{Layout, Placed};
 use crate::superblock::Superblock;
 use crate::tree::{Node, Tree};
-use crate::{Attributes, BLOCK, Error, xattr};
+use crate::{Attributes, BLOCK, Error, OPAQUE, xattr};
 
 /// Bytes that are given to the system at once.
 const BUFFER: usize = 1 << 20;
@@ -88,6 +88,7 @@ impl<W: Write + Seek, S: Read + Write + Seek> Writer<W, S> {
                 .placed
                 .iter()
                 .any(|placed| matches!(placed.place, Place::Chunks { .. })),
+            plain: is_plain(&self.tree, &layout),
         };
         self.blocks.out.seek(SeekFrom::Start(0))?;
         self.blocks.out.write_all(&superblock.encode())?;
@@ -98,6 +99,13 @@ impl<W: Write + Seek, S: Read + Write + Seek> Writer<W, S> {
             .map_err(std::io::IntoInnerError::into_error)?;
         Ok((out, superblock.blocks))
     }
+}
+
+/// Whether no inode has extended attributes that anybody asks for.
+fn is_plain(tree: &Tree, layout: &Layout) -> bool {
+    let nodes = layout.placed.iter().map(|placed| tree.get(placed.node));
+    let mut names = nodes.flat_map(|node| node.attributes.extended.keys());
+    names.all(|name| name == OPAQUE)
 }
 
 /// The second half: inodes, and what lies behind them.

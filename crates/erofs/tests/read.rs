@@ -240,3 +240,26 @@ fn a_file_system_that_lies_is_refused_without_a_panic() {
         }
     }
 }
+
+#[test]
+fn a_file_system_says_itself_whether_anything_has_extended_attributes() {
+    let is_plain = |of_root: &[&str], of_directory: &[&str]| {
+        let with = |names: &[&str]| Attributes {
+            extended: names
+                .iter()
+                .map(|name| (name.as_bytes().to_vec(), b"y".to_vec()))
+                .collect(),
+            ..Attributes::default()
+        };
+        let (mut out, waiting) = (Cursor::new(Vec::new()), Cursor::new(Vec::new()));
+        let mut writer = Writer::new(&mut out, waiting, with(of_root)).unwrap();
+        let kind = Kind::Directory;
+        writer.tree.put(Tree::ROOT, b"d", kind, with(of_directory)).unwrap();
+        writer.finish().unwrap();
+        Reader::open(Bytes(&RefCell::new(out.into_inner()))).unwrap().is_plain()
+    };
+    assert!(is_plain(&[], &[]));
+    assert!(is_plain(&[], &["trusted.overlay.opaque"]));
+    assert!(!is_plain(&["user.a"], &[]));
+    assert!(!is_plain(&[], &["trusted.overlay.opaque", "security.capability"]));
+}

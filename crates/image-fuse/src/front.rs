@@ -4,14 +4,14 @@ use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use casemate_erofs::ReadError;
-use casemate_image::merged::{Merged, Node, Number};
+use casemate_image::merged::{Merged, Named, Node, Number};
 use fuser::{
     Errno, FileAttr, FileHandle, Filesystem, Generation, INodeNo, InitFlags, KernelConfig, LockOwner, OpenFlags,
-    ReplyAttr, ReplyData, ReplyDirectory, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyXattr, Request,
+    ReplyAttr, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyXattr, Request,
 };
 
 use crate::attributes::{absent, attributes, of_mode};
@@ -29,7 +29,7 @@ const GENERATION: Generation = Generation(0);
 /// Longest name.
 const NAME: u32 = 255;
 
-const WANTED: [InitFlags; 8] = [
+const WANTED: [InitFlags; 9] = [
     InitFlags::FUSE_PARALLEL_DIROPS,
     InitFlags::FUSE_NO_OPEN_SUPPORT,
     InitFlags::FUSE_NO_OPENDIR_SUPPORT,
@@ -37,8 +37,11 @@ const WANTED: [InitFlags; 8] = [
     InitFlags::FUSE_ASYNC_READ,
     InitFlags::FUSE_EXPLICIT_INVAL_DATA,
     InitFlags::FUSE_MAX_PAGES,
-    InitFlags::FUSE_POSIX_ACL,
+    InitFlags::FUSE_DO_READDIRPLUS,
+    InitFlags::FUSE_READDIRPLUS_AUTO,
 ];
+
+type Listing = Arc<Vec<Named>>;
 
 thread_local! {
     /// Where each thread reads into.
@@ -50,11 +53,32 @@ pub struct Front {
     image: Arc<Merged>,
     listener: Listener,
     owner: Option<(u32, u32)>,
+    /// The directory that was listed last: the kernel asks for a long one in parts.
+    listed: Mutex<Option<(Number, Listing)>>,
 }
 
 impl Front {
     pub fn new(image: Arc<Merged>, listener: Listener, owner: Option<(u32, u32)>) -> Self {
-        Self { image, listener, owner }
+        Self {
+            image,
+            listener,
+            owner,
+            listed: Mutex::default(),
+        }
+    }
+
+    fn listing(&self, directory: Number) -> Result<Listing, ReadError> {
+        let last = self.listed().clone();
+        if let Some((_, listing)) = last.filter(|(of, _)| *of == directory) {
+            return Ok(listing);
+        }
+        let listing = Arc::new(self.image.entries(directory)?);
+        *self.listed() = Some((directory, Arc::clone(&listing)));
+        Ok(listing)
+    }
+
+    fn listed(&self) -> MutexGuard<'_, Option<(Number, Listing)>> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shown(&self, node: &Node, links: u32) -> FileAttr {
@@ -85,6 +109,11 @@ impl Front {
     }
 }
 
+/// What a listing has from an offset on, each with the offset behind it.
+fn from(entries: &[Named], offset: u64) -> impl Iterator<Item = (u64, &Named)> {
+    (1..).zip(entries).skip(usize::try_from(offset).unwrap_or(usize::MAX))
+}
+
 fn answer(reply: ReplyXattr, size: u32, value: &[u8]) {
     match u32::try_from(value.len()) {
         Ok(length) if size == 0 => reply.size(length),
@@ -97,6 +126,9 @@ impl Filesystem for Front {
     fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> io::Result<()> {
         for flag in WANTED {
             let _ = config.add_capabilities(flag);
+        }
+        if !self.image.is_plain() {
+            let _ = config.add_capabilities(InitFlags::FUSE_POSIX_ACL);
         }
         let _ = config.set_max_readahead(READ_AHEAD);
         let _ = config.set_max_write(READ_AHEAD);
@@ -162,20 +194,42 @@ impl Filesystem for Front {
     }
 
     fn readdir(&self, _request: &Request, inode: INodeNo, _handle: FileHandle, offset: u64, mut reply: ReplyDirectory) {
-        let number = Number::from_bits(inode.0);
-        let entries = match self.image.entries(number) {
+        let entries = match self.listing(Number::from_bits(inode.0)) {
             Ok(entries) => entries,
             Err(error) => return reply.error(self.errno(&error)),
         };
-        for (cookie, entry) in (1..).zip(&entries).skip(usize::try_from(offset).unwrap_or(usize::MAX)) {
+        for (cookie, entry) in from(&entries, offset) {
             // The kernel looks names up; what a listing says of numbers is for those who do not.
-            let full = reply.add(
-                INodeNo(UNKNOWN),
-                cookie,
-                of_mode(entry.kind),
-                OsStr::from_bytes(&entry.name),
-            );
-            if full {
+            let name = OsStr::from_bytes(&entry.name);
+            if reply.add(INodeNo(UNKNOWN), cookie, of_mode(entry.kind), name) {
+                break;
+            }
+        }
+        reply.ok();
+    }
+
+    /// Names with all that looking each of them up would tell. The kernel asks for this where somebody does that.
+    fn readdirplus(
+        &self,
+        _request: &Request,
+        inode: INodeNo,
+        _handle: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectoryPlus,
+    ) {
+        let directory = Number::from_bits(inode.0);
+        let entries = match self.listing(directory) {
+            Ok(entries) => entries,
+            Err(error) => return reply.error(self.errno(&error)),
+        };
+        for (cookie, entry) in from(&entries, offset) {
+            let found = self.image.node(directory, entry);
+            let (node, links) = match found.and_then(|node| Ok((node, self.image.links(&node)?))) {
+                Ok(found) => found,
+                Err(error) => return reply.error(self.errno(&error)),
+            };
+            let (name, shown) = (OsStr::from_bytes(&entry.name), self.shown(&node, links));
+            if reply.add(shown.ino, cookie, name, &FOR_GOOD, &shown, GENERATION) {
                 break;
             }
         }
@@ -188,7 +242,12 @@ impl Filesystem for Front {
         reply.statfs(blocks, 0, 0, inodes, 0, block, NAME, block);
     }
 
+    /// Where nothing has any, the kernel asks once and never again; else overlayfs does for each file, and whoever is not
+    /// the owner.
     fn getxattr(&self, _request: &Request, inode: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        if self.image.is_plain() {
+            return reply.error(Errno::ENOSYS);
+        }
         match self.value(inode, name) {
             Ok(Some(value)) => answer(reply, size, &value),
             Ok(None) => reply.error(Errno::ENODATA),

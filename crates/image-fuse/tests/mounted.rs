@@ -18,6 +18,8 @@ use casemate_image::merged::Merged;
 use casemate_image::sealed::{ImageKey, Layer, PIECE, Root, Tree, seal};
 use casemate_image::unpack::{Limits, unpack};
 use casemate_image_fuse::{Mounted, Options};
+use rustix::fs::{XattrFlags, getxattr, listxattr, setxattr};
+use rustix::io::Errno;
 use tempfile::{TempDir, tempfile};
 
 fn key() -> ImageKey {
@@ -28,7 +30,7 @@ fn key() -> ImageKey {
 fn sealed(folder: &Path) -> (File, Root) {
     let mut tar = Command::new("tar");
     let packed = tar
-        .arg("--create")
+        .args(["--create", "--xattrs"])
         .arg("--directory")
         .arg(folder)
         .arg(".")
@@ -62,7 +64,11 @@ impl Serving {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&heard);
         let listener = Box::new(move |error: &_| told.lock().unwrap().push(format!("{error}")));
-        let mounted = match Mounted::new(image, folder.path(), listener, &Options::default()) {
+        let options = Options {
+            source: "casemate".to_owned(),
+            ..Options::default()
+        };
+        let mounted = match Mounted::new(image, folder.path(), listener, &options) {
             Ok(mounted) => mounted,
             Err(error) => {
                 eprintln!("skipped: no FUSE here: {error}");
@@ -155,6 +161,57 @@ fn a_directory_of_many_names_is_listed_once_each() {
     names.sort();
     names.dedup();
     assert_eq!(names.len(), 3000);
+}
+
+#[test]
+fn what_a_listing_told_of_its_names_is_what_each_is() {
+    let (below, above) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    for number in 0..300 {
+        fs::write(below.path().join(format!("f{number}")), bytes(number)).unwrap();
+        fs::create_dir(below.path().join(format!("d{number}"))).unwrap();
+        fs::write(below.path().join(format!("d{number}/below")), b"").unwrap();
+    }
+    fs::create_dir(above.path().join("d7")).unwrap();
+    fs::write(above.path().join("d7/above"), b"").unwrap();
+    fs::write(above.path().join("f7"), b"instead").unwrap();
+    let Some(image) = Serving::start(vec![sealed(below.path()), sealed(above.path())]) else {
+        return;
+    };
+    let entries = fs::read_dir(image.path("")).unwrap();
+    let entries: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(entries.len(), 600);
+    for path in entries {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        match (name.split_at(1), fs::metadata(&path).unwrap()) {
+            (("d", _), shown) => assert!(shown.is_dir() && path.join("below").exists(), "{name}"),
+            (("f", "7"), shown) => assert_eq!(shown.len(), 7),
+            ((_, number), shown) => assert_eq!(shown.len(), number.parse::<u64>().unwrap()),
+        }
+    }
+    assert_eq!(fs::read(image.path("f7")).unwrap(), b"instead");
+    assert!(image.path("d7/above").exists());
+}
+
+#[test]
+fn extended_attributes_are_shown_and_where_there_are_none_nobody_is_asked() {
+    let (with, without) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    for folder in [&with, &without] {
+        fs::write(folder.path().join("f"), b"").unwrap();
+    }
+    if let Err(error) = setxattr(with.path().join("f"), "user.a", b"value", XattrFlags::empty()) {
+        eprintln!("skipped: no extended attributes here: {error}");
+        return;
+    }
+    let Some(image) = Serving::start(vec![sealed(without.path()), sealed(with.path())]) else {
+        return;
+    };
+    let mut room = [0; 16];
+    assert_eq!(getxattr(image.path("f"), "user.a", &mut room), Ok(5));
+    assert_eq!(getxattr(image.path("f"), "user.b", &mut room), Err(Errno::NODATA));
+    assert_eq!(&room[..5], b"value");
+    let image = Serving::start(vec![sealed(without.path())]).unwrap();
+    assert_eq!(getxattr(image.path("f"), "user.a", &mut room), Err(Errno::OPNOTSUPP));
+    assert_eq!(listxattr(image.path("f"), &mut room), Ok(0));
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn put(model: &mut Model, path: &str, content: Option<Vec<u8>>) {
     model.insert(path.to_owned(), content);
 }
 
-fn listed(image: &Merged, directory: Number, above: &str, model: &mut Model) {
+fn visit(image: &Merged, directory: Number, above: &str, model: &mut Model) {
     for entry in image.entries(directory).unwrap() {
         let name = String::from_utf8(entry.name.clone()).unwrap();
         let path = if above.is_empty() {
@@ -121,10 +121,12 @@ fn listed(image: &Merged, directory: Number, above: &str, model: &mut Model) {
             format!("{above}/{name}")
         };
         let node = image.lookup(directory, &entry.name).unwrap();
+        let listed = image.node(directory, &entry).unwrap();
+        assert_eq!((listed.number, listed.inode), (node.number, node.inode));
         assert_eq!(entry.kind, node.inode.mode & kind::MASK);
         if entry.kind == kind::DIRECTORY {
             model.insert(path.clone(), None);
-            listed(image, node.number, &path, model);
+            visit(image, node.number, &path, model);
             continue;
         }
         let mut bytes = vec![0; 10_000];
@@ -136,7 +138,7 @@ fn listed(image: &Merged, directory: Number, above: &str, model: &mut Model) {
 
 fn shown(layers: &[Vec<Said>]) -> Model {
     let mut model = Model::new();
-    listed(&merged(layers), Number::ROOT, "", &mut model);
+    visit(&merged(layers), Number::ROOT, "", &mut model);
     model
 }
 

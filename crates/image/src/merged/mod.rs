@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use casemate_erofs::{Entry, Extended, Inode, ReadError, Reader, Source, kind};
+use casemate_erofs::{Extended, Inode, OPAQUE, ReadError, Reader, Source, kind};
 
 use crate::sealed::Layer;
 use names::{Found, is_mark, is_opaque};
@@ -71,6 +71,17 @@ pub struct Node {
     pub inode: Inode,
 }
 
+/// A name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The name.
+    pub name: Vec<u8>,
+    /// Of what kind the layer says it is, as in [`kind`].
+    pub kind: u16,
+    /// Of the topmost layer that has it.
+    number: Number,
+}
+
 /// An image, open for reading. Threads may share it.
 #[derive(Debug)]
 pub struct Merged {
@@ -121,6 +132,12 @@ impl Merged {
         sizes.fold((0, 0), |all, one| {
             (all.0.saturating_add(one.0), all.1.saturating_add(one.1))
         })
+    }
+
+    /// Whether its layers say that nothing in it has extended attributes.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.layers.iter().all(Reader::is_plain)
     }
 
     /// The inode of a number.
@@ -189,7 +206,7 @@ impl Merged {
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn entries(&self, directory: Number) -> Result<Vec<Entry>, ReadError> {
+    pub fn entries(&self, directory: Number) -> Result<Vec<Named>, ReadError> {
         let mut names = HashMap::new();
         for part in self.parts(directory)? {
             let reader = self.reader(part.layer)?;
@@ -202,10 +219,28 @@ impl Merged {
             if entry.name == b"." || entry.name == b".." || is_mark(self.reader(layer)?, &entry)? {
                 continue;
             }
-            entries.push(entry);
+            entries.push(Named {
+                number: Number::new(layer, entry.number)?,
+                name: entry.name,
+                kind: entry.kind,
+            });
         }
         entries.sort_by(|one, two| one.name.cmp(&two.name));
         Ok(entries)
+    }
+
+    /// What a name of [`Self::entries`] is, as [`Self::lookup`] says, and found sooner.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn node(&self, directory: Number, named: &Named) -> Result<Node, ReadError> {
+        let number = named.number;
+        let (reader, inode) = self.locate(number)?;
+        let inode = reader.inode(inode)?;
+        if inode.mode & kind::MASK == kind::DIRECTORY {
+            return self.lookup(directory, &named.name);
+        }
+        Ok(Node { number, inode })
     }
 
     /// Reads a file's content from an offset on; how many bytes there were.
@@ -236,7 +271,7 @@ impl Merged {
             _ => self.reader(self.layers.len() - 1)?,
         };
         let mut extended = reader.extended(&inode)?;
-        extended.remove(names::OPAQUE);
+        extended.remove(OPAQUE);
         Ok(extended)
     }
 

@@ -1,9 +1,6 @@
 //! What one layer says of a name.
 
-use casemate_erofs::{Entry, Inode, ReadError, Reader, Source, kind};
-
-/// All that lies below is taken away (Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories").
-pub const OPAQUE: &[u8] = b"trusted.overlay.opaque";
+use casemate_erofs::{Entry, Inode, OPAQUE, ReadError, Reader, Source, kind};
 
 /// What a layer has of a name.
 pub enum Found {

@@ -10,10 +10,10 @@ use super::keys::LayerKey;
 use super::tree::{Hasher, Root};
 use super::{Error, ImageKey};
 
-/// Verified pieces that are kept: 64 MiB.
-const KEPT: usize = 4096;
-/// Who reads no more than so many bytes is likely to want others of the same piece: inodes, names, maps.
-const SHORT: usize = 4096;
+/// Verified pieces that are kept: 32 MiB.
+const KEPT: usize = 2048;
+/// Who reads no more than so many bytes is likely to want others of the same pieces: inodes, names, maps, small files.
+const SHORT: usize = 2 * PIECE;
 
 /// Pieces that are read from the host at once.
 const ROW: usize = 64;
@@ -112,13 +112,14 @@ impl Layer {
         let (mut at, mut rest) = (offset, &mut out[..count]);
         while !rest.is_empty() {
             let (first, within) = (at / PIECE as u64, (at % PIECE as u64) as usize);
-            if rest.len() <= SHORT && within + rest.len() <= PIECE {
-                rest.copy_from_slice(&self.kept(0, first)?[within..within + rest.len()]);
-                break;
-            }
-            let length = rest.len().min(ROW * PIECE - within);
+            let most = if count <= SHORT { PIECE } else { ROW * PIECE };
+            let length = rest.len().min(most - within);
             let (room, behind) = rest.split_at_mut(length);
-            self.read_row(first, within, room, &mut sealed)?;
+            if count <= SHORT {
+                room.copy_from_slice(&self.kept(0, first)?[within..within + length]);
+            } else {
+                self.read_row(first, within, room, &mut sealed)?;
+            }
             (at, rest) = (at + length as u64, behind);
         }
         Ok(count)

@@ -2,18 +2,18 @@
 
 use std::collections::HashSet;
 
-use casemate_erofs::{Attributes, Device, Kind, Node, Time, Tree as Names};
+use casemate_erofs::{Attributes, Device, Kind, Node, OPAQUE, Time, Tree as Names};
 
 use super::Reason;
 
 /// Before the name of what is taken away.
 pub const WHITEOUT: &[u8] = b".wh.";
 /// Behind [`WHITEOUT`]: all that the layers below have in the directory.
-const OPAQUE: &[u8] = b".wh..opq";
+const OPAQUE_MARK: &[u8] = b".wh..opq";
 /// Behind [`WHITEOUT`]: notes of an older kind of layering, which mean nothing here.
 const NOTES: &[u8] = b".wh.";
 /// What overlayfs looks at (Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories").
-const OPAQUE_ATTRIBUTE: &[u8] = b"trusted.overlay.opaque";
+
 /// Most names in a path. Linux takes 2,048 at once (PATH_MAX), and so one directory above that.
 const DEEPEST: usize = 4096;
 const TAKEN: Kind = Kind::Character(Device { major: 0, minor: 0 });
@@ -79,7 +79,7 @@ impl Tree {
         let there = names.find(directory, name);
         let takes_away = there.is_some_and(|node| self.marks.contains(&node) || is_opaque(names, node));
         if takes_away && matches!(kind, Kind::Directory) {
-            attributes.extended.insert(OPAQUE_ATTRIBUTE.to_vec(), b"y".to_vec());
+            attributes.extended.insert(OPAQUE.to_vec(), b"y".to_vec());
         }
         Ok(names.put(directory, name, kind, attributes)?)
     }
@@ -99,7 +99,7 @@ impl Tree {
 
     /// Takes a name away from the layers below. What this layer has itself stays.
     pub fn take_away(&mut self, names: &mut Names, directory: Node, taken: &[u8]) -> Result<(), Reason> {
-        if taken == OPAQUE {
+        if taken == OPAQUE_MARK {
             return make_opaque(names, directory);
         }
         if taken.starts_with(NOTES) {
@@ -142,12 +142,12 @@ fn implied() -> Attributes {
 }
 
 fn is_opaque(names: &Names, node: Node) -> bool {
-    names.attributes(node).extended.contains_key(OPAQUE_ATTRIBUTE)
+    names.attributes(node).extended.contains_key(OPAQUE)
 }
 
 fn make_opaque(names: &mut Names, node: Node) -> Result<(), Reason> {
     let mut attributes = names.attributes(node).clone();
-    attributes.extended.insert(OPAQUE_ATTRIBUTE.to_vec(), b"y".to_vec());
+    attributes.extended.insert(OPAQUE.to_vec(), b"y".to_vec());
     Ok(names.set_attributes(node, attributes)?)
 }
 
