@@ -69,6 +69,21 @@ class Guarded:
                 with suppress(FileNotFoundError):
                     os.unlink(temporary, dir_fd=inside)
 
+    def adopt(self, path: Path, folder: str, name: str) -> None:
+        """Moves a file to the place of `name`, on the disk by then. EXDEV: it lies on another file system."""
+        with path.open("rb") as file, self._entered(_names(folder), make=True) as inside:
+            os.fchmod(file.fileno(), 0o644)
+            # Nobody finds it before it is on the disk.
+            temporary = f".new.{uuid4().hex}"
+            os.rename(path, temporary, dst_dir_fd=inside)
+            try:
+                os.fsync(file.fileno())
+                os.replace(temporary, name, src_dir_fd=inside, dst_dir_fd=inside)
+                os.fsync(inside)
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(temporary, dir_fd=inside)
+
     def sweep(self, *folders: str) -> None:
         """Takes away what `replacing` left in these folders when it was killed. Nobody may be at it meanwhile."""
         for folder in folders:

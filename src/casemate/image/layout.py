@@ -6,6 +6,7 @@ there at all, also after `kill -9`, and several may write at once.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -78,8 +79,10 @@ class Layout:
             _check(file, descriptor, progress)
         return self._path(descriptor.digest)
 
-    def unverified_blob(self, descriptor: Descriptor) -> Path:
+    def unverified_blob(self, descriptor: Descriptor, progress: Listener | None = None) -> Path:
         with self._reading(descriptor):
+            if progress is not None:
+                progress(descriptor.size, descriptor.size)
             return self._path(descriptor.digest)
 
     def has(self, descriptor: Descriptor) -> bool:
@@ -95,6 +98,15 @@ class Layout:
             return False
         with path.open("rb") as file, self._writing(lambda: _hex(descriptor.digest)) as out:
             _check(file, descriptor, progress, out)
+        return True
+
+    def take_blob(self, path: Path, descriptor: Descriptor, progress: Listener | None = None) -> bool:
+        if self.has(descriptor):
+            return False
+        if not self._moved(path, descriptor):
+            return self.put_blob(path, descriptor, progress)
+        if progress is not None:
+            progress(descriptor.size, descriptor.size)
         return True
 
     def put_new(self, pieces: Iterable[bytes], media_type: str) -> Descriptor:
@@ -152,6 +164,17 @@ class Layout:
                 yield out
         except OSError as error:
             raise ImageError(f"{self.folder}: {error.strerror}", step="image.write") from error
+
+    def _moved(self, path: Path, descriptor: Descriptor) -> bool:
+        """Whether the file could become the blob: it lies on the same file system."""
+        try:
+            with _locked(self.folder, fcntl.LOCK_SH):
+                self._files.adopt(path, _BLOBS, _hex(descriptor.digest))
+        except OSError as error:
+            if error.errno == errno.EXDEV:
+                return False
+            raise ImageError(f"{self.folder}: {error.strerror}", step="image.write") from error
+        return True
 
     def _others(self) -> list[dict[str, Any]]:
         """The entries of all other names, with what we do not understand of them."""

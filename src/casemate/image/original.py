@@ -17,7 +17,9 @@ EPOCH = "1970-01-01T00:00:00Z"
 
 @dataclass(frozen=True)
 class Layer:
-    """`fetch` brings the archive's file, whose bytes were held against their digest; `is_ours`: it may be deleted."""
+    """`fetch` brings the archive's file, whose bytes were held against their digest, unless that is `diff_id`, against
+    which whoever unpacks it holds them; `is_ours`: it may be deleted.
+    """
 
     size: int
     diff_id: str

@@ -64,14 +64,15 @@ class Protected:
     manifest: bytes
 
     def write(self, target: Target, scratch: Path, progress: Listener | None = None) -> tuple[Descriptor, int]:
-        """What it is called there, and the bytes of all blobs that were not there yet."""
+        """What it is called there, and the bytes of all blobs that were not there yet. Once only: files are moved."""
         config = scratch / "config.json"
         config.write_bytes(self.config)
         blobs = [(LAYER_TYPE, blob) for blob in self.layers] + [(CONFIG_TYPE, _blob(config))]
         total, before, sent = sum(blob.size for _, blob in blobs), 0, 0
         for kind, blob in blobs:
             told = None if progress is None else partial(_onwards, progress, before, total)
-            if target.put_blob(blob.path, Descriptor(media_type=kind, digest=blob.digest, size=blob.size), told):
+            descriptor = Descriptor(media_type=kind, digest=blob.digest, size=blob.size)
+            if target.take_blob(blob.path, descriptor, told):
                 sent += blob.size
             before += blob.size
         descriptor = target.put_manifest(self.manifest, MANIFEST_TYPE)

@@ -40,9 +40,9 @@ class Source(Protocol):
     def blob(self, descriptor: Descriptor, progress: Listener | None = None) -> Path:
         """A file with a layer. Its folder's owner may change it afterwards: whatever reads it verifies it again."""
 
-    def unverified_blob(self, descriptor: Descriptor) -> Path:
-        """The same for a shield, which holds each byte that it reads against the layer's root: of what lies in a folder
-        only the size is looked at, so that a start does not wait until all is read.
+    def unverified_blob(self, descriptor: Descriptor, progress: Listener | None = None) -> Path:
+        """The same for who holds all that is read of it against something that binds it as well: a shield against the
+        layer's root, a sealer against `diff_id`. Of what lies in a folder only the size is looked at.
         """
 
 
@@ -54,6 +54,9 @@ class Target(Protocol):
 
     def put_blob(self, path: Path, descriptor: Descriptor, progress: Listener | None = None) -> bool:
         """Whether it had to be sent."""
+
+    def take_blob(self, path: Path, descriptor: Descriptor, progress: Listener | None = None) -> bool:
+        """The same, of a file that we hashed as we wrote it and need no more: it may be moved."""
 
     def put_manifest(self, data: bytes, media_type: str) -> Descriptor:
         """Of one image."""

@@ -43,11 +43,18 @@ def archive(*members: Member) -> bytes:
 
 
 def write_image(
-    place: Path, tag: str | None, layers: Sequence[bytes], config: Mapping[str, Any], **changes: Any
+    place: Path,
+    tag: str | None,
+    layers: Sequence[bytes],
+    config: Mapping[str, Any],
+    *,
+    compress: bool = True,
+    **changes: Any,
 ) -> Descriptor:
     """Puts an image into a layout; `changes` are to its configuration's own fields. Without a tag it gets no name."""
     layout = Layout(place, tag)
-    stored = [layout.put_manifest(gzip.compress(layer, mtime=0), f"{LAYER_TYPE}+gzip") for layer in layers]
+    kind = f"{LAYER_TYPE}+gzip" if compress else LAYER_TYPE
+    stored = [layout.put_manifest(gzip.compress(layer, mtime=0) if compress else layer, kind) for layer in layers]
     diff_ids = [f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers]
     said = {
         "architecture": "amd64",

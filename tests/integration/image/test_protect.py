@@ -11,8 +11,10 @@ import pytest
 
 from casemate.errors import ImageRefusedError, ImageTamperedError, ManifestError
 from casemate.image import shape
+from casemate.image.layout import Layout
+from casemate.image.reading import choose
 from casemate.image.settings import Settings
-from casemate.testing.images import archive, member
+from casemate.testing.images import archive, member, write_image
 from casemate.wire.manifest import CAPABILITIES
 
 from .conftest import BASE, GROUP, KEY, TOP, WANTED, Work, names
@@ -120,6 +122,19 @@ def test_a_layer_that_comes_again_is_there_once_and_nothing_changes(work: Work) 
 def test_archives_of_one_content_are_one_layer(work: Work) -> None:
     protected = work.protect(work.original(work.layer(BASE), work.layer(TOP), work.layer(BASE + bytes(512))))
     assert len(protected.sealed) == 2
+
+
+def test_a_layer_that_somebody_changed_in_its_folder_is_refused(work: Work, tmp_path: Path) -> None:
+    """Not compressed it has one digest for the manifest and for what is unpacked: it is read once."""
+    folder = tmp_path / "layout"
+    write_image(folder, "1", [BASE], {"Cmd": ["/bin/server"], "User": "app"}, compress=False)
+    original = choose(Layout(folder, "1"), None).original()
+    assert work.protect(original).sealed
+    for blob in (folder / "blobs" / "sha256").iterdir():
+        if blob.stat().st_size == len(BASE):
+            blob.write_bytes(BASE[:-1] + b"x")
+    with pytest.raises(ImageTamperedError, match="the archive hashes to"):
+        work.protect(original)
 
 
 def test_a_layer_that_the_configuration_does_not_name_is_refused(work: Work) -> None:

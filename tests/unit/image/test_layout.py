@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -27,6 +28,8 @@ CONTENT = b"content of a blob" * 1000
 BLOB = oci.Descriptor(
     media_type=oci.LAYER_TYPE, digest=f"sha256:{hashlib.sha256(CONTENT).hexdigest()}", size=len(CONTENT)
 )
+SHARED = "/dev/shm"
+"""Another file system than that of temporary files."""
 HEX = BLOB.digest.removeprefix("sha256:")
 
 
@@ -161,6 +164,27 @@ def test_what_lies_under_a_digest_is_not_believed_to_have_it(tmp_path: Path) -> 
     assert path.read_bytes() == CONTENT
     assert not path.is_symlink()
     assert source.read_bytes() == CONTENT
+
+
+def test_a_file_of_our_own_is_moved_and_copied_where_it_cannot_be(tmp_path: Path) -> None:
+    image, source = Layout(tmp_path / "layout", None), tmp_path / "source"
+    source.write_bytes(CONTENT)
+    source.chmod(0o600)
+    number = source.stat().st_ino
+    assert image.take_blob(source, BLOB)
+    path = image.blob(BLOB)
+    assert (path.stat().st_ino, path.stat().st_mode & 0o777, source.exists()) == (number, 0o644, False)
+    source.write_bytes(CONTENT)
+    assert not image.take_blob(source, BLOB)
+    path.unlink()
+    if os.stat(SHARED).st_dev == path.parent.stat().st_dev:
+        pytest.skip(f"{SHARED} is no file system of its own")
+    with TemporaryDirectory(dir=SHARED) as elsewhere:
+        source = Path(elsewhere) / "source"
+        source.write_bytes(CONTENT)
+        assert image.take_blob(source, BLOB)
+        assert image.blob(BLOB).read_bytes() == source.read_bytes()
+    assert os.listdir(path.parent) == [HEX]
 
 
 def test_the_configuration_is_what_was_verified_whatever_comes_after(

@@ -85,14 +85,17 @@ class RegistryImage:
             partial.unlink(missing_ok=True)
         return path
 
-    def unverified_blob(self, descriptor: Descriptor) -> Path:
+    def unverified_blob(self, descriptor: Descriptor, progress: Listener | None = None) -> Path:
         """It is held against its digest as it comes, too."""
-        return self.blob(descriptor)
+        return self.blob(descriptor, progress)
 
     def has(self, descriptor: Descriptor) -> bool:
         answer = self._connection.head(self._connection.url(f"blobs/{descriptor.digest}"))
         size = str(descriptor.size)
         return answer.status == httpx.codes.OK and answer.headers.get("content-length", size) == size
+
+    def take_blob(self, path: Path, descriptor: Descriptor, progress: Listener | None = None) -> bool:
+        return self.put_blob(path, descriptor, progress)
 
     def put_blob(self, path: Path, descriptor: Descriptor, progress: Listener | None = None) -> bool:
         if self.has(descriptor):
