@@ -7,7 +7,7 @@ from typing import Final
 
 from casemate.testing.stage import StageError
 from examples.first_run.screen import Outcome, Screen
-from examples.services.attacks import ATTACKS, OLDER, Attack, held
+from examples.services.attacks import OLDER, Attack, attacks, held
 from examples.services.catalogue import SERVICES
 from examples.services.hosted import Hosted
 from examples.services.images import Images, NoDebianError, missing
@@ -56,7 +56,8 @@ def _played(hosted: Hosted, screen: Screen) -> int:
         seen = _searched(hosted)
         expect("exit status after podman stop", running.stop(), service.stops)
     screen.attack("1", "everything that the host stores is searched", seen)
-    return (not seen.held) + sum(_tried(attack, hosted, screen, number) for number, attack in enumerate(_ALL, 2))
+    tried = (*attacks(service), OLDER)
+    return (not seen.held) + sum(_tried(attack, hosted, screen, number) for number, attack in enumerate(tried, 2))
 
 
 def _searched(hosted: Hosted) -> Outcome:
@@ -68,9 +69,6 @@ def _searched(hosted: Hosted) -> Outcome:
         why="Layers are sealed, what changes is in memory, and volumes are sealed.",
         held=not found,
     )
-
-
-_ALL: Final = (*ATTACKS, OLDER)
 
 
 def _tried(attack: Attack, hosted: Hosted, screen: Screen, number: int) -> int:

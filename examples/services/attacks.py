@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from casemate.testing.stage import Result
 from casemate.wire import canonical
 from examples.services.busybox import SERVICE as STRANGER
 from examples.services.hosted import Hosted
+from examples.services.service import Service
 
-__all__ = ["ATTACKS", "OLDER", "Attack", "held"]
+__all__ = ["OLDER", "Attack", "attacks", "held"]
 
 _BLOCK: Final = 4096
 _NOWHERE: Final = "http://127.0.0.1:9"
@@ -31,6 +33,11 @@ class Attack:
     status: int
     said: str
     attempt: Callable[[Hosted], Iterator[Result]]
+
+
+def attacks(service: Service) -> tuple[Attack, ...]:
+    """All that leave release 1 as it was."""
+    return (*_ATTACKS, _YESTERDAY) if service.volumes else _ATTACKS
 
 
 def held(attack: Attack, told: list[Result]) -> bool:
@@ -72,7 +79,7 @@ def _another_image(hosted: Hosted) -> Iterator[Result]:
     """Made for the same policy and service by somebody with another image key, and given the same name."""
     image = hosted.pull(_ADMITTED)
     key = hosted.place.stage.folder / f"{hosted.service.name}-mallory.key"
-    hosted.protect("mallory", None, "--key-file", key, ordinary=hosted.images.ordinary(STRANGER))
+    hosted.protect("mallory", "--key-file", key, ordinary=hosted.images.ordinary(STRANGER))
     with _renamed(hosted, image, hosted.pull("mallory")):
         yield hosted.run(image)
 
@@ -96,6 +103,26 @@ def _somebody_elses(hosted: Hosted) -> Iterator[Result]:
     yield hosted.run(hosted.pull(_ADMITTED), custodian=hosted.place.somebody_elses())
 
 
+def _yesterday(hosted: Hosted) -> Iterator[Result]:
+    """Folders of sealed volumes as they were before the last start; afterwards as they were found."""
+    image, folders = hosted.pull(_ADMITTED), [hosted.folder(volume) for volume in hosted.service.volumes]
+    with hosted.started(image) as running:
+        running.stop()
+    for folder in folders:
+        shutil.copytree(folder, folder.with_suffix(".yesterday"))
+    with hosted.started(image) as running:
+        running.stop()
+    for folder in folders:
+        folder.rename(folder.with_suffix(".today"))
+        folder.with_suffix(".yesterday").rename(folder)
+    try:
+        yield hosted.run(image)
+    finally:
+        for folder in folders:
+            shutil.rmtree(folder)
+            folder.with_suffix(".today").rename(folder)
+
+
 def _older(hosted: Hosted) -> Iterator[Result]:
     image = hosted.pull(_ADMITTED)
     hosted.admit(2)
@@ -114,7 +141,7 @@ def _flip(copies: list[Path]) -> None:
             data[_BLOCK::_BLOCK] = bytes(byte ^ 1 for byte in data[_BLOCK::_BLOCK])
 
 
-ATTACKS: Final = (
+_ATTACKS: Final = (
     Attack("altered-layer", "a bit in each block of a layer flipped", 65, "the layer sha256:", _altered_layers),
     Attack("altered-manifest", "a variable more in the manifest", 67, "workload.manifest", _altered_manifest),
     Attack("another-image", "another image under its name", 67, "workload.manifest", _another_image),
@@ -123,5 +150,7 @@ ATTACKS: Final = (
         "somebody-elses", "somebody else's custodian", 69, "not the custodian that the manifest names", _somebody_elses
     ),
 )
+_YESTERDAY: Final = Attack("yesterday", "volumes of yesterday", 73, "rolled back", _yesterday)
+"""For services that have some."""
 OLDER: Final = Attack("older", "an older release, once the policy moved on", 67, "workload.manifest", _older)
 """The last one: afterwards release 1 is not admitted any more."""

@@ -67,7 +67,7 @@ class Hosted:
 
     def admit(self, release: int) -> None:
         """Pushes the image as `:RELEASE`, and has the policy admit this one and no other."""
-        made = self.protect(str(release), self.file, "--env", f"RELEASE={release}")
+        made = self.protect(str(release), *self.service.options, "--env", f"RELEASE={release}", policy=self.file)
         document = yaml.safe_load(self.file.read_text())
         _merge(document, {"services": {self.service.name: {"lease": f"{LEASE_SECONDS}s"}}})
         _merge(document, self.service.policy)
@@ -76,7 +76,7 @@ class Hosted:
         self.place.stage.ask("policy", "submit", self.file, "--as", "alice", *how)
 
     def protect(
-        self, tag: str, policy: Path | None, *options: str | Path, ordinary: str | None = None
+        self, tag: str, *options: str | Path, policy: Path | None = None, ordinary: str | None = None
     ) -> dict[str, Any]:
         """What `casemate image protect` says. `policy`: the file that is made to fit. `ordinary`: if not its own."""
         written: list[str | Path] = [] if policy is None else ["--policy-out", policy]
@@ -84,7 +84,7 @@ class Hosted:
         return self.place.stage.ask(
             "image", "protect", ordinary or self.images.ordinary(self.service), f"docker://{self.name}:{tag}",
             "--policy", f"{self.policy}#{self.service.name}", *written, "--as", "alice", "--container",
-            "--hole", "host:PORT=[0-9]{2,5}", *volumes, *self.service.options, *options, seconds=_MINUTES,
+            "--hole", "host:PORT=[0-9]{2,5}", *volumes, *options, seconds=_MINUTES,
         )  # fmt: skip
 
     def pull(self, tag: str) -> str:

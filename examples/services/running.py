@@ -50,9 +50,10 @@ class Running:
             stdin=stdin.encode(),
         )  # fmt: skip
 
-    def http(self, path: str, body: bytes | None = None) -> bytes:
-        """The answer to a GET, or a POST of `body`. Errors: WorkError."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data=body)
+    def http(self, path: str, body: bytes | None = None, *, method: str | None = None, kind: str = "") -> bytes:
+        """The answer to a GET, to a POST of `body`, or to `method`. `kind`: of the body. Errors: WorkError."""
+        url, headers = f"http://127.0.0.1:{self.port}{path}", {"Content-Type": kind} if kind else {}
+        request = urllib.request.Request(url, data=body, headers=headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
                 return bytes(answer.read())

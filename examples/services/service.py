@@ -28,6 +28,8 @@ class Service:
     """Content and names of its image that the host must not find; each is in the ordinary image, to be found there."""
     written: Sequence[bytes] = ()
     """What `use` gives to the service: likewise."""
+    kept: Callable[[Running], None] | None = None
+    """With volumes: that what `use` wrote is there at a later start. Errors: WorkError."""
     stops: int = 0
     """Exit status after `podman stop`."""
     volumes: Mapping[str, str] = field(default_factory=dict)
@@ -39,7 +41,12 @@ class Service:
 
     @property
     def source(self) -> Path:
-        return Path(__file__).parent / self.name / "image"
+        return self.folder(self.name)
+
+    @staticmethod
+    def folder(name: str) -> Path:
+        """What the ordinary image of an example is made of."""
+        return Path(__file__).parent / name / "image"
 
 
 def expect(what: str, got: object, wanted: object) -> None:

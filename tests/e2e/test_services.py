@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from examples.services.attacks import ATTACKS, OLDER, Attack, held
+from examples.services.attacks import OLDER, Attack, attacks, held
 from examples.services.catalogue import SERVICES
 from examples.services.hosted import LEASE_SECONDS, Hosted
 from examples.services.images import Images, NoDebianError, missing
@@ -57,8 +57,27 @@ def test_it_does_its_work_and_the_host_finds_nothing_of_it(name: str, hosted: Ca
     assert found_in_ordinary(one) == sorted(one.service.hidden)
 
 
-@each_service
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+@pytest.mark.parametrize("name", [name for name, service in SERVICES.items() if service.kept is not None])
+def test_what_it_acknowledged_is_there_at_the_next_start(name: str, hosted: Callable[[str], Hosted]) -> None:
+    one = hosted(name)
+    image = one.pull("1")
+    with one.started(image) as running:
+        one.service.use(running)
+        # The container is killed, not stopped.
+    with one.started(image) as running:
+        assert one.service.kept is not None
+        one.service.kept(running)
+        running.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "attack"),
+    [
+        pytest.param(name, attack, id=f"{name}-{attack.name}")
+        for name, service in SERVICES.items()
+        for attack in attacks(service)
+    ],
+)
 def test_an_attack_is_refused_for_its_reason(name: str, attack: Attack, hosted: Callable[[str], Hosted]) -> None:
     told = list(attack.attempt(hosted(name)))
     assert held(attack, told), told
@@ -84,3 +103,4 @@ def test_an_older_release_gets_nothing_and_the_newer_one_works(name: str, hosted
     assert held(OLDER, told), told
     with one.started(one.pull("2")) as running:
         one.service.use(running)
+        running.stop()
