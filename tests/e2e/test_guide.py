@@ -1,0 +1,78 @@
+"""The guide "Your first protected image", its ten minutes word for word, in a network of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import casemate
+from casemate.testing.engine import MISSING, engine, is_there
+
+from .test_readme import NETWORK, OWN_NETWORK
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "first-protected-image.md"
+FOREGROUND = ("casemate run ", "podman run ")
+"""What a person leaves in a terminal and stops there."""
+REFUSED = "casemate image verify oci:stolen"
+
+READY = "until redis-cli -p 6391 ping; do kill -0 $!; sleep 0.05; done"
+ENDED = "until ! redis-cli -p 6391 ping; do sleep 0.05; done"
+
+
+def script() -> str:
+    """The lines of "Ten minutes", with what a person does between them."""
+    text = GUIDE.read_text()
+    section = text[text.index("## Ten minutes") : text.index("## From an image")]
+    lines = ["set -em"]
+    serving = False
+    for line in (line.removeprefix("    ") for line in section.splitlines() if line.startswith("    ")):
+        if line.startswith(FOREGROUND):
+            lines += [f"{line} &", "server=$!", READY]
+            serving = line.startswith("casemate run ")
+        elif line.startswith(REFUSED):
+            lines.append(f"{line} && exit 9 || echo verify ended with $?")
+        else:
+            lines.append(line)
+        if serving and line.startswith("redis-cli"):
+            lines += ["kill -INT $server", "wait $server", ENDED]  # Ctrl-C
+            serving = False
+    assert len(lines) > 20, "the guide has other lines than this test knows"
+    return "\n".join([*lines, "wait $server", "kill %2; kill %1; wait; echo the end"])
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a network of its own here")
+@pytest.mark.skipif(shutil.which("redis-cli") is None, reason="redis is not installed")
+@pytest.mark.skipif(not is_there(), reason=MISSING)
+@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="there is no /dev/fuse")
+def test_ten_minutes_are_as_the_guide_says(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    # Podman wants a short name for what it keeps while it runs.
+    with tempfile.TemporaryDirectory(prefix="cm-") as short, engine(tmp_path / "engine") as podman:
+        # `podman` alone, as people type it, with storage of its own.
+        (tmp_path / "bin").mkdir()
+        wrapper = tmp_path / "bin" / "podman"
+        wrapper.write_text(
+            f'#!/bin/sh\nexport CONTAINERS_CONF="{podman.folder}/containers.conf"\nexec "{shutil.which("podman")}" '
+            f'--root "{podman.storage}" --runroot "{short}" --storage-driver vfs "$@"\n'
+        )
+        wrapper.chmod(0o755)
+        environment = {
+            "PATH": f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(Path(casemate.__file__).parent.parent),
+            "HOME": str(tmp_path),
+            "NO_COLOR": "1",
+        }
+        done = subprocess.run(
+            [*OWN_NETWORK, sys.executable, "-c", NETWORK, script()],
+            env=environment, cwd=tmp_path / "work", capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
+    told = done.stdout.splitlines()
+    assert told[-1:] == ["the end"], done.stdout + done.stderr
+    assert {"OK", "nothing to be seen", "verify ended with 101"} <= set(told), done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
