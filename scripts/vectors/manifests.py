@@ -7,6 +7,8 @@ from typing import Any
 
 from scripts.vectors._form import Case, b64u, canonical, digest, render, sha256
 from scripts.vectors._manifest_fields import CHANGES as FIELDS
+from scripts.vectors._manifest_health import CHANGES as CHECKS
+from scripts.vectors._manifest_health import HEALTH
 from scripts.vectors._manifest_images import CHANGES as IMAGES
 from scripts.vectors._manifest_images import IMAGE
 from scripts.vectors._manifest_places import CHANGES as PLACES
@@ -34,6 +36,7 @@ MANIFEST: dict[str, Any] = {
     "working_directory": "/",
 }
 OF_IMAGE: dict[str, Any] = {**MANIFEST, "root": [], "image": IMAGE, "capabilities": ["chown", "setuid"]}
+CHECKED: dict[str, Any] = {**MANIFEST, "health": HEALTH}
 CUSTODIAN: dict[str, Any] = {name: value for name, value in MANIFEST.items() if name not in {"custodian", "policy"}} | {
     "role": "custodian"
 }
@@ -73,6 +76,10 @@ def _good() -> dict[str, object]:
             **OF_IMAGE, "image": {"layers": [digest("base")], "protection": "authenticated"},
             "entrypoint": ["/no/root"],
         },
+        "a health check": CHECKED,
+        "a health check of an image, as long as one may be": {
+            **OF_IMAGE, "health": {"command": ["/no/root"], "timeout": 3_600_000},
+        },
         "a hole in every place": {**MANIFEST, "arguments": ["{{ hole.port }}{{ hole.port }}}", "{{ hole.token }}"]},
     }  # fmt: skip
 
@@ -94,7 +101,7 @@ def _fields() -> list[Case]:
             "custodian": custodian,
             "shield": shield,
         }
-        for base, kinds in ((MANIFEST, (*FIELDS, *PLACES)), (OF_IMAGE, IMAGES))
+        for base, kinds in ((MANIFEST, (*FIELDS, *PLACES)), (OF_IMAGE, IMAGES), (CHECKED, CHECKS))
         for custodian, shield, changes in kinds
         for name, place, value in changes
     ]
@@ -119,6 +126,10 @@ def _missing() -> list[Case]:
     cases.append({"name": "a custodian with a volume",
                   "manifest": canonical({**CUSTODIAN, "volumes": [{"path": "/v"}]}).decode(),
                   "custodian": "a custodian has no volumes", "shield": "a custodian has no volumes"})  # fmt: skip
+    cases.append({"name": "a custodian with a health check",
+                  "manifest": canonical({**CUSTODIAN, "health": HEALTH}).decode(),
+                  "custodian": "a custodian has no health check",
+                  "shield": "a custodian has no health check"})  # fmt: skip
     for field, entry in (("image", IMAGE), ("capabilities", ["kill"])):
         value = {**CUSTODIAN, "root": [], field: entry}
         cases.append({"name": f"a custodian with its {field}", "manifest": canonical(value).decode(),

@@ -18,10 +18,11 @@ use crate::bundle::Bundle;
 use crate::devices;
 use crate::failure::{Exit, Failure};
 use crate::handover::{Report, Start};
+use crate::health::check::Checker;
 use crate::namespaces::{self, Privilege};
 use crate::root::PrivateRoot;
 use crate::seccomp::Filters;
-use crate::workload::{Confinement, become_workload};
+use crate::workload::{Confinement, Task, become_task};
 use casemate_custodian_client::clock;
 use casemate_hardening::{keep_only, stay_out_of_swap};
 
@@ -30,9 +31,18 @@ pub const SIGNALLED: i32 = 128;
 /// Name of the machine that the workload sees: the host's is neither measured nor its business.
 const HOST_NAME: &[u8] = b"casemate";
 
-/// Runs as PID 1 until the workload ends. `channel` leads to the supervisor, `platform` is a custodian's channel.
-pub fn run(bundle: &Bundle, privilege: Privilege, mut channel: UnixStream, platform: Option<OwnedFd>) -> ! {
-    let status = match start(bundle, privilege, &mut channel, platform) {
+/// What the processes in the domain can ask of the supervisor, or it of them.
+#[derive(Debug, Default)]
+pub struct Ways {
+    /// A custodian's channel to its platform.
+    pub platform: Option<OwnedFd>,
+    /// Asks for health checks.
+    pub checks: Option<UnixStream>,
+}
+
+/// Runs as PID 1 until the workload ends. `channel` leads to the supervisor.
+pub fn run(bundle: &Bundle, privilege: Privilege, mut channel: UnixStream, ways: Ways) -> ! {
+    let status = match start(bundle, privilege, &mut channel, ways) {
         Ok(Some((workload, signals))) => supervise(workload, &signals, &channel),
         Ok(None) => Exit::Confinement as i32,
         Err(failure) => {
@@ -53,7 +63,7 @@ fn start(
     bundle: &Bundle,
     privilege: Privilege,
     channel: &mut UnixStream,
-    platform: Option<OwnedFd>,
+    ways: Ways,
 ) -> Result<Option<Running>, Failure> {
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(refused("prctl(PR_SET_PDEATHSIG)"))?;
     // A key on the terminal reaches the supervisor, which passes it on; it must not come here a second time.
@@ -84,11 +94,21 @@ fn start(
         working_directory,
         filters: &filters,
         privilege,
+        uid: start.uid,
+        gid: start.gid,
         capabilities: bundle.manifest.capabilities.iter().map(|kept| kept.set()).collect(),
     };
     let signals = SignalDescriptor::open().map_err(refused("signalfd"))?;
-    let workload = launch(&start, &confinement, platform)?;
+    let workload = launch(Task::Workload(&start, ways.platform), &confinement)?;
+    let environment = std::mem::take(&mut start.environment);
     start.wipe();
+    if let (Some(check), Some(channel)) = (&bundle.manifest.health, ways.checks) {
+        // Only its own copy of the environment lives on.
+        launch(
+            Task::Checks(&mut Checker::new(check, environment, channel)?),
+            &confinement,
+        )?;
+    }
     Report::Executed(clock::monotonic())
         .send(channel)
         .map_err(refused("the supervisor is gone"))?;
@@ -96,13 +116,13 @@ fn start(
     Ok(Some((workload, signals)))
 }
 
-/// Forks the workload and waits until its program runs.
-fn launch(start: &Start, confinement: &Confinement<'_>, platform: Option<OwnedFd>) -> Result<Pid, Failure> {
+/// Forks a process for the task and waits until it is at work.
+fn launch(task: Task<'_>, confinement: &Confinement<'_>) -> Result<Pid, Failure> {
     let (status, reporter) = pipe_with(PipeFlags::CLOEXEC).map_err(refused("pipe"))?;
     match fork().map_err(refused("fork"))? {
         Fork::Child => {
             drop(status);
-            become_workload(start, confinement, platform, reporter)
+            become_task(task, confinement, reporter)
         }
         Fork::Parent(workload) => {
             drop(reporter);

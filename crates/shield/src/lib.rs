@@ -10,6 +10,7 @@
 
 pub mod bundle;
 pub mod failure;
+pub mod health;
 pub mod holes;
 pub mod manifest;
 pub mod run;

@@ -1,5 +1,5 @@
 //! `casemate-shield`: started by a platform with its private socket as descriptor 3 and a launch bundle as 4; or, with
-//! `--container`, by a container engine as the first process of a container.
+//! `--container`, by a container engine as the first process of a container; or with `--health`, beside that one.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -7,6 +7,7 @@
 use std::ffi::OsStr;
 use std::process::ExitCode;
 
+use casemate_shield::health::{self, Health};
 use casemate_shield::run::{Options, run};
 use casemate_shield::tell;
 use casemate_sys::WipingAllocator;
@@ -21,6 +22,9 @@ fn main() -> ExitCode {
         println!("casemate-shield {}", env!("CARGO_PKG_VERSION"));
         return ExitCode::SUCCESS;
     }
+    if is_nth(1, "--health") {
+        return tell_health();
+    }
     let container = is_nth(1, "--container");
     let timings = is_nth(1 + usize::from(container), "--timings");
     let options = Options { container, timings };
@@ -30,6 +34,20 @@ fn main() -> ExitCode {
         Err(failure) => {
             tell(&failure);
             ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+/// What container engines expect of a health check: status 0 if all is well, else 1, and a word for people.
+fn tell_health() -> ExitCode {
+    match health::ask() {
+        Ok(health) => {
+            println!("{}", health.word());
+            ExitCode::from(u8::from(health != Health::Healthy))
+        }
+        Err(error) => {
+            tell(&error);
+            ExitCode::FAILURE
         }
     }
 }

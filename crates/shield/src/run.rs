@@ -18,6 +18,8 @@ use rustix::thread::CapabilitySet;
 
 use crate::bundle::Bundle;
 use crate::failure::{Exit, Failure};
+use crate::health::listen::Listening;
+use crate::init::Ways;
 use crate::lease::{Watch, attest_and_renew};
 use crate::manifest::Role;
 use crate::measured::Measured;
@@ -61,8 +63,8 @@ pub fn run(options: &Options) -> Result<i32, Failure> {
         launched(options)?
     };
     let bundle = Arc::new(bundle);
-    let ends = custodian_channel(&bundle)?;
-    let forked = fork_init(&bundle, platform, ends)?;
+    let (own, inside) = ways(&bundle, options)?;
+    let forked = fork_init(&bundle, platform, own, inside)?;
     let init = forked.init;
     let started = start_workload(forked, &bundle, options, began);
     // The channel stays open as long as there is a supervisor: PID 1 looks at it.
@@ -105,16 +107,19 @@ fn start_workload(
     let Forked {
         mut channel,
         platform,
-        own_end,
+        own,
         privilege,
         ..
     } = forked;
+    let manifest = &bundle.manifest;
+    let listening = manifest.health.as_ref().zip(own.checks);
+    let listening = listening.map(|(check, checker)| Listening::start(checker, check.timeout));
     if !stay_out_of_swap() {
         warn_of_swap();
     }
     let platform = Measured::new(SimulatedPlatform::from_fd(platform), bundle.manifest.digest);
     let attesting = clock::monotonic();
-    let (granted, behind) = obtain(platform, bundle, own_end)?;
+    let (granted, behind) = obtain(platform, bundle, own.platform)?;
     let Granted {
         mut start,
         volumes,
@@ -123,7 +128,6 @@ fn start_workload(
     let attested = clock::monotonic();
     let mut pid_1 = Starting::new(&mut channel, behind.lease());
     let built = pid_1.built()?;
-    let manifest = &bundle.manifest;
     let mut devices = pid_1.devices(manifest.volumes.len() + usize::from(manifest.image.is_some()))?;
     // From here on there may be a workload that wants to hear of signals.
     block_signals().map_err(confinement("signals cannot be blocked"))?;
@@ -143,6 +147,9 @@ fn start_workload(
     // A PID 1 that failed no longer listens; what it reported says why.
     let executed = pid_1.executed()?;
     sent?;
+    if let Some(listening) = &listening {
+        listening.begin();
+    }
     if options.timings {
         print_timings(began, attesting, attested, &Executed { built, executed });
     }
@@ -178,35 +185,45 @@ fn take(number: i32, exit: Exit, what: &str) -> Result<OwnedFd, Failure> {
         .map_err(|error| Failure::new(exit, format!("descriptor {number}, {what}, is not there: {error}")))
 }
 
-fn custodian_channel(bundle: &Bundle) -> Result<(Option<UnixStream>, Option<OwnedFd>), Failure> {
-    if bundle.manifest.role != Role::Custodian {
-        return Ok((None, None));
-    }
-    let (own, other) = UnixStream::pair().map_err(confinement("socketpair"))?;
-    Ok((Some(own), Some(other.into())))
+/// The supervisor's ends of the ways into the domain.
+struct OwnEnds {
+    platform: Option<UnixStream>,
+    checks: Option<UnixStream>,
+}
+
+/// A custodian has a way to its platform. A health check is for container engines to ask for.
+fn ways(bundle: &Bundle, options: &Options) -> Result<(OwnEnds, Ways), Failure> {
+    let pair = |is_wanted: bool| -> Result<_, Failure> {
+        let pair = is_wanted.then(UnixStream::pair).transpose();
+        Ok(pair.map_err(confinement("socketpair"))?.unzip())
+    };
+    let (own_platform, platform) = pair(bundle.manifest.role == Role::Custodian)?;
+    let (own_checks, checks) = pair(bundle.manifest.health.is_some() && options.container)?;
+    let own = OwnEnds {
+        platform: own_platform,
+        checks: own_checks,
+    };
+    let platform = platform.map(OwnedFd::from);
+    Ok((own, Ways { platform, checks }))
 }
 
 struct Forked {
     init: Pid,
     channel: UnixStream,
     platform: OwnedFd,
-    own_end: Option<UnixStream>,
+    own: OwnEnds,
     privilege: Privilege,
 }
 
-/// Forks PID 1 of the workload's namespace, which gets neither the platform nor our end of a custodian's channel.
-fn fork_init(
-    bundle: &Bundle,
-    platform: OwnedFd,
-    (own_end, workload_end): (Option<UnixStream>, Option<OwnedFd>),
-) -> Result<Forked, Failure> {
+/// Forks PID 1 of the workload's namespace, which gets neither the platform nor our ends.
+fn fork_init(bundle: &Bundle, platform: OwnedFd, own: OwnEnds, inside: Ways) -> Result<Forked, Failure> {
     let (channel, other) = UnixStream::pair().map_err(confinement("socketpair"))?;
     block_signals().map_err(confinement("signals cannot be blocked"))?;
     let (forked, privilege) = namespaces::fork_init()?;
     match forked {
         Fork::Child => {
-            drop((channel, platform, own_end));
-            init::run(bundle, privilege, other, workload_end)
+            drop((channel, platform, own.platform, own.checks));
+            init::run(bundle, privilege, other, inside)
         }
         Fork::Parent(init) => {
             // Until the workload can run, signals end the supervisor as usual, and PID 1 with it.
@@ -215,7 +232,7 @@ fn fork_init(
                 init,
                 channel,
                 platform,
-                own_end,
+                own,
                 privilege,
             })
         }

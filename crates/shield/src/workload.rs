@@ -14,6 +14,7 @@ use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use crate::failure::{Exit, Failure};
 use crate::handover::{Report, Start};
+use crate::health::check::Checker;
 use crate::namespaces::{Privilege, rename_user};
 use crate::seccomp::Filters;
 use casemate_hardening::keep_only;
@@ -33,16 +34,28 @@ pub struct Confinement<'a> {
     pub filters: &'a Filters,
     /// How namespaces were made.
     pub privilege: Privilege,
+    /// Whom it runs as.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
     /// What a workload of uid 0 keeps.
     pub capabilities: CapabilitySet,
 }
 
-/// Becomes the workload. If that fails, the reason goes to `status`; that closes without a word when it worked.
-pub fn become_workload(start: &Start, confinement: &Confinement<'_>, channel: Option<OwnedFd>, status: OwnedFd) -> ! {
+/// What a confined process goes on to be.
+pub enum Task<'a> {
+    /// The workload; a custodian with the channel to its platform.
+    Workload(&'a Start, Option<OwnedFd>),
+    /// The one that runs its health check.
+    Checks(&'a mut Checker),
+}
+
+/// Becomes the task. If that fails, the reason goes to `status`; that closes without a word when it worked.
+pub fn become_task(task: Task<'_>, confinement: &Confinement<'_>, status: OwnedFd) -> ! {
     let failure = match rustix::io::fcntl_dupfd_cloexec(&status, ASIDE) {
         Ok(aside) => {
             drop(status);
-            let failure = try_to(start, confinement, channel);
+            let failure = try_to(task, confinement);
             (failure, aside)
         }
         Err(error) => (
@@ -59,18 +72,21 @@ pub fn become_workload(start: &Start, confinement: &Confinement<'_>, channel: Op
     std::process::exit(code)
 }
 
-fn try_to(start: &Start, confinement: &Confinement<'_>, channel: Option<OwnedFd>) -> Failure {
-    let prepared = own_session()
+fn try_to(task: Task<'_>, confinement: &Confinement<'_>) -> Failure {
+    let confined = own_session()
         .and_then(|()| reset_signals().map_err(refused("signals cannot be reset")))
         .and_then(|()| reset_personality().map_err(refused("personality")))
-        .and_then(|()| give_up_privileges(start, confinement))
+        .and_then(|()| give_up_privileges(confinement))
         .and_then(|()| cut_off())
         .and_then(|()| enter(confinement.working_directory))
-        .and_then(|()| only_descriptors(channel))
         .and_then(|()| confinement.filters.install());
-    match prepared {
-        Err(failure) => failure,
-        Ok(()) => run(start),
+    match (confined, task) {
+        (Err(failure), _) => failure,
+        (Ok(()), Task::Workload(start, channel)) => match only_descriptors(channel) {
+            Err(failure) => failure,
+            Ok(()) => run(start),
+        },
+        (Ok(()), Task::Checks(checker)) => checker.serve(),
     }
 }
 
@@ -96,23 +112,24 @@ fn own_session() -> Result<(), Failure> {
     rustix::process::setsid().map(drop).map_err(refused("setsid"))
 }
 
-fn give_up_privileges(start: &Start, confinement: &Confinement<'_>) -> Result<(), Failure> {
+fn give_up_privileges(confinement: &Confinement<'_>) -> Result<(), Failure> {
+    let &Confinement { uid, gid, .. } = confinement;
     match confinement.privilege {
         Privilege::Full => {
             set_thread_groups(&[]).map_err(refused("setgroups"))?;
-            let gid = Gid::from_raw(start.gid);
+            let gid = Gid::from_raw(gid);
             set_thread_res_gid(gid, gid, gid).map_err(refused("setresgid"))?;
         }
-        Privilege::OneUser { .. } if (start.uid, start.gid) != (0, 0) => rename_user(start.uid, start.gid)?,
+        Privilege::OneUser { .. } if (uid, gid) != (0, 0) => rename_user(uid, gid)?,
         Privilege::OneUser { .. } => {}
     }
-    let kept = match start.uid {
+    let kept = match uid {
         0 => confinement.capabilities,
         _ => CapabilitySet::empty(),
     };
     bound(kept)?;
     if confinement.privilege == Privilege::Full {
-        let uid = Uid::from_raw(start.uid);
+        let uid = Uid::from_raw(uid);
         set_thread_res_uid(uid, uid, uid).map_err(refused("setresuid"))?;
     }
     // Ambient ones go with the inheritable ones (capabilities(7)).

@@ -1,7 +1,7 @@
 //! Descriptors known by number.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Mutex;
 
 /// Numbers that were taken already: two owners of one descriptor would close each other's files.
@@ -68,10 +68,38 @@ pub fn close_on_exec_from(first: u32) -> io::Result<()> {
     }
 }
 
+/// Closes every descriptor from 3 on but `kept`, whoever owns it.
+///
+/// For a process that was forked to go a way of its own and never returns: it has copies of owners that it never uses
+/// or drops.
+///
+/// # Errors
+/// Those of close_range(2); `EINVAL` when `kept` is one of 0 to 2.
+pub fn close_others(kept: BorrowedFd<'_>) -> io::Result<()> {
+    let first = libc::STDERR_FILENO + 1;
+    let kept = kept.as_raw_fd();
+    if kept < first {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    close_between(first, kept - 1)?;
+    close_between(kept + 1, RawFd::MAX)
+}
+
+fn close_between(first: RawFd, last: RawFd) -> io::Result<()> {
+    if first > last {
+        return Ok(());
+    }
+    // SAFETY: close_range touches no memory; the caller gives up all of them, as the documentation says.
+    if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::IntoRawFd;
+    use std::os::fd::{AsFd, IntoRawFd};
 
     #[test]
     fn a_descriptor_is_taken_once_and_is_close_on_exec() {
@@ -84,6 +112,12 @@ mod tests {
             Some(libc::EBUSY)
         );
         drop(owned);
+    }
+
+    #[test]
+    fn a_standard_descriptor_is_not_kept_alone() {
+        let refused = close_others(std::io::stderr().as_fd()).expect_err("stderr");
+        assert_eq!(refused.raw_os_error(), Some(libc::EINVAL));
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod processes;
 mod signals;
 
 pub use allocator::WipingAllocator;
-pub use descriptors::{close_on_exec_from, place_descriptor, take_descriptor};
+pub use descriptors::{close_on_exec_from, close_others, place_descriptor, take_descriptor};
 pub use landlock::{can_stay_among_own_processes, stay_among_own_processes};
 pub use memory::prefer_large_pages;
 pub use mounts::{AttachedFlags, set_mount_attributes};

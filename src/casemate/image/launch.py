@@ -62,11 +62,13 @@ class Launch:
     """Hole → the value that the image had, for the policy."""
     hidden: Sequence[str]
     """Folders of the image that a folder in memory hides, though something is in them."""
+    unchecked: str | None = None
+    """The program of the image's health check, where the image does not have it: the check is left out."""
 
 
 def questions(settings: Settings) -> list[str]:
     """Paths of the image that `make` wants looked at, in its order."""
-    return [*_ACCOUNTS, *settings.volumes, *settings.candidates()]
+    return [*_ACCOUNTS, *settings.volumes, *settings.candidates(), *settings.check_candidates()]
 
 
 def make(settings: Settings, wanted: Wanted, layers: Sequence[str], found: Sequence[Found | None]) -> Launch:
@@ -75,7 +77,9 @@ def make(settings: Settings, wanted: Wanted, layers: Sequence[str], found: Seque
     Errors: ImageRefusedError, ManifestError.
     """
     passwd, group, *rest = found
-    volumes = rest[: len(settings.volumes)]
+    volumes, rest = rest[: len(settings.volumes)], rest[len(settings.volumes) :]
+    programs, checks = rest[: len(settings.candidates())], rest[len(settings.candidates()) :]
+    health = _health(settings, checks)
     account = resolve(settings.user, passwd=_text(passwd), group=_text(group))
     user = wanted.user or User(uid=account.uid, gid=account.gid)
     environment = {"PATH": DEFAULT_PATH, "HOME": account.home, **settings.environment, **wanted.environment}
@@ -98,7 +102,8 @@ def make(settings: Settings, wanted: Wanted, layers: Sequence[str], found: Seque
             "mounts": [],
             "volumes": [{"path": path} for path in sorted(wanted.volumes)] or None,
             "files": sorted(wanted.files),
-            "entrypoint": [_program(settings, rest[len(settings.volumes) :]), *settings.entrypoint[1:]],
+            "health": health,
+            "entrypoint": [_program(settings, programs), *settings.entrypoint[1:]],
             "arguments": list(settings.arguments if wanted.arguments is None else wanted.arguments),
             "environment": environment,
             "holes": {**wanted.holes, **{name: Hole.model_validate(_ANY) for name in secrets}},
@@ -107,7 +112,8 @@ def make(settings: Settings, wanted: Wanted, layers: Sequence[str], found: Seque
         }
     )
     hidden = [path for path, there in places if there is not None and there.entries]
-    return Launch(ParsedManifest.build(manifest), secrets, hidden)
+    lost = settings.health.command[0] if settings.health is not None and health is None else None
+    return Launch(ParsedManifest.build(manifest), secrets, hidden, lost)
 
 
 _ANY: Final = {"pattern": "(?:.|\\n)*", "from": "policy"}
@@ -158,15 +164,29 @@ def _writable(path: str, there: Found | None, wanted: Wanted) -> dict[str, objec
 
 
 def _program(settings: Settings, found: Sequence[Found | None]) -> str:
-    for path, there in zip(settings.candidates(), found, strict=True):
-        if there is not None and there.mode & _KIND == _FILE and there.mode & _EXECUTABLE:
-            return path
+    path = _first_program(settings.candidates(), found)
+    if path is not None:
+        return path
     raise ImageRefusedError(
         f"the image has no program {settings.entrypoint[0][:200]}",
         step="image.command",
         expected=", ".join(settings.candidates())[:500],
         remedy="correct the image's entry point, or its PATH",
     )
+
+
+def _health(settings: Settings, found: Sequence[Found | None]) -> dict[str, object] | None:
+    path = _first_program(settings.check_candidates(), found)
+    if settings.health is None or path is None:
+        return None
+    return {"command": [path, *settings.health.command[1:]], "timeout": settings.health.milliseconds}
+
+
+def _first_program(candidates: Sequence[str], found: Sequence[Found | None]) -> str | None:
+    for path, there in zip(candidates, found, strict=True):
+        if there is not None and there.mode & _KIND == _FILE and there.mode & _EXECUTABLE:
+            return path
+    return None
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -135,6 +135,7 @@ class Execution(_Document):
     exposed_ports: Annotated[dict[str, Any] | None, Field(alias="ExposedPorts")] = None
     stop_signal: Annotated[str | None, Field(alias="StopSignal")] = None
     healthcheck: Annotated[dict[str, Any] | None, Field(alias="Healthcheck")] = None
+    shell: Annotated[list[str] | None, Field(alias="Shell")] = None
 
 
 class RootFs(_Document):

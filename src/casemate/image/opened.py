@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from casemate.errors import ImageTamperedError
-from casemate.image import shape
+from casemate.image import health, shape
 from casemate.image.oci import CONFIG_TYPE, LAYER_TYPE, decode
 from casemate.image.shape import Start
 from casemate.image.tool import Image
@@ -54,6 +54,8 @@ class Opened:
     sealed: Sequence[Part]
     last: Part
     visible: Mapping[str, Any]
+    question: Mapping[str, Any] | None
+    """How a container engine asks for the health check."""
     created: str
     architecture: str
 
@@ -81,15 +83,25 @@ class Opened:
 def open_image(manifest: bytes, config: bytes, content: Content) -> Opened:
     """Errors: ImageRefusedError, InputError for a launch manifest that is none."""
     layers, said = _layers(manifest), _object(config)
-    visible = _visible(said, [part.digest for part in layers])
+    visible, question = _visible(said, [part.digest for part in layers])
     last = layers[-1]
     start = shape.read_start(content(last, shape.MAX_LAUNCH_BYTES))
     image = start.manifest.manifest.image
     if image is None or len(image.layers) != len(layers) - 2:
         raise shape.unknown()
+    if (start.manifest.manifest.health is None) is not (question is None):
+        raise shape.unknown()
     sealed = [Part(part.digest, part.size, root) for part, root in zip(layers[1:-1], image.layers, strict=True)]
     return Opened(
-        start, image, layers[0], sealed, last, visible, str(said.get("created")), str(said.get("architecture"))
+        start,
+        image,
+        layers[0],
+        sealed,
+        last,
+        visible,
+        question,
+        str(said.get("created")),
+        str(said.get("architecture")),
     )
 
 
@@ -107,13 +119,17 @@ def _part(layer: object) -> Part:
     raise shape.unknown()
 
 
-def _visible(config: Mapping[str, Any], digests: Sequence[str]) -> dict[str, Any]:
-    """What the configuration shows. What would make an engine start anything else than the shield is refused."""
+def _visible(config: Mapping[str, Any], digests: Sequence[str]) -> tuple[dict[str, Any], Mapping[str, Any] | None]:
+    """What the configuration shows, and how an engine asks for the health check. What would make an engine start
+    anything else than the shield is refused.
+    """
     match config:
         case {"config": dict(settings), "rootfs": {"diff_ids": list(diff_ids)}} if diff_ids == list(digests):
-            others = set(settings) - {"Entrypoint", *VISIBLE}
-            if settings.get("Entrypoint") == list(shape.ENTRYPOINT) and not others:
-                return {name: settings[name] for name in VISIBLE if name in settings}
+            question = settings.get(health.FIELD)
+            others = set(settings) - {"Entrypoint", health.FIELD, *VISIBLE}
+            asks_us = health.FIELD not in settings or health.is_question(question)
+            if settings.get("Entrypoint") == list(shape.ENTRYPOINT) and asks_us and not others:
+                return {name: settings[name] for name in VISIBLE if name in settings}, question
     raise shape.unknown()
 
 

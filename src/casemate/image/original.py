@@ -36,7 +36,6 @@ class Original:
     layers: Sequence[Layer]
     created: str = EPOCH
     visible: Mapping[str, object] = field(default_factory=dict)
-    notes: Sequence[str] = ()
 
     def distinct(self) -> list[Layer]:
         """Each layer once. Of a layer that comes again only the upper one can be seen: what it has or takes away, it

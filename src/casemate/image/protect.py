@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from casemate.errors import ImageRefusedError
-from casemate.image import launch, shape
+from casemate.image import health, launch, shape
 from casemate.image.launch import Launch, Wanted
 from casemate.image.oci import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Descriptor
 from casemate.image.original import Original
@@ -118,7 +118,7 @@ def protect(
         *(Blob(path, one.digest, one.size) for path, one in blobs),
         _blob(scratch / "start.tar"),
     ]
-    config = _config(original, parts)
+    config = _config(original, made, parts)
     return Protected(made, sealed, parts, config, _manifest(parts, config))
 
 
@@ -134,14 +134,18 @@ def _blob(path: Path) -> Blob:
         return Blob(path, f"sha256:{digest}", file.tell())
 
 
-def _config(original: Original, layers: Sequence[Blob]) -> bytes:
+def _config(original: Original, made: Launch, layers: Sequence[Blob]) -> bytes:
     """Layers are not compressed, so each blob's digest is its `diff_id`."""
+    settings = dict(original.visible, Entrypoint=list(shape.ENTRYPOINT))
+    check = original.settings.health
+    if check is not None and made.parsed.manifest.health is not None:
+        settings[health.FIELD] = check.question()
     return canonical.encode(
         {
             "created": original.created,
             "architecture": original.architecture,
             "os": "linux",
-            "config": dict(original.visible, Entrypoint=list(shape.ENTRYPOINT)),
+            "config": settings,
             "rootfs": {"type": "layers", "diff_ids": [layer.digest for layer in layers]},
             "history": [{"created": original.created, "created_by": _BY} for _ in layers],
         }

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from casemate.errors import ImageRefusedError
-from casemate.image import oci
+from casemate.image import health, oci
 from casemate.image.media import check_config, check_layer
 from casemate.image.opened import VISIBLE, Opened, Part, open_image
 from casemate.image.original import EPOCH, Layer, Original
@@ -65,11 +65,11 @@ class Read:
                 user=said.user or "",
                 working_dir=said.working_dir or "",
                 volumes=list(said.volumes or ()),
+                health=health.read(said.healthcheck, said.shell),
             ),
             layers=[self._layer(layer, diff_id) for layer, diff_id in zip(layers, diff_ids, strict=True)],
             created=_time(self.config.created),
             visible=_visible(said),
-            notes=_notes(said),
         )
 
     def opened(self) -> Opened:
@@ -159,10 +159,3 @@ def _visible(said: oci.Execution) -> dict[str, object]:
         zip(VISIBLE, (said.labels, {port: {} for port in said.exposed_ports or ()}, said.stop_signal), strict=True)
     )
     return {name: value for name, value in found.items() if value}
-
-
-def _notes(said: oci.Execution) -> list[str]:
-    test = (said.healthcheck or {}).get("Test")
-    if not test or test == ["NONE"]:
-        return []
-    return ["The image's health check is left out: an engine cannot run it inside, and the shield does not yet."]

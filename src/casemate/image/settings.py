@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from casemate.errors import ImageRefusedError
+from casemate.image.health import Check
 
 __all__ = ["DEFAULT_PATH", "Settings"]
 
@@ -25,6 +26,7 @@ class Settings:
     user: str = ""
     working_directory: str = "/"
     volumes: Sequence[str] = ()
+    health: Check | None = None
 
     @classmethod
     def read(
@@ -36,6 +38,7 @@ class Settings:
         user: str,
         working_dir: str,
         volumes: Sequence[str],
+        health: Check | None = None,
     ) -> Settings:
         """Errors: ImageRefusedError for what starts nothing, or cannot be meant."""
         command = [*entrypoint, *cmd]
@@ -52,6 +55,7 @@ class Settings:
             user=user,
             working_directory=_folder(working_dir or "/", "working directory"),
             volumes=_outermost([_folder(path, "volume") for path in volumes]),
+            health=health,
         )
 
     @property
@@ -60,7 +64,13 @@ class Settings:
 
     def candidates(self) -> list[str]:
         """Where the program could be, in the order in which an engine looks (execvp(3))."""
-        name = self.entrypoint[0]
+        return self._places_of(self.entrypoint[0])
+
+    def check_candidates(self) -> list[str]:
+        """Where the program of the health check could be; empty where there is none."""
+        return self._places_of(self.health.command[0]) if self.health is not None else []
+
+    def _places_of(self, name: str) -> list[str]:
         if "/" in name:
             return [_normal(posixpath.join(self.working_directory, name))]
         folders = [posixpath.join(self.working_directory, folder) for folder in self.search_path.split(":")]

@@ -19,12 +19,14 @@ from casemate.wire.release import User
 __all__ = [
     "CAPABILITIES",
     "HOLE_REFERENCE",
+    "MAX_CHECK_MILLISECONDS",
     "MAX_LAYERS",
     "MAX_MANIFEST_BYTES",
     "MAX_ROOT_ENTRIES",
     "MAX_VOLUMES",
     "Directory",
     "File",
+    "HealthCheck",
     "Hole",
     "Image",
     "Manifest",
@@ -48,6 +50,8 @@ MAX_VOLUMES: Final = 16
 """Places of sealed volumes in one domain; as many as mounts."""
 MAX_LAYERS: Final = 128
 """Of one image, as many as container engines take."""
+MAX_CHECK_MILLISECONDS: Final = 3_600_000
+"""Of one health check: an hour."""
 Capability = Literal["chown", "dac_override", "fowner", "fsetid", "kill", "net_bind_service", "setgid", "setuid"]
 CAPABILITIES: Final[tuple[Capability, ...]] = get_args(Capability)
 """What a workload that starts as user 0 may keep (capabilities(7)), by name and in this order."""
@@ -174,6 +178,13 @@ class Image(Model):
     writable: Annotated[int, Field(ge=4096, le=2**40)] | None = None
 
 
+class HealthCheck(Model):
+    """How a container engine may learn whether the workload is well. `timeout` is in milliseconds."""
+
+    command: Annotated[list[Text], Field(min_length=1, max_length=64)]
+    timeout: Annotated[int, Field(ge=1, le=MAX_CHECK_MILLISECONDS)]
+
+
 class Hole(Model):
     pattern: Annotated[str, AfterValidator(_check_pattern), Field(min_length=1, max_length=MAX_PATTERN)]
     from_: Annotated[Literal["policy", "host"], Field(alias="from")]
@@ -196,6 +207,7 @@ class Manifest(Model):
     mounts: Annotated[list[Mount], Field(max_length=16)]
     volumes: Annotated[list[VolumePlace], Field(min_length=1, max_length=MAX_VOLUMES)] | None = None
     files: Annotated[list[Path], Field(max_length=64)]
+    health: HealthCheck | None = None
     entrypoint: Annotated[list[Text], Field(min_length=1, max_length=64)]
     arguments: Annotated[list[Text], Field(max_length=1024)]
     environment: Annotated[dict[VariableName, Text], Field(max_length=1024)]
@@ -250,6 +262,8 @@ def _check_role(manifest: Manifest) -> None:
         raise ValueError("a custodian names no custodian and no policy, and says its user")
     if manifest.role == "custodian" and manifest.volumes is not None:
         raise ValueError("a custodian has no volumes: nobody releases their keys to it")
+    if manifest.role == "custodian" and manifest.health is not None:
+        raise ValueError("a custodian has no health check: it answers over the network whether it is ready")
     if manifest.role == "custodian" and (manifest.image is not None or manifest.capabilities is not None):
         raise ValueError("a custodian has no image and no capabilities: its root is a list of files")
 
@@ -281,11 +295,17 @@ def _check_tree(manifest: Manifest) -> None:
     covers = _check_covers(manifest, leaves, folders)
     folders.update(parent for cover in covers for parent in _parents(cover))
     _check_files(manifest, leaves, folders, covers)
+    _check_program(manifest, "entrypoint", manifest.entrypoint, leaves)
+    if manifest.health is not None:
+        _check_program(manifest, "health.command", manifest.health.command, leaves)
+
+
+def _check_program(manifest: Manifest, field: str, command: list[str], leaves: set[str]) -> None:
     if manifest.image is not None:
         # What the layers hold is known to whoever opens them.
-        _check_path(manifest.entrypoint[0])
-    elif manifest.entrypoint[0] not in leaves:
-        raise ValueError("entrypoint: the program is not a file or link of root")
+        _check_path(command[0])
+    elif command[0] not in leaves:
+        raise ValueError(f"{field}: the program is not a file or link of root")
 
 
 def _check_covers(manifest: Manifest, leaves: set[str], folders: set[str]) -> set[str]:
@@ -330,6 +350,8 @@ def _check_holes(manifest: Manifest) -> None:
         used.update(names)
     if any("{{" in part for part in manifest.entrypoint):
         raise ValueError("entrypoint has no holes")
+    if manifest.health is not None and any("{{" in part for part in manifest.health.command):
+        raise ValueError("health.command has no holes")
     if missing := sorted(used - set(manifest.holes)):
         raise ValueError(f"holes: {', '.join(missing)} is used but not declared")
     if unused := sorted(set(manifest.holes) - used):

@@ -11,7 +11,10 @@ import pytest
 
 from casemate.errors import ImageRefusedError, ImageTamperedError, ManifestError
 from casemate.image import shape
+from casemate.image.health import Check
 from casemate.image.layout import Layout
+from casemate.image.opened import Opened, open_image
+from casemate.image.protect import Protected
 from casemate.image.reading import choose
 from casemate.image.settings import Settings
 from casemate.testing.images import archive, member, write_image
@@ -197,3 +200,43 @@ def test_what_the_shield_is_started_with_is_read_back(work: Work, tmp_path: Path
     assert names(protected.layers[-1].path) == [
         "casemate", "casemate/custodian.json", "casemate/manifest.json", "casemate/mounts", "casemate/volumes",
     ]  # fmt: skip
+
+
+def test_a_health_check_is_measured_and_the_engine_only_asks_for_it(work: Work) -> None:
+    work.settings = replace(
+        work.settings, health=Check(["server", "--ping"], {"Interval": 7, "Timeout": 2_000_000_000})
+    )
+    protected = work.protect(work.original(work.layer(BASE)))
+    found = protected.launch.parsed.manifest.health
+    assert found is not None
+    assert (found.command, found.timeout) == (["/bin/server", "--ping"], 2_000)
+    told = json.loads(protected.config)["config"]["Healthcheck"]
+    assert told == {"Test": ["CMD", "/casemate/shield", "--health"], "Interval": 7, "Timeout": 2_000_000_000}
+
+
+def test_a_health_check_whose_program_is_not_there_is_left_out_and_named(work: Work) -> None:
+    work.settings = replace(work.settings, health=Check(["curl", "http://127.0.0.1"], {}))
+    protected = work.protect(work.original(work.layer(BASE)))
+    assert protected.launch.parsed.manifest.health is None
+    assert protected.launch.unchecked == "curl"
+    assert "Healthcheck" not in json.loads(protected.config)["config"]
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_engine_and_manifest_agree_on_whether_there_is_a_health_check(work: Work, measured: bool) -> None:
+    check = Check(["server"], {}) if measured else None
+    work.settings = replace(work.settings, health=check)
+    protected = work.protect(work.original(work.layer(BASE)))
+    assert opened(protected, protected.config).question == (check.question() if check else None)
+    config = json.loads(protected.config)
+    for other in ({"Test": ["CMD", "/bin/sh"]}, None if measured else Check(["server"], {}).question()):
+        config["config"]["Healthcheck"] = other
+        with pytest.raises(ImageRefusedError, match="no protected image"):
+            opened(
+                protected, json.dumps({**config, "config": {k: v for k, v in config["config"].items() if v}}).encode()
+            )
+
+
+def opened(protected: Protected, config: bytes) -> Opened:
+    by_digest = {blob.digest: blob.path for blob in protected.layers}
+    return open_image(protected.manifest, config, lambda part, _limit: by_digest[part.digest].read_bytes())

@@ -64,8 +64,13 @@ pub enum ManifestError {
     #[error("root: {0}")]
     Image(&'static str),
     /// The program is not part of the root.
-    #[error("entrypoint: {0:?} is no file or symbolic link of root")]
-    NoProgram(String),
+    #[error("{field}: {program:?} is no file or symbolic link of root")]
+    NoProgram {
+        /// Where it is named.
+        field: &'static str,
+        /// Its path, cut short.
+        program: String,
+    },
     /// Something about a hole.
     #[error("holes: {name:?} {why}")]
     Hole {

@@ -1,12 +1,13 @@
 //! The JSON shape of a manifest. Fields stand in the order of RFC 8785, so that writing a form gives canonical bytes.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rustix::thread::CapabilitySet;
 use serde::{Deserialize, Serialize};
 
 use super::error::{ManifestError, excerpt};
-use super::{Image, Manifest, Mount, RootEntry, RootKind, Writable};
+use super::{HealthCheck, Image, Manifest, Mount, RootEntry, RootKind, Writable};
 use crate::strict_json::unique_map;
 
 /// Largest integer of I-JSON (RFC 7493 §2.2), 2⁵³ − 1.
@@ -15,6 +16,8 @@ const MAX_INTEGER: u64 = (1 << 53) - 1;
 const MAX_ID: u32 = (1 << 31) - 1;
 /// Least and most bytes of a writable: a page, a tebibyte.
 const WRITABLE_SIZES: std::ops::RangeInclusive<u64> = 4096..=(1 << 40);
+/// Least and most milliseconds of a health check: those of container engines at least, an hour at most.
+const CHECK_TIMES: std::ops::RangeInclusive<u64> = 1..=3_600_000;
 /// Longest text of a symbolic link, that of Linux.
 const MAX_TARGET_BYTES: usize = 4095;
 
@@ -162,6 +165,13 @@ struct EntryForm {
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
+struct HealthForm {
+    command: Vec<String>,
+    timeout: u64,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 struct ImageForm {
     layers: Vec<String>,
     protection: Protection,
@@ -191,6 +201,8 @@ pub(super) struct Form {
     #[serde(deserialize_with = "unique_map")]
     environment: BTreeMap<String, String>,
     files: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    health: Option<HealthForm>,
     #[serde(deserialize_with = "unique_map")]
     holes: BTreeMap<String, Hole>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -248,6 +260,7 @@ impl Form {
                 .collect(),
             volumes: self.volumes.into_iter().map(|v| v.path).collect(),
             files: self.files,
+            health: self.health.map(HealthForm::into_check).transpose()?,
             entrypoint: self.entrypoint,
             arguments: self.arguments,
             environment: self.environment,
@@ -295,6 +308,19 @@ fn link(target: String) -> Result<RootKind, ManifestError> {
         return Err(value("root.target", &target, "1 to 4,095 bytes without NUL"));
     }
     Ok(RootKind::Symlink { target })
+}
+
+impl HealthForm {
+    fn into_check(self) -> Result<HealthCheck, ManifestError> {
+        if !CHECK_TIMES.contains(&self.timeout) {
+            let got = self.timeout.to_string();
+            return Err(value("health.timeout", &got, "between 1 and 3,600,000 milliseconds"));
+        }
+        Ok(HealthCheck {
+            command: self.command,
+            timeout: Duration::from_millis(self.timeout),
+        })
+    }
 }
 
 impl ImageForm {

@@ -13,6 +13,7 @@ pub use form::{Access, Capability, Filler, Hole, PolicyBinding, Protection, Role
 pub(crate) use path::{is_plain, parents};
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -83,6 +84,15 @@ pub struct Image {
     pub writable: Option<u64>,
 }
 
+/// A program that says whether the workload is well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
 /// A launch manifest that keeps every rule of spec/manifest.md.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
@@ -106,6 +116,8 @@ pub struct Manifest {
     pub volumes: Vec<String>,
     /// The only paths at which the policy may place files, sorted.
     pub files: Vec<String>,
+    /// How a container engine may learn whether the workload is well.
+    pub health: Option<HealthCheck>,
     /// Program and fixed leading arguments.
     pub entrypoint: Vec<String>,
     /// Further arguments, with holes.

@@ -18,7 +18,8 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), ManifestError> {
     texts(manifest)?;
     order(manifest)?;
     tree(manifest)?;
-    program(manifest)?;
+    program(manifest, "entrypoint", &manifest.entrypoint[0])?;
+    health(manifest)?;
     filling(manifest)
 }
 
@@ -236,17 +237,48 @@ fn covers<'a>(
     }
 }
 
-fn program(manifest: &Manifest) -> Result<(), ManifestError> {
-    let program = &manifest.entrypoint[0];
+fn program(manifest: &Manifest, field: &'static str, program: &str) -> Result<(), ManifestError> {
     if manifest.image.is_some() {
         // What the layers hold is known to whoever opens them.
-        return path::check("entrypoint", program);
+        return path::check(field, program);
     }
     let found = manifest.root.binary_search_by(|entry| entry.path.as_str().cmp(program));
     match found.map(|at| &manifest.root[at].kind) {
         Ok(RootKind::File { .. } | RootKind::Symlink { .. }) => Ok(()),
-        _ => Err(ManifestError::NoProgram(excerpt(program))),
+        _ => Err(ManifestError::NoProgram {
+            field,
+            program: excerpt(program),
+        }),
     }
+}
+
+fn health(manifest: &Manifest) -> Result<(), ManifestError> {
+    const FIELD: &str = "health.command";
+    let Some(health) = &manifest.health else { return Ok(()) };
+    if manifest.role == Role::Custodian {
+        return Err(ManifestError::Role(
+            "a custodian has no health check: it answers over the network whether it is ready",
+        ));
+    }
+    let got = health.command.len();
+    if !(1..=64).contains(&got) {
+        return Err(ManifestError::Count {
+            field: FIELD,
+            got,
+            min: 1,
+            max: 64,
+        });
+    }
+    if let Some(text) = health.command.iter().find(|text| text.contains('\0')) {
+        return Err(value(FIELD, text, "free of NUL"));
+    }
+    if health.command.iter().any(|part| part.contains("{{")) {
+        return Err(ManifestError::Hole {
+            name: FIELD.to_owned(),
+            why: "has no holes",
+        });
+    }
+    program(manifest, FIELD, &health.command[0])
 }
 
 fn filling(manifest: &Manifest) -> Result<(), ManifestError> {

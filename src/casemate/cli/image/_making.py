@@ -96,6 +96,8 @@ class Making:
         sealed = self._write(part)
         for path in [] if self.as_json else protected.launch.hidden:
             note(f"{path} is a volume of the image: it begins empty, what the image has there is not shown.")
+        if protected.launch.unchecked is not None and not self.as_json:
+            note(f"The health check is left out: the image has no program {protected.launch.unchecked[:200]}.")
         return {
             "image": self.destination,
             "digest": descriptor.digest,

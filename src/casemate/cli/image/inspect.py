@@ -40,6 +40,7 @@ def _seen(read: Read, opened: Opened) -> dict[str, Any]:
         "labels": opened.visible.get("Labels") or {},
         "ports": sorted(opened.visible.get("ExposedPorts") or ()),
         "stop_signal": opened.visible.get("StopSignal"),
+        "health": None if opened.question is None else dict(opened.question),
         "shield": {"blob": opened.shield.digest, "size": opened.shield.size},
         "layers": [{"root": part.root, "blob": part.digest, "size": part.size} for part in opened.sealed],
         "protection": opened.image.protection,
@@ -69,6 +70,7 @@ def _text(seen: dict[str, Any]) -> str:
         "user": f"{launch['user']['uid']}:{launch['user']['gid']}" if "user" in launch else "as the policy says",
         "in": launch["working_directory"],
         "rights": ", ".join(launch.get("capabilities", ())) or "none",
+        "health check": _health(seen),
         "environment": shlex.join(f"{name}={value}" for name, value in launch["environment"].items()) or "empty",
         "holes": ", ".join(f"{n} ({h['from']}: {h['pattern']})" for n, h in launch["holes"].items()) or "none",
         "policy files": ", ".join(launch["files"]) or "none",
@@ -79,6 +81,14 @@ def _text(seen: dict[str, Any]) -> str:
     text = "\n".join(f"{name:>12}  {value}" for name, value in lines.items())
     text += "".join(f"\n{part['size']:>26}  {part['root']}" for part in seen["layers"])
     return f"Everybody who has the image sees:\n\n{text}\n\nNobody sees without the key: {seen['hidden']}."
+
+
+def _health(seen: dict[str, Any]) -> str:
+    check = seen["launch"].get("health")
+    if check is None:
+        return "none"
+    times = "".join(f", {name} {value}" for name, value in seen["health"].items() if name != "Test")
+    return f"{shlex.join(check['command'])}, at most {check['timeout']} ms{times}"
 
 
 def _writable(launch: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 
 from casemate.cli._connecting import As
 from casemate.cli._custodians import Custodian
-from casemate.cli._output import Json, note
+from casemate.cli._output import Json
 from casemate.cli.image import _options
 from casemate.cli.image._making import making
 from casemate.cli.image._options import (
@@ -84,6 +84,4 @@ def protect(
         scratch = Path(folder)
         with transport.open_source(source, scratch=scratch) as opened:
             original = choose(opened, _options.architecture(arch)).original()
-            for word in [] if as_json else original.notes:
-                note(word)
             makes.say(makes.make(original, wanted, places, key_file, scratch))
