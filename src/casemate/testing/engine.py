@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import tarfile
@@ -17,6 +18,11 @@ from casemate.testing.stage import Result
 MISSING = "needs podman and runc: apt-get install --no-install-recommends podman runc"
 SOCKET = "/run/casemate/platform.sock"
 FLAGS = ("--device", "/dev/fuse", "--cap-add", "SYS_ADMIN", "--network", "host")
+LEAST_FLAGS = (
+    "--device", "/dev/fuse", "--network", "host", "--read-only", "--cap-drop", "ALL", "--cap-add", "SETFCAP",
+    "--security-opt", "no-new-privileges", "--security-opt", "seccomp=unconfined", "--security-opt", "unmask=ALL",
+)  # fmt: skip
+"""No right over the machine: the shield makes a user namespace of its own."""
 _CONFIGURATION = """
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
@@ -27,7 +33,7 @@ events_logger = "file"
 """
 
 
-__all__ = ["FLAGS", "MISSING", "SOCKET", "Engine", "engine", "is_there", "shield_arguments"]
+__all__ = ["FLAGS", "LEAST_FLAGS", "MISSING", "SOCKET", "Engine", "engine", "is_there", "shield_arguments"]
 
 
 def is_there() -> bool:
@@ -36,20 +42,27 @@ def is_there() -> bool:
 
 @dataclass
 class Engine:
-    """`folder` is its own: storage, state, configuration. `driver`: vfs works everywhere, overlay copies nothing."""
+    """`folder` is its own: storage, state, configuration. `driver`: vfs works everywhere, overlay copies nothing.
+    `user`: whose engine it is, if not that of who runs the tests.
+    """
 
     folder: Path
     driver: str = "vfs"
+    user: int | None = None
 
     def podman(self, *arguments: str | Path, stdin: bytes = b"", seconds: int = 120) -> Result:
         command = ["podman", "--root", self.storage, "--runroot", self.folder / "run", "--storage-driver", self.driver]
         done = subprocess.run(
             [*map(str, command), *map(str, arguments)],
             env={"CONTAINERS_CONF": str(self.folder / "containers.conf"), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-                 "HOME": str(self.folder)},
+                 "HOME": str(self.folder), "XDG_RUNTIME_DIR": str(self.folder)},
             input=stdin,
             capture_output=True,
             timeout=seconds,
+            cwd=self.folder,
+            user=self.user,
+            group=self.user,
+            extra_groups=None if self.user is None else (),
         )  # fmt: skip
         return Result(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
@@ -88,10 +101,12 @@ class Engine:
 
 
 @contextmanager
-def engine(folder: Path, driver: str = "vfs") -> Iterator[Engine]:
+def engine(folder: Path, driver: str = "vfs", user: int | None = None) -> Iterator[Engine]:
     folder.mkdir()
     (folder / "containers.conf").write_text(_CONFIGURATION)
-    made = Engine(folder, driver)
+    if user is not None:
+        os.chown(folder, user, user)
+    made = Engine(folder, driver, user)
     try:
         yield made
     finally:
