@@ -7,7 +7,7 @@ from typing import Final
 
 from casemate.testing.stage import StageError
 from examples.first_run.screen import Outcome, Screen
-from examples.services.attacks import OLDER, Attack, attacks, held
+from examples.services.attacks import OLDER, REVOKED, Attack, attacks, held
 from examples.services.catalogue import SERVICES
 from examples.services.hosted import Hosted
 from examples.services.images import Images, NoDebianError, missing
@@ -56,7 +56,7 @@ def _played(hosted: Hosted, screen: Screen) -> int:
         seen = _searched(hosted)
         expect("exit status after podman stop", running.stop(), service.stops)
     screen.attack("1", "everything that the host stores is searched", seen)
-    tried = (*attacks(service), OLDER)
+    tried = (*attacks(service), OLDER, REVOKED)
     return (not seen.held) + sum(_tried(attack, hosted, screen, number) for number, attack in enumerate(tried, 2))
 
 

@@ -17,11 +17,12 @@ from examples.services.busybox import SERVICE as STRANGER
 from examples.services.hosted import Hosted
 from examples.services.service import Service
 
-__all__ = ["OLDER", "Attack", "attacks", "held"]
+__all__ = ["OLDER", "REVOKED", "Attack", "attacks", "held"]
 
 _BLOCK: Final = 4096
 _NOWHERE: Final = "http://127.0.0.1:9"
 _ADMITTED: Final = "1"
+_VERSION: Final = "1.0"
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,17 @@ def _older(hosted: Hosted) -> Iterator[Result]:
     yield hosted.run(image)
 
 
+def _revoked(hosted: Hosted) -> Iterator[Result]:
+    """A release that ran, until the policy took it back; its statement is in the image, and is still alice's."""
+    hosted.release(_ADMITTED, _VERSION)
+    hosted.admit_releases()
+    image = hosted.pull(_VERSION)
+    with hosted.started(image) as running:
+        running.stop()
+    hosted.admit_releases(_VERSION)
+    yield hosted.run(image)
+
+
 def _top(hosted: Hosted, image: str) -> Path:
     """Of the image's topmost layer, the folder."""
     return Path(hosted.place.host.ask("inspect", "--format", "{{.GraphDriver.Data.UpperDir}}", image))
@@ -153,4 +165,5 @@ _ATTACKS: Final = (
 _YESTERDAY: Final = Attack("yesterday", "volumes of yesterday", 73, "rolled back", _yesterday)
 """For services that have some."""
 OLDER: Final = Attack("older", "an older release, once the policy moved on", 67, "workload.manifest", _older)
-"""The last one: afterwards release 1 is not admitted any more."""
+REVOKED: Final = Attack("revoked", "a release that was revoked", 67, "which is revoked", _revoked)
+"""The last ones, in this order: afterwards release 1 is not admitted any more."""

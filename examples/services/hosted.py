@@ -70,10 +70,33 @@ class Hosted:
         made = self.protect(str(release), *self.service.options, "--env", f"RELEASE={release}", policy=self.file)
         document = yaml.safe_load(self.file.read_text())
         _merge(document, {"services": {self.service.name: {"lease": f"{LEASE_SECONDS}s"}}})
+        _merge(document, {"principals": {name: {"key": self.place.keys[name]} for name in self.service.people}})
         _merge(document, self.service.policy)
         self.file.write_text(yaml.safe_dump(document, sort_keys=False))
         how = ["--sealed", made["sealed"]] if made["sealed"] else ["--on-top"]
         self.place.stage.ask("policy", "submit", self.file, "--as", "alice", *how)
+        if release == 1 and self.service.prepare is not None:
+            self.service.prepare(self)
+
+    def admit_releases(self, *revoked: str) -> None:
+        """Has the policy admit what alice releases, but not these versions."""
+        document = yaml.safe_load(self.file.read_text())
+        admitted = {"release": self.policy, "at_least": "1.0", "signed_by": {"any": ["alice"]}, "revoked": [*revoked]}
+        document["services"][self.service.name]["workload"] = admitted
+        self.file.write_text(yaml.safe_dump(document, sort_keys=False))
+        self.place.stage.ask("policy", "submit", self.file, "--as", "alice", "--on-top")
+
+    def release(self, tag: str, version: str) -> None:
+        """Pushes the image `:TAG` as `:VERSION` as well, with alice's statement in it that it is that one."""
+        ask, statement = self.place.stage.ask, self.place.stage.folder / f"{self.service.name}-{version}.json"
+        ask(
+            "release", "create", self.policy, version, f"{self.policy}#{self.service.name}",
+            "--image", f"docker://{self.name}:{tag}", "--out", statement, "--as", "alice", seconds=_MINUTES,
+        )  # fmt: skip
+        ask(
+            "image", "attach", f"docker://{self.name}:{tag}", f"docker://{self.name}:{version}",
+            "--statement", statement, seconds=_MINUTES,
+        )  # fmt: skip
 
     def protect(
         self, tag: str, *options: str | Path, policy: Path | None = None, ordinary: str | None = None
@@ -84,7 +107,7 @@ class Hosted:
         return self.place.stage.ask(
             "image", "protect", ordinary or self.images.ordinary(self.service), f"docker://{self.name}:{tag}",
             "--policy", f"{self.policy}#{self.service.name}", *written, "--as", "alice", "--container",
-            "--hole", "host:PORT=[0-9]{2,5}", *volumes, *options, seconds=_MINUTES,
+            *self._port("--hole", "host:PORT=[0-9]{2,5}"), *volumes, *options, seconds=_MINUTES,
         )  # fmt: skip
 
     def pull(self, tag: str) -> str:
@@ -103,8 +126,9 @@ class Hosted:
         container = f"{self.service.name}-{next(_NUMBERS)}"
         self.place.host.ask("run", "--detach", "--name", container, *self._flags(), image)
         try:
-            running = Running(container, self.port, self.place.host, self.place.owner, self.ordinary)
-            running.wait()
+            running = Running(container, self)
+            if self.service.listens:
+                running.wait()
             yield running
         finally:
             self.place.host.remove(container)
@@ -115,11 +139,14 @@ class Hosted:
 
     def _flags(self, custodian: str = "") -> Sequence[str]:
         more = ["--env", f"CASEMATE_CUSTODIAN={custodian or self.place.address}"]
-        more += ["--env", f"CASEMATE_HOLE_PORT={self.port}"]
+        more += self._port("--env", f"CASEMATE_HOLE_PORT={self.port}")
         for volume, path in self.service.volumes.items():
             self.folder(volume).mkdir(parents=True, exist_ok=True)
             more += ["--volume", f"{self.folder(volume)}:/casemate/volumes{path}"]
         return shield_arguments(self.place.door, *more)
+
+    def _port(self, *words: str) -> Sequence[str]:
+        return words if self.service.listens else ()
 
 
 def _merge(document: dict[str, Any], more: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -69,13 +70,9 @@ class Images:
 
     def _build(self, service: Service, kept: Path) -> None:
         self._base()
-        # Where packages come from may have a certificate that only this machine knows.
-        trusted = ["--volume", f"{_CERTIFICATES}:{_CERTIFICATES}:ro"] if _CERTIFICATES.exists() else []
         name = f"examples/{service.name}"
-        self.owner.ask(
-            "build", "--quiet", "--network", "host", "--format", "oci", *trusted, "--tag", name, service.source,
-            seconds=_MINUTES,
-        )  # fmt: skip
+        command = ("build", "--quiet", "--network", "host", "--format", "oci", *_trusting(), "--tag", name)
+        self.owner.ask(*command, service.source, seconds=_MINUTES)
         partial = kept.with_name(f"{kept.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         self.owner.ask("push", "--quiet", name, f"oci:{partial}:1", seconds=_MINUTES)
@@ -96,6 +93,14 @@ class Images:
                 raise NoDebianError(f"mmdebstrap cannot make a Debian here: {made.stderr.strip()[-300:]}")
             partial.rename(archive)
         self.owner.ask("import", "--quiet", archive, BASE, seconds=_MINUTES)
+
+
+def _trusting() -> Sequence[str]:
+    """Where Python packages come from may have a certificate that only this machine knows."""
+    inside = "/run/certificates.crt"
+    if not _CERTIFICATES.exists():
+        return ()
+    return ("--volume", f"{_CERTIFICATES}:{inside}:ro", "--build-arg", f"PIP_CERT={inside}")
 
 
 def _digest(folder: Path) -> str:

@@ -28,6 +28,8 @@ class Place:
     owner: Engine
     host: Engine
     port: int = field(default_factory=free_port)
+    keys: dict[str, str] = field(default_factory=dict)
+    """Of alice, who owns the policies, bob, and mallory, whom no policy knows."""
     custodian: subprocess.Popen[bytes] | None = None
     other: str = ""
 
@@ -77,8 +79,8 @@ def place() -> Iterator[Place]:
         stage.ask("platform", "init")
         stage.start("platform", "platform", "simulate", "--containers", made.door)
         stage.ask("platform", "show", "--wait", "50")
-        for name in ("alice", "mallory"):
-            stage.ask("identity", "create", name)
+        for name in ("alice", "bob", "mallory"):
+            made.keys[name] = stage.ask("identity", "create", name)["key"]
         _custodian(stage, "main", "alice", made.address)
         made.serve()
         yield made

@@ -6,25 +6,35 @@ import socket
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from casemate.testing.engine import Engine
 from casemate.testing.stage import Result, wait_for
 from examples.services.service import WorkError
 
+if TYPE_CHECKING:
+    from examples.services.hosted import Hosted
+
 __all__ = ["Running"]
 
 _SECONDS = 60
+_MINUTES = 5 * 60
 
 
 @dataclass(frozen=True)
 class Running:
-    """`host` runs `container`, `owner` its clients in containers of the ordinary image."""
+    """The attacker's engine runs `container`, the owner's runs its clients, in containers of the ordinary image."""
 
     container: str
-    port: int
-    host: Engine
-    owner: Engine
-    ordinary: str
+    hosted: Hosted
+
+    @property
+    def port(self) -> int:
+        return self.hosted.port
+
+    @property
+    def host(self) -> Engine:
+        return self.hosted.place.host
 
     def wait(self) -> None:
         """Until it listens. Errors: WorkError."""
@@ -45,9 +55,9 @@ class Running:
     def try_client(self, *command: str, stdin: str = "") -> Result:
         """The same, however it ends."""
         program, *arguments = command
-        return self.owner.podman(
-            "run", "--rm", "--interactive", "--network", "host", "--entrypoint", program, self.ordinary, *arguments,
-            stdin=stdin.encode(),
+        return self.hosted.place.owner.podman(
+            "run", "--rm", "--interactive", "--network", "host", "--entrypoint", program, self.hosted.ordinary,
+            *arguments, stdin=stdin.encode(),
         )  # fmt: skip
 
     def http(self, path: str, body: bytes | None = None, *, method: str | None = None, kind: str = "") -> bytes:
@@ -66,6 +76,10 @@ class Running:
     def logs(self) -> str:
         told = self.host.podman("logs", self.container)
         return told.output + told.errors
+
+    def end(self) -> int:
+        """Waits for a job; its exit status."""
+        return int(self.host.ask("wait", self.container, seconds=_MINUTES))
 
     def stop(self) -> int:
         """Its exit status."""

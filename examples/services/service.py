@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from examples.services.hosted import Hosted
     from examples.services.running import Running
 
 __all__ = ["Service", "WorkError", "expect"]
@@ -38,6 +39,12 @@ class Service:
     """Of `casemate image protect`."""
     policy: Mapping[str, Any] = field(default_factory=dict)
     """What its owner writes into the policy, beside what `protect` writes."""
+    people: Sequence[str] = ()
+    """Further principals of the policy."""
+    prepare: Callable[[Hosted], None] | None = None
+    """What people do once the policy is there."""
+    listens: bool = True
+    """On a port; else it is a job, which `use` waits for."""
 
     @property
     def source(self) -> Path:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from examples.services.attacks import OLDER, Attack, attacks, held
+from examples.services.attacks import OLDER, REVOKED, Attack, attacks, held
 from examples.services.catalogue import SERVICES
 from examples.services.hosted import LEASE_SECONDS, Hosted
 from examples.services.images import Images, NoDebianError, missing
@@ -104,3 +104,9 @@ def test_an_older_release_gets_nothing_and_the_newer_one_works(name: str, hosted
     with one.started(one.pull("2")) as running:
         one.service.use(running)
         running.stop()
+
+
+@each_service
+def test_a_revoked_release_gets_nothing_any_more(name: str, hosted: Callable[[str], Hosted]) -> None:
+    told = list(REVOKED.attempt(hosted(name)))
+    assert held(REVOKED, told), told
