@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
@@ -23,8 +23,11 @@ HASHES = PIECE // HASH
 MAGIC = b"casemate/layer/1"
 HOLE = 0xFFFF_FFFF
 PLAIN, INLINE, CHUNKS = 0, 2, 4
-FILE, DIRECTORY, LINK = 0o100000, 0o040000, 0o120000
+FILE, DIRECTORY, LINK, CHARACTER = 0o100000, 0o040000, 0o120000, 0o020000
 SPACES = {1: b"user.", 2: b"system.posix_acl_access", 3: b"system.posix_acl_default", 4: b"trusted.", 6: b"security."}
+
+
+OPAQUE, IMPLIED = b"trusted.overlay.opaque", b"trusted.overlay.casemate.implied"
 
 
 class RefusedError(Exception):
@@ -131,6 +134,11 @@ class Erofs:
             if inode.mode & 0o170000 == DIRECTORY:
                 yield from self.walk(found, path + b"/")
 
+    def names(self, number: int) -> dict[bytes, int]:
+        """What is in a directory."""
+        entries = self._entries(self.inode(number).content)
+        return {name: found for name, found in entries if name not in {b".", b".."}}
+
     def inode(self, number: int) -> Inode:
         at = self.first * BLOCK + number * 32
         form, count, mode, size, word = struct.unpack_from("<HHH2xQI", self.image, at)
@@ -176,4 +184,41 @@ def _attributes(data: bytes) -> dict[bytes, bytes]:
         name = data[at + 4 : at + 4 + length]
         found[SPACES[space] + name] = data[at + 4 + length : at + 4 + length + size]
         at += -(-(4 + length + size) // 4) * 4
+    return found
+
+
+Stack = list[tuple[Erofs, int]]
+"""What layers have of one path, from the top down."""
+
+
+def merged(layers: list[Erofs]) -> Iterator[tuple[bytes, Inode]]:
+    """Paths and what they are, of layers from the bottom up; the root is `b""`."""
+    yield from _shown([(layer, layer.root) for layer in reversed(layers)], b"")
+
+
+def _shown(stack: Stack, path: bytes) -> Iterator[tuple[bytes, Inode]]:
+    inodes = [layer.inode(number) for layer, number in stack]
+    said = [inode for inode in inodes if IMPLIED not in inode.attributes]
+    face = (said or inodes)[0]
+    yield path, replace(face, attributes={k: v for k, v in face.attributes.items() if k not in {OPAQUE, IMPLIED}})
+    if face.mode & 0o170000 != DIRECTORY:
+        return
+    opaque = next((at for at, inode in enumerate(inodes) if OPAQUE in inode.attributes), len(stack))
+    parts = stack[: opaque + 1]
+    for name in sorted({name for layer, number in parts for name in layer.names(number)}):
+        if below := _stack(parts, name):
+            yield from _shown(below, path + b"/" + name if path else name)
+
+
+def _stack(parts: Stack, name: bytes) -> Stack:
+    found: Stack = []
+    for layer, number in parts:
+        child = layer.names(number).get(name)
+        if child is None:
+            continue
+        inode = layer.inode(child)
+        if inode.mode & 0o170000 != DIRECTORY:
+            is_mark = inode.mode & 0o170000 == CHARACTER and inode.device == 0
+            return found if found or is_mark else [(layer, child)]
+        found.append((layer, child))
     return found

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.image_reader import FILE, LINK, Erofs, RefusedError, file_system
+from casemate.image.tool import Image, Tool
+from casemate.testing.images import Member, archive, folder, member
+from tests.conformance.image_reader import FILE, LINK, Erofs, RefusedError, file_system, merged
 
 VECTORS = Path(__file__).parents[2] / "spec" / "vectors" / "image"
 NAMES = ["encrypted", "authenticated"]
@@ -76,3 +78,54 @@ def test_another_key_opens_nothing() -> None:
     for key in (bytes(32), None):
         with pytest.raises(RefusedError):
             file_system(vector.layer, vector.root, key)
+
+
+def _owned(name: str, mode: int, user: int) -> Member:
+    return folder(name, mode)[0].replace(uid=user, gid=user, mtime=user, deep=False), b""
+
+
+IMAGES: dict[str, list[list[Member]]] = {
+    "nothing is said": [[member("d/a")], [member("d/b")]],
+    "said below": [[_owned("./", 0o711, 5), _owned("d", 0o700, 6), member("d/a")], [member("d/b")]],
+    "said in the middle": [[_owned("d", 0o700, 5)], [_owned("d", 0o711, 6)], [member("d/e/b")], [member("d/e/c")]],
+    "taken away": [[_owned("d", 0o700, 5), member("d/a")], [member(".wh.d"), member("d/b")]],
+    "taken away later": [[_owned("d", 0o700, 5), member("d/a")], [member("d/b"), member(".wh.d")]],
+    "taken away between": [[_owned("d", 0o700, 5), member("d/a")], [member(".wh.d")], [member("d/b")]],
+    "emptied": [[_owned("d", 0o700, 5), member("d/a")], [member("d/.wh..wh..opq"), member("d/b")]],
+    "emptied twice": [
+        [_owned("d", 0o700, 5), member("d/a")],
+        [member("d/.wh..wh..opq"), member("d/b")],
+        [member("d/.wh..wh..opq")],
+    ],
+    "a file below": [[_owned("d", 0o700, 5)], [member(".wh.d"), member("d")], [member("d/b")]],
+    "an emptied root": [[_owned("./", 0o700, 5), member("a")], [member(".wh..wh..opq"), member("b")]],
+}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_layers_are_merged_as_the_specification_says(name: str, tmp_path: Path) -> None:
+    tool, layers, files = Tool.installed(), [], []
+    for number, members in enumerate(IMAGES[name]):
+        data, blob = archive(*members), tmp_path / f"blob-{number}"
+        (tmp_path / "archive").write_bytes(data)
+        diff_id = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        sealed = tool.seal(tmp_path / "archive", blob, diff_id=diff_id, key=None)
+        files.append((blob, sealed.root))
+        content = blob.read_bytes()[1536:]
+        length = int(blob.read_bytes()[1024 + 124 : 1024 + 135], 8)
+        layers.append(Erofs(file_system(content[:length], bytes.fromhex(sealed.root.removeprefix("sha256:")), None)))
+    said: dict[str, Any] = {}
+    tool.list(Image(files, None), lambda entry: said.update({entry["path"]: entry}), digests=False)
+    (root,) = tool.look(Image(files, None), ["/"])
+    expected = {path.decode(): inode for path, inode in merged(layers)}
+    top = expected.pop("")
+    assert root is not None
+    assert (root.mode, root.uid, root.gid) == (top.mode, top.uid, top.gid)
+    assert {path: _listed(inode) for path, inode in expected.items()} == {
+        path: [entry[key] for key in ("mode", "uid", "gid", "modified", "attributes")] for path, entry in said.items()
+    }
+
+
+def _listed(inode: Any) -> list[Any]:
+    attributes = {name.decode(): value.hex() for name, value in inode.attributes.items()}
+    return [f"{inode.mode:06o}", inode.uid, inode.gid, list(inode.modified), attributes]

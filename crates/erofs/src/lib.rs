@@ -42,5 +42,8 @@ pub const INLINE: usize = 2048;
 /// The extended attribute of a directory that hides what lies below it (Documentation/filesystems/overlayfs.rst,
 /// "whiteouts and opaque directories").
 pub const OPAQUE: &[u8] = b"trusted.overlay.opaque";
+/// That of a directory whose layer does not say what its attributes are: those of the layers below count. A name that
+/// overlayfs passes by and shows nobody.
+pub const IMPLIED: &[u8] = b"trusted.overlay.casemate.implied";
 /// Longest name, in bytes (NAME_MAX).
 pub const NAME: usize = 255;

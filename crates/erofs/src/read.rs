@@ -133,7 +133,8 @@ impl<S: Source> Reader<S> {
         self.superblock.inodes
     }
 
-    /// Whether it says that no inode has extended attributes, but for [`crate::OPAQUE`].
+    /// Whether it says that no inode has extended attributes, but for [`crate::OPAQUE`] and
+    /// [`crate::IMPLIED`].
     #[must_use]
     pub fn is_plain(&self) -> bool {
         self.superblock.plain

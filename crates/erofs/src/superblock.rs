@@ -22,7 +22,7 @@ pub struct Superblock {
     pub inodes_at: u32,
     pub root: u16,
     pub chunks: bool,
-    /// No inode has extended attributes, but for [`crate::OPAQUE`].
+    /// No inode has extended attributes, but for [`crate::OPAQUE`] and [`crate::IMPLIED`].
     pub plain: bool,
 }
 

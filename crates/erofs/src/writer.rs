@@ -8,7 +8,7 @@ use crate::inode::{self, Described, Kind};
 use crate::layout::{Layout, Placed};
 use crate::superblock::Superblock;
 use crate::tree::{Node, Tree};
-use crate::{Attributes, BLOCK, Error, OPAQUE, xattr};
+use crate::{Attributes, BLOCK, Error, IMPLIED, OPAQUE, xattr};
 
 /// Bytes that are given to the system at once.
 const BUFFER: usize = 1 << 20;
@@ -105,7 +105,7 @@ impl<W: Write + Seek, S: Read + Write + Seek> Writer<W, S> {
 fn is_plain(tree: &Tree, layout: &Layout) -> bool {
     let nodes = layout.placed.iter().map(|placed| tree.get(placed.node));
     let mut names = nodes.flat_map(|node| node.attributes.extended.keys());
-    names.all(|name| name == OPAQUE)
+    names.all(|name| name == OPAQUE || name == IMPLIED)
 }
 
 /// The second half: inodes, and what lies behind them.

@@ -260,6 +260,10 @@ fn a_file_system_says_itself_whether_anything_has_extended_attributes() {
     };
     assert!(is_plain(&[], &[]));
     assert!(is_plain(&[], &["trusted.overlay.opaque"]));
+    assert!(is_plain(
+        &["trusted.overlay.casemate.implied"],
+        &["trusted.overlay.casemate.implied"]
+    ));
     assert!(!is_plain(&["user.a"], &[]));
     assert!(!is_plain(&[], &["trusted.overlay.opaque", "security.capability"]));
 }

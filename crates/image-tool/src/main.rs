@@ -9,6 +9,7 @@
 mod archive;
 mod listing;
 mod looking;
+mod opening;
 mod report;
 mod request;
 mod sealing;

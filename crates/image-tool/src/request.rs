@@ -1,6 +1,5 @@
 //! What can be asked for.
 
-use std::fs::File;
 use std::path::PathBuf;
 
 use casemate_image::blob;
@@ -11,6 +10,7 @@ use casemate_request::{Refusal, hex, thirty_two};
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
+use crate::opening;
 use crate::report::Failure;
 
 /// One request. Paths are absolute.
@@ -112,7 +112,7 @@ impl Image {
 
 impl Blob {
     fn open(&self, key: Option<&ImageKey>) -> Result<Layer, Failure> {
-        let file = File::open(&self.path).map_err(|error| Failure::host(&self.path, &error))?;
+        let file = opening::regular(&self.path)?;
         let opened = blob::open(file, self.root, key);
         opened.map_err(|error| Failure::from(error).about(&format!("layer {}", self.root)))
     }

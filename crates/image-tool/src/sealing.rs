@@ -13,6 +13,7 @@ use casemate_request::progress;
 use rustix::fs::{Mode, OFlags};
 use serde_json::{Value, json};
 
+use crate::opening;
 use crate::report::Failure;
 use crate::request::Digest;
 
@@ -30,7 +31,7 @@ pub fn seal(
     limits: &Limits,
 ) -> Result<Value, Failure> {
     let about = |error: &io::Error| Failure::host(archive, error);
-    let opened = File::open(archive).map_err(|error| about(&error))?;
+    let opened = opening::regular(archive)?;
     let total = opened.metadata().map_err(|error| about(&error))?.len();
     let told = Told {
         from: opened,

@@ -247,3 +247,32 @@ fn a_path_is_looked_up_as_a_process_in_the_image_would() {
     );
     assert!(said["found"][5].get("content").is_none(), "too long to be said");
 }
+
+#[test]
+fn nothing_but_a_regular_file_is_opened() {
+    let work = Work::new();
+    let archive = work.pack();
+    let sealed = work.seal(&archive, "blob").unwrap();
+    symlink(&archive, work.path("link")).unwrap();
+    symlink(work.path("blob"), work.path("link-to-blob")).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        work.path("pipe"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
+    for name in ["link", "pipe", "folder"] {
+        let diff_id = format!("sha256:{}", "0".repeat(64));
+        assert_eq!(
+            work.seal_as(&work.path(name), "other", &diff_id).unwrap_err(),
+            "host",
+            "{name}"
+        );
+    }
+    for name in ["link-to-blob", "pipe"] {
+        let refused = ask(&json!({"command": "verify", "image": work.image(name, &sealed["root"], Some(KEY))}));
+        assert_eq!(refused.unwrap_err(), "host", "{name}");
+    }
+}

@@ -1,18 +1,21 @@
 //! The layers of an image as one tree (OCI image specification, "Image Layer Filesystem Changeset"), for reading.
 //!
 //! From the top down: the first layer that has a name says what it is. A mark takes the name away from the layers
-//! below, a directory is merged with those below, unless it is opaque. Nothing is read before it is asked for.
+//! below, a directory is merged with those below, unless it is opaque. Its attributes are those of the first layer that
+//! says what they are. Nothing is read before it is asked for.
 
+mod directory;
 mod names;
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use casemate_erofs::{Extended, Inode, OPAQUE, ReadError, Reader, Source, kind};
+use casemate_erofs::{Extended, IMPLIED, Inode, OPAQUE, ReadError, Reader, Source, kind};
 
 use crate::sealed::Layer;
-use names::{Found, is_mark, is_opaque};
+use directory::{Directory, Part};
+use names::{Found, is_mark};
 
 /// Most layers of an image, as many as container engines take.
 pub const LAYERS: usize = 128;
@@ -55,19 +58,12 @@ impl Number {
     }
 }
 
-/// A layer's directory that is part of a merged one.
-#[derive(Clone, Copy, Debug)]
-struct Part {
-    layer: usize,
-    directory: Inode,
-}
-
 /// What a name is.
 #[derive(Clone, Copy, Debug)]
 pub struct Node {
     /// Its number in the merged tree.
     pub number: Number,
-    /// The inode of the topmost layer that has it.
+    /// The inode of the topmost layer that says what it is.
     pub inode: Inode,
 }
 
@@ -87,8 +83,8 @@ pub struct Named {
 pub struct Merged {
     /// From the bottom up.
     layers: Vec<Reader<Layer>>,
-    /// Directories that were looked up, and what they are merged from, from the top down.
-    directories: Mutex<HashMap<Number, Vec<Part>>>,
+    /// Directories that were looked up, and what they are merged from.
+    directories: Mutex<HashMap<Number, Directory>>,
 }
 
 impl Source for Layer {
@@ -111,11 +107,11 @@ impl Merged {
             return Err(ReadError::Malformed("an image has 1 to 128 layers"));
         }
         let layers = layers.into_iter().map(Reader::open).collect::<Result<Vec<_>, _>>()?;
-        let mut root = Vec::new();
+        let mut root = Directory::default();
         for (layer, reader) in layers.iter().enumerate().rev() {
-            let directory = reader.inode(reader.root())?;
-            root.push(Part { layer, directory });
-            if is_opaque(reader, &directory)? {
+            let inode = reader.inode(reader.root())?;
+            root.add(reader, Part { layer, inode })?;
+            if root.is_known() {
                 break;
             }
         }
@@ -145,10 +141,6 @@ impl Merged {
     /// # Errors
     /// [`ReadError`].
     pub fn inode(&self, number: Number) -> Result<Inode, ReadError> {
-        if number == Number::ROOT {
-            let top = self.parts(number)?;
-            return top.first().map(|part| part.directory).ok_or(ReadError::NotFound);
-        }
         let (reader, inode) = self.locate(number)?;
         reader.inode(inode)
     }
@@ -161,8 +153,12 @@ impl Merged {
         if node.inode.mode & kind::MASK != kind::DIRECTORY {
             return Ok(node.inode.links);
         }
-        let parts = self.parts(node.number)?;
-        Ok(if parts.len() > 1 { 1 } else { node.inode.links })
+        let directory = self.directory(node.number)?;
+        Ok(if directory.is_of_one_layer() {
+            node.inode.links
+        } else {
+            1
+        })
     }
 
     /// Looks a name up.
@@ -170,35 +166,38 @@ impl Merged {
     /// # Errors
     /// [`ReadError::NotFound`], and others of [`ReadError`].
     pub fn lookup(&self, directory: Number, name: &[u8]) -> Result<Node, ReadError> {
-        let mut merged: Vec<Part> = Vec::new();
-        for part in self.parts(directory)? {
+        let mut merged = Directory::default();
+        for part in self.directory(directory)?.parts {
             let reader = self.reader(part.layer)?;
-            let inode = match Found::of(reader, &part.directory, name)? {
+            let inode = match Found::of(reader, &part.inode, name)? {
                 Found::Nothing => continue,
                 Found::Mark => break,
                 Found::Inode(inode) => inode,
             };
             if inode.mode & kind::MASK != kind::DIRECTORY {
-                if merged.is_empty() {
+                if merged.face.is_none() {
                     let number = Number::new(part.layer, inode.number)?;
                     return Ok(Node { number, inode });
                 }
                 break;
             }
-            merged.push(Part {
-                layer: part.layer,
-                directory: inode,
-            });
-            if is_opaque(reader, &inode)? {
+            merged.add(
+                reader,
+                Part {
+                    layer: part.layer,
+                    inode,
+                },
+            )?;
+            if merged.is_known() {
                 break;
             }
         }
-        let top = *merged.first().ok_or(ReadError::NotFound)?;
-        let number = Number::new(top.layer, top.directory.number)?;
+        let face = merged.face.ok_or(ReadError::NotFound)?;
+        let number = Number::new(face.layer, face.inode.number)?;
         self.directories().insert(number, merged);
         Ok(Node {
             number,
-            inode: top.directory,
+            inode: face.inode,
         })
     }
 
@@ -208,9 +207,9 @@ impl Merged {
     /// [`ReadError`].
     pub fn entries(&self, directory: Number) -> Result<Vec<Named>, ReadError> {
         let mut names = HashMap::new();
-        for part in self.parts(directory)? {
+        for part in self.directory(directory)?.parts {
             let reader = self.reader(part.layer)?;
-            for entry in reader.entries(&part.directory)? {
+            for entry in reader.entries(&part.inode)? {
                 names.entry(entry.name.clone()).or_insert((part.layer, entry));
             }
         }
@@ -265,17 +264,18 @@ impl Merged {
     /// # Errors
     /// [`ReadError`].
     pub fn extended(&self, number: Number) -> Result<Extended, ReadError> {
-        let inode = self.inode(number)?;
-        let reader = match number.parts() {
-            Some(_) if number != Number::ROOT => self.locate(number)?.0,
-            _ => self.reader(self.layers.len() - 1)?,
-        };
-        let mut extended = reader.extended(&inode)?;
+        let (reader, inode) = self.locate(number)?;
+        let mut extended = reader.extended(&reader.inode(inode)?)?;
         extended.remove(OPAQUE);
+        extended.remove(IMPLIED);
         Ok(extended)
     }
 
     fn locate(&self, number: Number) -> Result<(&Reader<Layer>, u64), ReadError> {
+        if number == Number::ROOT {
+            let face = self.directory(number)?.face.ok_or(ReadError::NotFound)?;
+            return Ok((self.reader(face.layer)?, face.inode.number));
+        }
         let (layer, inode) = number.parts().ok_or(ReadError::NotFound)?;
         Ok((self.reader(layer)?, inode))
     }
@@ -284,11 +284,11 @@ impl Merged {
         self.layers.get(layer).ok_or(ReadError::NotFound)
     }
 
-    fn parts(&self, directory: Number) -> Result<Vec<Part>, ReadError> {
-        self.directories().get(&directory).cloned().ok_or(ReadError::NotFound)
+    fn directory(&self, number: Number) -> Result<Directory, ReadError> {
+        self.directories().get(&number).cloned().ok_or(ReadError::NotFound)
     }
 
-    fn directories(&self) -> MutexGuard<'_, HashMap<Number, Vec<Part>>> {
+    fn directories(&self) -> MutexGuard<'_, HashMap<Number, Directory>> {
         self.directories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,6 @@
 //! What one layer says of a name.
 
-use casemate_erofs::{Entry, Inode, OPAQUE, ReadError, Reader, Source, kind};
+use casemate_erofs::{Entry, IMPLIED, Inode, OPAQUE, ReadError, Reader, Source, kind};
 
 /// What a layer has of a name.
 pub enum Found {
@@ -32,6 +32,21 @@ pub fn is_mark(reader: &Reader<impl Source>, entry: &Entry) -> Result<bool, Read
     Ok(reader.inode(entry.number)?.device == 0)
 }
 
-pub fn is_opaque(reader: &Reader<impl Source>, directory: &Inode) -> Result<bool, ReadError> {
-    Ok(reader.extended(directory)?.contains_key(OPAQUE))
+/// What a layer says of a directory beside its names.
+#[derive(Clone, Copy, Debug)]
+pub struct Marks {
+    /// All that the layers below have in it is taken away.
+    pub opaque: bool,
+    /// The layer does not say what its attributes are.
+    pub implied: bool,
+}
+
+impl Marks {
+    pub fn of(reader: &Reader<impl Source>, directory: &Inode) -> Result<Self, ReadError> {
+        let extended = reader.extended(directory)?;
+        Ok(Self {
+            opaque: extended.contains_key(OPAQUE),
+            implied: extended.contains_key(IMPLIED),
+        })
+    }
 }

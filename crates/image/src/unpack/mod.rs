@@ -3,7 +3,8 @@
 //! The archive is hostile. It is read once, as it comes; nothing of it touches the file system of this machine. Rules:
 //!
 //! 1. Paths are taken from the root of the image on; `..` is refused, and so is a path through anything in the layer
-//!    that is no directory. Directories that the archive leaves out are made, as container engines do.
+//!    that is no directory. Directories that the archive leaves out are made, and marked: their attributes are those
+//!    of the layers below, if these have them.
 //! 2. A later entry takes the place of an earlier one of the same path; a directory stays what it is and gets the later
 //!    attributes.
 //! 3. `.wh.NAME` takes NAME away from the layers below (a device 0/0 for overlayfs), `.wh..wh..opq` all that is below
@@ -67,7 +68,7 @@ pub struct Taken {
     pub digest: [u8; 32],
 }
 
-/// Unpacks an archive, compressed by gzip or zstd or not at all.
+/// Unpacks an archive into a file system in which nothing is yet, compressed by gzip or zstd or not at all.
 ///
 /// # Errors
 /// [`Error`].
@@ -90,6 +91,7 @@ where
     S: Read + Write + Seek,
 {
     let mut archive = Archive::new(archive);
+    place::imply_root(&mut writer.tree).map_err(|reason| refused(b"/", reason))?;
     let mut unpacking = Unpacking {
         tree: Tree::default(),
         writer,
@@ -145,12 +147,7 @@ impl<W: Write + Seek, S: Read + Write + Seek> Unpacking<'_, W, S> {
     fn place(&mut self, said: Said, archive: &mut Archive<impl Read>) -> Result<(), Outcome> {
         let names = &mut self.writer.tree;
         let (directory, name) = match self.tree.resolve(names, &said.path)? {
-            Name::Root => {
-                names
-                    .set_attributes(casemate_erofs::Tree::ROOT, said.attributes)
-                    .map_err(Reason::Tree)?;
-                return Ok(());
-            }
+            Name::Root => return Ok(self.tree.put_root(names, said.attributes)?),
             Name::In(directory, name) => (directory, name),
         };
         if let Some(taken) = name.strip_prefix(place::WHITEOUT) {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use casemate_erofs::{Attributes, Device, Kind, Node, OPAQUE, Time, Tree as Names};
+use casemate_erofs::{Attributes, Device, IMPLIED, Kind, Node, OPAQUE, Time, Tree as Names};
 
 use super::Reason;
 
@@ -12,8 +12,6 @@ pub const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE_MARK: &[u8] = b".wh..opq";
 /// Behind [`WHITEOUT`]: notes of an older kind of layering, which mean nothing here.
 const NOTES: &[u8] = b".wh.";
-/// What overlayfs looks at (Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories").
-
 /// Most names in a path. Linux takes 2,048 at once (PATH_MAX), and so one directory above that.
 const DEEPEST: usize = 4096;
 const TAKEN: Kind = Kind::Character(Device { major: 0, minor: 0 });
@@ -45,13 +43,23 @@ impl Tree {
             directory = match names.find(directory, part) {
                 Some(node) if names.is_directory(node) => node,
                 Some(node) if !self.marks.contains(&node) => return Err(Reason::Through(shown(part))),
-                _ => {
+                there => {
                     self.implied += 1;
-                    self.add(names, directory, part, Kind::Directory, implied())?
+                    // In the place of what was taken away it is a new one.
+                    let attributes = if there.is_some() { fresh() } else { implied() };
+                    self.add(names, directory, part, Kind::Directory, attributes)?
                 }
             };
         }
         Ok(Name::In(directory, last))
+    }
+
+    /// Gives the root what its entry says. What it takes away below it still does.
+    pub fn put_root(&self, names: &mut Names, mut attributes: Attributes) -> Result<(), Reason> {
+        if is_opaque(names, Names::ROOT) {
+            attributes.extended.insert(OPAQUE.to_vec(), b"y".to_vec());
+        }
+        Ok(names.set_attributes(Names::ROOT, attributes)?)
     }
 
     /// Puts an entry.
@@ -109,10 +117,13 @@ impl Tree {
             return Err(Reason::Whiteout);
         }
         match names.find(directory, taken) {
-            Some(node) if names.is_directory(node) => make_opaque(names, node),
+            Some(node) if names.is_directory(node) => {
+                make_opaque(names, node)?;
+                make_new(names, node)
+            }
             Some(_) => Ok(()),
             None => {
-                let mark = names.put(directory, taken, TAKEN, implied())?;
+                let mark = names.put(directory, taken, TAKEN, fresh())?;
                 self.marks.insert(mark);
                 Ok(())
             }
@@ -132,13 +143,32 @@ fn parts(path: &[u8]) -> Result<Vec<&[u8]>, Reason> {
     Ok(parts)
 }
 
-/// Of directories that the archive leaves out.
-fn implied() -> Attributes {
+/// Of directories that the archive leaves out, where no layer below has them.
+fn fresh() -> Attributes {
     Attributes {
         permissions: 0o755,
         modified: Time::default(),
         ..Attributes::default()
     }
+}
+
+/// Of those that a layer below may have.
+fn implied() -> Attributes {
+    let mut attributes = fresh();
+    attributes.extended.insert(IMPLIED.to_vec(), b"y".to_vec());
+    attributes
+}
+
+/// Says that the root has no entry, until there is one.
+pub fn imply_root(names: &mut Names) -> Result<(), Reason> {
+    Ok(names.set_attributes(Names::ROOT, implied())?)
+}
+
+/// The one below is gone, and its attributes with it.
+fn make_new(names: &mut Names, node: Node) -> Result<(), Reason> {
+    let mut attributes = names.attributes(node).clone();
+    attributes.extended.remove(IMPLIED);
+    Ok(names.set_attributes(node, attributes)?)
 }
 
 fn is_opaque(names: &Names, node: Node) -> bool {
