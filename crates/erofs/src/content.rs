@@ -32,6 +32,9 @@ const HOLE: u32 = u32::MAX;
 /// Chunks that a map has at most, unless they would be larger than EROFS takes: 4 MiB of map.
 const CHUNKS: u64 = 1 << 20;
 
+/// Bytes that are read at once, unless a chunk is larger; a multiple of smaller ones, both being powers of two.
+const STEP: u64 = 64 << 10;
+
 impl Content {
     /// Bytes.
     #[must_use]
@@ -73,10 +76,12 @@ impl<W: Write> Blocks<W> {
         let mut buffer = Vec::new();
         let mut left = size;
         while left > 0 {
-            let length = left.min(chunk);
+            let length = left.min(chunk.max(STEP));
             buffer.clear();
             read(from, &mut buffer, length)?;
-            map.push(self.chunk(&buffer)?);
+            for bytes in buffer.chunks(chunk as usize) {
+                map.push(self.chunk(bytes)?);
+            }
             left -= length;
         }
         Ok(place(map, chunk))

@@ -1,7 +1,8 @@
 //! From a layer's archive to a blob.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Read};
+use std::io::{self, BufWriter, Read, Write};
+use std::num::NonZero;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -10,14 +11,14 @@ use casemate_image::blob;
 use casemate_image::sealed::{ImageKey, Tree};
 use casemate_image::unpack::{Limits, unpack};
 use casemate_request::progress;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Advice, Mode, OFlags, fadvise};
 use serde_json::{Value, json};
 
 use crate::opening;
 use crate::report::Failure;
 use crate::request::Digest;
 
-/// Bytes between two words about how far the work is.
+/// Bytes between two words about how far the work is, and to the kernel.
 const STEP: u64 = 16 << 20;
 /// Bytes that are written at once.
 const BUFFER: usize = 1 << 20;
@@ -51,6 +52,11 @@ pub fn seal(
     let (image, blocks) = writer.finish().map_err(written)?;
     let tree = Tree::of(&image, key)?;
     let out = create(target).map_err(|error| Failure::host(target, &error))?;
+    let out = Leaving {
+        to: out,
+        at: 0,
+        left: 0,
+    };
     let blob = blob::write(&image, &tree, key, BufWriter::with_capacity(BUFFER, out))?;
     Ok(json!({
         "root": format!("sha256:{}", tree.root()),
@@ -69,6 +75,31 @@ fn nameless(folder: &Path) -> io::Result<File> {
 
 fn create(target: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o644).open(target)
+}
+
+/// Has the kernel bring to the disk what was written, while more comes: whoever flushes it in the end waits less.
+struct Leaving {
+    to: File,
+    at: u64,
+    /// Up to where the kernel was told.
+    left: u64,
+}
+
+impl Write for Leaving {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.to.write(bytes)?;
+        self.at += count as u64;
+        if let Some(length) = NonZero::new(self.at - self.left).filter(|length| length.get() >= STEP) {
+            // An advice: nothing rests on it. What is not on the disk yet stays in memory.
+            let _ = fadvise(&self.to, self.left, Some(length), Advice::DontNeed);
+            self.left = self.at;
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
 }
 
 /// Says how far the reading is.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
+use std::thread;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use tar::{EntryType, Header};
@@ -15,6 +16,8 @@ pub const FOLDER: &str = "casemate/layers/";
 const FOLDERS: [&str; 2] = ["casemate/", FOLDER];
 /// Bytes of a header, and what an archive is filled up to.
 const BLOCK: u64 = 512;
+/// Bytes that are worth a thread.
+const MUCH: usize = 256 * 1024;
 /// Bytes of zeros that say the end.
 const END: usize = 1024;
 
@@ -53,7 +56,12 @@ pub enum BlobError {
 ///
 /// # Errors
 /// Those of [`sealed::seal`].
-pub fn write(image: &File, tree: &Tree, key: Option<&ImageKey>, out: impl Write) -> Result<Written, sealed::Error> {
+pub fn write(
+    image: &File,
+    tree: &Tree,
+    key: Option<&ImageKey>,
+    out: impl Write + Send,
+) -> Result<Written, sealed::Error> {
     let mut out = Hashing {
         out,
         hash: Context::new(&SHA256),
@@ -140,12 +148,26 @@ struct Hashing<W> {
     size: u64,
 }
 
-impl<W: Write> Write for Hashing<W> {
+impl<W: Write + Send> Write for Hashing<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.out.write(bytes)?;
-        self.hash.update(&bytes[..count]);
-        self.size += count as u64;
-        Ok(count)
+        self.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    /// Much is hashed and written at the same time: neither can be shared out, and both take long.
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let (hash, out) = (&mut self.hash, &mut self.out);
+        if bytes.len() < MUCH {
+            hash.update(bytes);
+            out.write_all(bytes)?;
+        } else {
+            thread::scope(|scope| {
+                scope.spawn(|| hash.update(bytes));
+                out.write_all(bytes)
+            })?;
+        }
+        self.size += bytes.len() as u64;
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -75,6 +75,31 @@ impl LayerKey {
     }
 }
 
+/// Recognises pieces within one process, faster than a hash: GMAC (NIST SP 800-38D) under a key of chance that nobody
+/// else knows, and tags that nobody else sees.
+#[derive(Debug)]
+pub struct Marks(LessSafeKey);
+
+impl Marks {
+    pub fn new() -> Result<Self, Error> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        aws_lc_rs::rand::fill(bytes.as_mut_slice()).map_err(|_| Error::Cipher)?;
+        let key = UnboundKey::new(&AES_256_GCM, bytes.as_slice()).map_err(|_| Error::Cipher)?;
+        Ok(Self(LessSafeKey::new(key)))
+    }
+
+    /// The mark of a piece in its place.
+    pub fn of(&self, number: u64, piece: &[u8]) -> Result<[u8; TAG], Error> {
+        let sealed = self
+            .0
+            .seal_in_place_separate_tag(nonce(number), Aad::from(piece), &mut []);
+        let tag = sealed.map_err(|_| Error::Cipher)?;
+        let mut bytes = [0; TAG];
+        bytes.copy_from_slice(tag.as_ref());
+        Ok(bytes)
+    }
+}
+
 fn nonce(number: u64) -> Nonce {
     let mut bytes = [0; 12];
     bytes[4..].copy_from_slice(&number.to_be_bytes());

@@ -7,7 +7,8 @@ use std::thread;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use super::format::{HASH, HASHES, PIECE, Shape, check_size};
+use super::format::{HASH, HASHES, PIECE, Shape, TAG, check_size};
+use super::keys::Marks;
 use super::{Error, ImageKey};
 
 /// A layer's root: it binds the file system, to the last bit.
@@ -88,16 +89,21 @@ impl Hasher {
     }
 }
 
-/// All hashes of a file system: 2 MiB for each GiB.
+/// All hashes of a file system, and what its pieces are recognised by: 3 MiB for each GiB.
 #[derive(Debug)]
 pub struct Tree {
     pub(super) size: u64,
     pub(super) shape: Shape,
     /// Pieces of hashes, from level 1 up to the one at the top.
     pub(super) pieces: Vec<Box<[u8; PIECE]>>,
-    pub(super) hasher: Hasher,
+    /// Of each piece of the file system.
+    marks: Vec<[u8; TAG]>,
+    marking: Marks,
     root: Root,
 }
+
+/// A piece's hash and its mark.
+type Found = ([u8; HASH], [u8; TAG]);
 
 /// Pieces that a thread hashes before it looks who is next.
 const BATCH: u64 = 64;
@@ -112,7 +118,14 @@ impl Tree {
         check_size(size)?;
         let hasher = Hasher::new(key)?;
         let shape = Shape::of(size);
-        let mut hashes = hash_all(image, &hasher, shape.pieces(0), size)?;
+        let marking = Marks::new()?;
+        let work = Work {
+            image,
+            size,
+            hasher: &hasher,
+            marking: &marking,
+        };
+        let (mut hashes, marks): (Vec<_>, Vec<_>) = work.all(shape.pieces(0))?.into_iter().unzip();
         let mut pieces = Vec::new();
         for level in 1..shape.levels() {
             let made = pack(&hashes);
@@ -124,9 +137,16 @@ impl Tree {
             size,
             shape,
             pieces,
-            hasher,
+            marks,
+            marking,
             root,
         })
+    }
+
+    /// Whether a piece of the file system is the one that was hashed.
+    pub(super) fn knows(&self, number: u64, piece: &[u8]) -> Result<bool, Error> {
+        let index = usize::try_from(number).map_err(|_| Error::Size)?;
+        Ok(self.marks.get(index) == Some(&self.marking.of(number, piece)?))
     }
 
     /// The layer's root.
@@ -146,38 +166,45 @@ fn pack(hashes: &[[u8; HASH]]) -> Vec<Box<[u8; PIECE]>> {
     hashes.chunks(HASHES as usize).map(pack).collect()
 }
 
-/// Hashes the file system's pieces, with all processors.
-fn hash_all(image: &File, hasher: &Hasher, count: u64, size: u64) -> Result<Vec<[u8; HASH]>, Error> {
-    let mut hashes = vec![[0; HASH]; usize::try_from(count).map_err(|_| Error::Size)?];
-    let workers = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let batches = hashes.chunks_mut(BATCH as usize).enumerate();
-    let mut shares: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
-    batches.for_each(|(index, batch)| shares[index % workers].push((index as u64 * BATCH, batch)));
-    thread::scope(|scope| {
-        let hash = |share: Vec<(u64, &mut [[u8; HASH]])>| {
-            share
-                .into_iter()
-                .try_for_each(|(first, batch)| hash_batch(image, hasher, size, first, batch))
-        };
-        let working: Vec<_> = shares
-            .into_iter()
-            .map(|share| scope.spawn(move || hash(share)))
-            .collect();
-        working
-            .into_iter()
-            .try_for_each(|worker| worker.join().unwrap_or(Err(Error::Cipher)))
-    })?;
-    Ok(hashes)
+/// What threads that hash a file system share.
+#[derive(Clone, Copy)]
+struct Work<'t> {
+    image: &'t File,
+    size: u64,
+    hasher: &'t Hasher,
+    marking: &'t Marks,
 }
 
-fn hash_batch(image: &File, hasher: &Hasher, size: u64, first: u64, hashes: &mut [[u8; HASH]]) -> Result<(), Error> {
-    let mut pieces = vec![0; hashes.len() * PIECE];
-    read(image, size, first, &mut pieces)?;
-    for (hash, piece) in hashes.iter_mut().zip(pieces.chunks_exact(PIECE)) {
-        let piece = piece.first_chunk().ok_or(Error::Size)?;
-        *hash = hasher.piece(0, piece);
+impl Work<'_> {
+    /// All pieces, with all processors.
+    fn all(self, count: u64) -> Result<Vec<Found>, Error> {
+        let mut found = vec![Found::default(); usize::try_from(count).map_err(|_| Error::Size)?];
+        let workers = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let batches = found.chunks_mut(BATCH as usize).enumerate();
+        let mut shares: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
+        batches.for_each(|(index, batch)| shares[index % workers].push((index as u64 * BATCH, batch)));
+        thread::scope(|scope| {
+            let working = shares.into_iter().map(|share| scope.spawn(move || self.share(share)));
+            let working: Vec<_> = working.collect();
+            working
+                .into_iter()
+                .try_for_each(|worker| worker.join().unwrap_or(Err(Error::Cipher)))
+        })?;
+        Ok(found)
     }
-    Ok(())
+
+    fn share(self, share: Vec<(u64, &mut [Found])>) -> Result<(), Error> {
+        let mut room = vec![0; BATCH as usize * PIECE];
+        share.into_iter().try_for_each(|(first, batch)| {
+            let pieces = &mut room[..batch.len() * PIECE];
+            read(self.image, self.size, first, pieces)?;
+            for ((number, found), piece) in (first..).zip(batch).zip(pieces.chunks_exact(PIECE)) {
+                let piece = piece.first_chunk().ok_or(Error::Size)?;
+                *found = (self.hasher.piece(0, piece), self.marking.of(number, piece)?);
+            }
+            Ok(())
+        })
+    }
 }
 
 /// Reads pieces of a file system; behind its end, zeros.
