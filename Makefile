@@ -6,7 +6,7 @@ STAMP := build/stamps
 # For each fuzz target.
 FUZZ_SECONDS ?= 20
 
-.PHONY: help setup demo test test-long check bench bench-volumes format generate release removals fuzz clean
+.PHONY: help setup demo test test-long check bench bench-volumes format generate images release removals fuzz clean
 
 help:
 	@echo "make demo    the first confidential run, a sealed volume, and the attacks on them"
@@ -17,6 +17,7 @@ help:
 	@echo "make removals  take each check of the release path away and see a test fail"
 	@echo "make fuzz    feed every Rust parser with noise, FUZZ_SECONDS=$(FUZZ_SECONDS) each"
 	@echo "make release  build the runtime's release twice, with its bill of materials; AS=NAME signs it"
+	@echo "make images  casemate/custodian and casemate/tools as OCI images, in build/images"
 	@echo "make clean   remove all that was built"
 
 setup: $(STAMP)/debian $(STAMP)/python $(STAMP)/shield $(STAMP)/module
@@ -82,6 +83,9 @@ removals: setup
 	$(BIN)/python -m scripts.removals
 
 # The installed shield stays what it is: a release is built from the commit, in folders of its own.
+images: setup
+	$(BIN)/python -m scripts.images
+
 release: setup
 	$(BIN)/python -m scripts.release $(addprefix --as ,$(AS))
 

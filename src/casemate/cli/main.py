@@ -161,3 +161,7 @@ def main() -> None:
     """Entry point: whatever happens, a documented exit code and no traceback."""
     command = typer.main.get_command(app)
     sys.exit(run_to_end(lambda: command.main(prog_name="casemate", standalone_mode=False), sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

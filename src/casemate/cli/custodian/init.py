@@ -36,28 +36,34 @@ def init(
     board: Annotated[list[str], typer.Option(help="An identity here, or NAME=ed25519:…; may be repeated.")],
     approvals: Annotated[int, typer.Option(help="How many of the board must approve.")] = 1,
     url: Annotated[str, typer.Option(help="Where it will be reached.")] = "http://127.0.0.1:7700",
+    container: Annotated[
+        bool,
+        typer.Option("--container", help="Only fill the folders: a container of casemate/custodian does the rest."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Make a custodian: measure it, launch it once, let it make its identity, and pin that here.
+
+    With `--container` nothing is launched here: start casemate/custodian with the folders, once with the variable
+    CASEMATE_HOLE_command=init and then without, and pin it: `casemate custodian attest NAME --url URL --pin`.
 
     Example: `casemate custodian init main --data /srv/custodian --anchor /srv/anchor --board alice`
     """
     _check_free(name)
     parse_address(url)
     _check_folders(data, anchor)
-    members = principals(board)
-    request = {
-        "name": name,
-        "board": Board(principals=members, rule=at_least(approvals, members)).to_object(),
-        "simulation_root": pki.load(platform_folder()).root_fingerprint,
-        "container_simulation_root": pki.load(pki.containers(platform_folder())).root_fingerprint,
-    }
+    request = _request(name, board, approvals)
+    if container:
+        with _new_folders(data, anchor):
+            (data / "init.json").write_text(request)
+        emit({"custodian": name, "data": str(data.absolute()), "anchor": str(anchor.absolute())}, as_json=as_json)
+        return
     with progress("measuring the custodian", quiet=as_json):
         built = custodian_manifest(home() / "cache" / "pyc")
         library.save(home() / "manifests", built)
     host = CustodianHost(name, str(data.absolute()), str(anchor.absolute()), built.parsed.digest)
     with progress("making its identity", quiet=as_json), _new_folders(data, anchor):
-        (data / "init.json").write_text(json.dumps(request))
+        (data / "init.json").write_text(request)
         genesis = _first_run(host)
     pin = pins.Pin(
         name=name,
@@ -80,6 +86,19 @@ def init(
             "anchor_kind": "insecure_file",
         },
         as_json=as_json,
+    )
+
+
+def _request(name: str, board: list[str], approvals: int) -> str:
+    """What it is told at its first run."""
+    members = principals(board)
+    return json.dumps(
+        {
+            "name": name,
+            "board": Board(principals=members, rule=at_least(approvals, members)).to_object(),
+            "simulation_root": pki.load(platform_folder()).root_fingerprint,
+            "container_simulation_root": pki.load(pki.containers(platform_folder())).root_fingerprint,
+        }
     )
 
 
