@@ -86,6 +86,19 @@ def test_what_people_wrote_stays(genesis: PolicyGenesis) -> None:
     assert Path("p.yaml").read_text() == text
 
 
+def test_a_volume_that_the_policy_lets_be_read_alone_is_not_opened_for_writing(genesis: PolicyGenesis) -> None:
+    written(PART, genesis)
+    text = Path("p.yaml").read_text()
+    read_only = text.replace("mode: write", "mode: read")
+    assert read_only != text
+    Path("p.yaml").write_text(read_only)
+    written(Part(**{**vars(PART), "manifest": "sha256:" + "3" * 64}), genesis)
+    assert source.load(Path("p.yaml").read_bytes(), SCHEMAS).services["api"].volumes["/data"].mode == "read"
+    # Another volume at that place is another matter.
+    written(Part(**{**vars(PART), "volumes": {"/data": "other"}}), genesis)
+    assert source.load(Path("p.yaml").read_bytes(), SCHEMAS).services["api"].volumes["/data"].mode == "write"
+
+
 @pytest.mark.parametrize("text", ["genesis: sha256:0", "[1]", "a: [", ""])
 def test_another_file_is_never_changed(genesis: PolicyGenesis, text: str) -> None:
     Path("p.yaml").write_text(text)

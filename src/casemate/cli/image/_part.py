@@ -105,12 +105,23 @@ def _edits(part: Part, document: Mapping[str, Any], genesis: PolicyGenesis) -> l
         edits.append((("platforms",), ["simulated" if genesis.insecure_simulation else "sev-snp"]))
     if "image" in settings:
         edits.append((("image",), settings["image"]))
-    for name in ("holes", "volumes"):
-        edits += [((name, inner), value) for inner, value in settings.get(name, {}).items()]
+    edits += [(("holes", hole), value) for hole, value in settings.get("holes", {}).items()]
+    edits += [
+        (("volumes", place), value)
+        for place, value in settings.get("volumes", {}).items()
+        if not _is_mounted(service, place, value["volume"])
+    ]
     new = sorted({name for name in part.volumes.values() if name not in (document.get("volumes") or {})})
     return [(("services", part.service, *path), value) for path, value in edits] + [
         (("volumes", name), _volume(genesis)) for name in new
     ]
+
+
+def _is_mounted(service: Mapping[str, Any], place: str, volume: str) -> bool:
+    """Then it is the policy's to say whether the service may change it: who wrote `read` means that."""
+    places = service.get("volumes")
+    said = places.get(place) if isinstance(places, dict) else None
+    return isinstance(said, dict) and said.get("volume") == volume
 
 
 def _new(part: Part, genesis: PolicyGenesis) -> str:
