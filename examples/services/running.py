@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Running"]
 
-_SECONDS = 60
+_SECONDS = 120
 _MINUTES = 5 * 60
 
 
