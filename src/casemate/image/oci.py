@@ -104,6 +104,7 @@ class Descriptor(_Document):
     digest: Digest
     size: Annotated[int, Field(ge=0, le=_MAX_SIZE)]
     platform: Platform | None = None
+    artifact_type: Annotated[str | None, Field(alias="artifactType", exclude=True)] = None
     annotations: Annotated[dict[str, str] | None, Field(exclude=True)] = None
 
 

@@ -1,7 +1,6 @@
 """From what a source holds to an image that can be protected, or opened again.
 
-Of an index for several architectures one image is taken. Those of architectures without a shield are refused, unless
-somebody says which one is meant.
+Of an index one image is taken: see `several`.
 """
 
 from __future__ import annotations
@@ -18,16 +17,12 @@ from casemate.image.media import check_config, check_layer
 from casemate.image.opened import VISIBLE, Opened, Part, open_image
 from casemate.image.original import EPOCH, Layer, Original
 from casemate.image.settings import Settings
+from casemate.image.several import ARCHITECTURES, SYSTEM, meant, no_shield
 from casemate.image.transport import Source
 from casemate.tool import Listener
 
-__all__ = ["ARCHITECTURES", "Read", "choose"]
+__all__ = ["Read", "choose"]
 
-ARCHITECTURES: Final = ("amd64",)
-"""Those that have a shield."""
-_SYSTEM: Final = "linux"
-_NO_IMAGE: Final = "unknown"
-"""The architecture that builders give to what they say about images."""
 _TIME: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -35,7 +30,7 @@ _TIME: Final = re.compile(
 
 @dataclass(frozen=True)
 class Read:
-    """One image. `passed_by`: the other architectures that its index has."""
+    """One image. `passed_by`: the other platforms that its index has images for."""
 
     source: Source
     digest: str
@@ -108,46 +103,15 @@ def choose(source: Source, architecture: str | None) -> Read:
     descriptor, data = source.top()
     passed_by: Sequence[str] = ()
     if descriptor.media_type in oci.INDEX_TYPES:
-        descriptor, passed_by = _of_index(oci.parse_index(data, descriptor.media_type), architecture)
+        descriptor, passed_by = meant(oci.parse_index(data, descriptor.media_type), architecture)
         data = source.manifest(descriptor)
     manifest = oci.parse_manifest(data, descriptor.media_type)
     check_config(manifest.config)
     config_data = source.content(manifest.config, oci.MAX_DOCUMENT_BYTES)
     config = oci.parse_config(config_data)
-    if config.os != _SYSTEM or config.architecture not in ARCHITECTURES:
-        raise _no_shield([f"{config.os}/{config.architecture}"])
+    if config.os != SYSTEM or config.architecture not in ARCHITECTURES:
+        raise no_shield([f"{config.os}/{config.architecture}"])
     return Read(source, descriptor.digest, data, manifest, config, config_data, passed_by)
-
-
-def _of_index(index: oci.Index, architecture: str | None) -> tuple[oci.Descriptor, list[str]]:
-    images = [
-        entry
-        for entry in index.manifests
-        if entry.media_type in oci.MANIFEST_TYPES and not (entry.platform and entry.platform.os == _NO_IMAGE)
-    ]
-    names = [_platform(entry) for entry in images]
-    if architecture is not None:
-        images = [entry for entry, name in zip(images, names, strict=True) if name.split("/")[1:2] == [architecture]]
-    with_shield = [entry for entry in images if _platform(entry).split("/")[1:2] in [[one] for one in ARCHITECTURES]]
-    if len(with_shield) != 1 or len(images) != 1:
-        raise _no_shield(names)
-    return with_shield[0], [name for name in names if name != _platform(with_shield[0])]
-
-
-def _platform(entry: oci.Descriptor) -> str:
-    """As `linux/amd64`; nothing said is what this runs on."""
-    said = entry.platform or oci.Platform(os=_SYSTEM, architecture=ARCHITECTURES[0])
-    return "/".join(part for part in (said.os, said.architecture, said.variant) if part)
-
-
-def _no_shield(got: Sequence[str]) -> ImageRefusedError:
-    return ImageRefusedError(
-        "no shield for all that this image is for",
-        step="image.architecture",
-        expected=", ".join(f"{_SYSTEM}/{one}" for one in ARCHITECTURES),
-        got=", ".join(got)[:300] or "nothing",
-        remedy=f"protect the one that has a shield with --arch {ARCHITECTURES[0]}, if it is there",
-    )
 
 
 def _time(text: str | None) -> str:

@@ -33,8 +33,9 @@ from casemate.cli.manifest._options import reference
 from casemate.image import transport
 from casemate.image.original import Layer, Original
 from casemate.image.programs import layer_of
-from casemate.image.reading import ARCHITECTURES, choose
+from casemate.image.reading import choose
 from casemate.image.settings import Settings
+from casemate.image.several import ARCHITECTURES
 from casemate.manifest.closure import add_program
 from casemate.manifest.root import Root
 

@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 
 from casemate.cli._connecting import As
 from casemate.cli._custodians import Custodian
-from casemate.cli._output import Json
+from casemate.cli._output import Json, note
 from casemate.cli.image import _options
 from casemate.cli.image._making import making
 from casemate.cli.image._options import (
@@ -83,5 +83,7 @@ def protect(
     with TemporaryDirectory(prefix="casemate-image-") as folder:
         scratch = Path(folder)
         with transport.open_source(source, scratch=scratch) as opened:
-            original = choose(opened, _options.architecture(arch)).original()
-            makes.say(makes.make(original, wanted, places, key_file, scratch))
+            read = choose(opened, _options.architecture(arch))
+            if read.passed_by and not as_json:
+                note(f"Not protected, because --arch says which one is meant: {', '.join(read.passed_by)}")
+            makes.say(makes.make(read.original(), wanted, places, key_file, scratch))
