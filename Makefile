@@ -6,13 +6,14 @@ STAMP := build/stamps
 # For each fuzz target.
 FUZZ_SECONDS ?= 20
 
-.PHONY: help setup demo test test-long check bench bench-volumes format generate images release removals fuzz clean
+.PHONY: help setup demo test test-long check bench bench-images bench-volumes format generate images release removals fuzz clean
 
 help:
 	@echo "make demo    the first confidential run, a sealed volume, and the attacks on them"
 	@echo "make test    all tests of both languages"
 	@echo "make check   format, lint, types, import contracts, generated files, clippy"
 	@echo "make bench   measure the promises of SPECIFICATION.md"
+	@echo "make bench-images  protected images beside the plain ones, in Podman"
 	@echo "make bench-volumes  sealed volumes beside their peers, in the benchmark suite that FSBENCH names"
 	@echo "make removals  take each check of the release path away and see a test fail"
 	@echo "make fuzz    feed every Rust parser with noise, FUZZ_SECONDS=$(FUZZ_SECONDS) each"
@@ -94,6 +95,10 @@ fuzz:
 
 bench: setup
 	$(BIN)/python -m bench
+
+# Protected images beside the plain ones, in Podman: as root, some minutes.
+bench-images: setup
+	$(BIN)/python -m bench.images
 
 # Sealed volumes beside their peers: as root, a quarter of an hour.
 bench-volumes: setup

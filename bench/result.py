@@ -22,7 +22,7 @@ class Result:
         median = statistics.median(self.values)
         deciles = statistics.quantiles(self.values, n=10) if len(self.values) > 1 else [median] * 9
         return (
-            f"| {self.what} | {median:,.1f} {self.unit} | {deciles[0]:,.1f} to {deciles[-1]:,.1f} | "
+            f"| {self.what} | {_shown(median)} {self.unit} | {_shown(deciles[0])} to {_shown(deciles[-1])} | "
             f"{self._verdict(median)} | {len(self.values)} |"
         )
 
@@ -30,4 +30,9 @@ class Result:
         if self.goal is None:
             return ""
         reached = median >= self.goal if self.more_is_better else median <= self.goal
-        return f"{'≥' if self.more_is_better else '≤'} {self.goal:,.0f}: {'reached' if reached else 'MISSED'}"
+        return f"{'≥' if self.more_is_better else '≤'} {self.goal:,g}: {'reached' if reached else 'MISSED'}"
+
+
+def _shown(value: float) -> str:
+    """Ratios need two places."""
+    return f"{value:,.2f}" if abs(value) < 2 else f"{value:,.1f}"

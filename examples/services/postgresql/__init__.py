@@ -8,9 +8,9 @@ from casemate.testing.stage import wait_for
 from examples.services.running import Running
 from examples.services.service import Service, expect
 
-__all__ = ["SERVICE"]
+__all__ = ["PASSWORD", "SERVICE"]
 
-_PASSWORD: Final = "correct-horse-battery-staple"  # noqa: S105 - it is public, here
+PASSWORD: Final = "correct-horse-battery-staple"  # noqa: S105 - it is public, here
 _DIAGNOSIS: Final = "a rare allergy to horses"
 _NUMBER: Final = 1000
 _PATIENTS: Final = """
@@ -38,7 +38,7 @@ def _kept(postgresql: Running) -> None:
 
 def _ready(postgresql: Running) -> str:
     """Where it is, once it answers."""
-    at = f"host=127.0.0.1 port={postgresql.port} user=postgres password={_PASSWORD} dbname=postgres"
+    at = f"host=127.0.0.1 port={postgresql.port} user=postgres password={PASSWORD} dbname=postgres"
     asked = ("pg_isready", "--quiet", "--dbname", at)
     wait_for("PostgreSQL", lambda: postgresql.try_client(*asked).status == 0, seconds=120)
     return at
@@ -55,7 +55,7 @@ SERVICE = Service(
     _use,
     kept=_kept,
     hidden=(b"pg_controldata", b"Package: postgresql-15", b"POSTGRES_PASSWORD for its superuser"),
-    written=(_DIAGNOSIS.encode(), _PASSWORD.encode(), b"pgbench_accounts", b"PG_VERSION"),
+    written=(_DIAGNOSIS.encode(), PASSWORD.encode(), b"pgbench_accounts", b"PG_VERSION"),
     volumes={"records": "/var/lib/postgresql/data"},
-    options=("--env", f"POSTGRES_PASSWORD={_PASSWORD}"),
+    options=("--env", f"POSTGRES_PASSWORD={PASSWORD}"),
 )
