@@ -25,7 +25,8 @@ from casemate.testing.docker import (
     docker_is_there,
 )
 from casemate.testing.engine import FLAGS, LEAST_FLAGS, MISSING, SOCKET, engine, is_there
-from casemate.testing.images import archive, folder, member, write_image
+from casemate.testing.images import archive, copied, folder, member, write_image
+from casemate.testing.registry import MISSING_REGISTRY, registry, registry_is_there
 from casemate.testing.stage import Result, wait_for
 
 from .conftest import BUSYBOX, Installation, Policy
@@ -220,3 +221,17 @@ def test_the_host_finds_neither_content_nor_names(place: Place) -> None:
     for words in (SECRET_TEXT, SECRET_NAME.encode(), b"s3cret-enough", b"BusyBox v1"):
         # What the workload itself writes to its standard output goes where the engine keeps that.
         assert [path for path in stored if words in path.read_bytes() and path not in logs] == [], words
+
+
+@pytest.mark.skipif(not docker_is_there(), reason=MISSING_DOCKER)
+@pytest.mark.skipif(not registry_is_there(), reason=MISSING_REGISTRY)
+def test_docker_pulls_it_from_a_registry_and_asks_whether_it_is_well(source: Source, tmp_path: Path) -> None:
+    with registry(tmp_path / "registry") as there, docker(tmp_path / "docker") as made:
+        image = f"{there.address}/casemate-tests/one:p"
+        digest, _ = copied(source.layout, f"docker://{image}", tmp_path / "scratch")
+        assert digest in made.ask("pull", image)
+        more = source.options(source.installation.door)
+        place = Place("docker", made.docker, image, made.folder / "storage", [*DOCKER_FLAGS, *more], ())
+        place.start("pulled", place.flags)
+        health = ("inspect", "--format", "{{.State.Health.Status}}", "pulled")
+        wait_for("the engine's own check", lambda: place.told(*health) == "healthy", seconds=30)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,9 +37,10 @@ def docker_is_there() -> bool:
 
 @dataclass
 class Docker:
-    """`folder` is its own."""
+    """`folder` is its own; `state` as well, by a short name: sockets in it have longer ones, and those have a limit."""
 
     folder: Path
+    state: Path
 
     def docker(self, *arguments: str | Path, seconds: int = 120) -> Result:
         done = subprocess.run(
@@ -57,7 +59,7 @@ class Docker:
 
     @property
     def address(self) -> str:
-        return f"unix://{self.folder}/docker.sock"
+        return f"unix://{self.state}/docker.sock"
 
     def remove(self, *containers: str) -> None:
         self.docker("rm", "--force", *containers)
@@ -66,7 +68,7 @@ class Docker:
         """Of its daemon."""
         return [
             "dockerd", "--host", self.address, "--data-root", self.folder / "storage", "--exec-root",
-            self.folder / "run", "--pidfile", self.folder / "pid", "--storage-driver", "vfs", "--iptables=false",
+            self.state, "--pidfile", self.folder / "pid", "--storage-driver", "vfs", "--iptables=false",
             "--bridge=none",
         ]  # fmt: skip
 
@@ -75,7 +77,7 @@ class Docker:
 def docker(folder: Path) -> Iterator[Docker]:
     """Errors: StageError where its daemon does not start."""
     folder.mkdir()
-    made = Docker(folder)
+    made = Docker(folder, Path(tempfile.mkdtemp(prefix="casemate-")))
     with (folder / "log").open("wb") as log:
         daemon = subprocess.Popen(
             made.command(), env={"PATH": _PATH}, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
@@ -87,9 +89,16 @@ def docker(folder: Path) -> Iterator[Docker]:
     finally:
         daemon.terminate()
         daemon.wait(timeout=60)
-        # The daemon leaves the namespaces of the host's network mounted, and nobody could remove the folder.
-        for namespace in (folder / "run" / "netns").glob("*"):
-            subprocess.run(["umount", namespace], capture_output=True, check=False)
+        _unmount_below(folder, made.state)
+        shutil.rmtree(made.state, ignore_errors=True)
+
+
+def _unmount_below(*folders: Path) -> None:
+    """What the daemon leaves mounted, and what would keep the folders from being removed."""
+    places = [Path(line.split(" ")[1]) for line in Path("/proc/mounts").read_text().splitlines()]
+    for place in reversed(places):
+        if any(place.is_relative_to(folder) for folder in folders):
+            subprocess.run(["umount", place], capture_output=True, check=False)
 
 
 def _wait_for(made: Docker, daemon: subprocess.Popen[bytes]) -> None:
