@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
@@ -34,10 +34,7 @@ def unpacked(path: Path, tag: str | None, folder: Path) -> Layout:
                 continue
             if member.kind is not Kind.FILE or not _MEMBER.fullmatch(member.name):
                 raise _no_layout(member.name)
-            target = folder / member.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("xb") as out:
-                out.writelines(archive.pieces(member))
+            _take(archive.pieces(member), folder / member.name)
     return Layout(folder, tag)
 
 
@@ -104,6 +101,16 @@ def new_archive(path: Path) -> Iterator[tarfile.TarFile]:
         raise ImageError(f"{path}: {error.strerror or error}", step="image.write") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _take(pieces: Iterable[bytes], target: Path) -> None:
+    """A disk that is full is the one that is written to."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("xb") as out:
+            out.writelines(pieces)
+    except OSError as error:
+        raise ImageError(f"{target.parent}: {error.strerror or error}", step="image.write") from error
 
 
 def _no_layout(name: str) -> ImageRefusedError:

@@ -22,6 +22,7 @@ from casemate.image import layout as layouts
 from casemate.image import oci
 from casemate.image.layout import Layout
 from casemate.image.reading import choose
+from casemate.image.transport import open_source
 from casemate.testing.images import archive, copied, member, write_image
 
 CONTENT = b"content of a blob" * 1000
@@ -275,6 +276,20 @@ def test_a_full_disk_is_said_and_leaves_what_was_there(form: str, tmp_path: Path
         assert not list(small.rglob(".*"))
         assert not list(small.glob("*.tar"))
         assert not list(small.rglob("index.json"))
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mount(2) is root's")
+@pytest.mark.parametrize("form", ["oci-archive:{}/a.tar:1", "docker-archive:{}/a.tar:a:1"])
+def test_no_room_for_what_is_unpacked_is_said_of_the_right_disk(form: str, tmp_path: Path) -> None:
+    small, source = tmp_path / "small", form.format(tmp_path)
+    copied(write_and_name(tmp_path), source, tmp_path / "scratch")
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", small], check=True)
+    try:
+        with pytest.raises(ImageError, match=f"{small}/.*: No space left"), open_source(source, scratch=small / "x"):
+            pass
     finally:
         subprocess.run(["umount", small], check=True)
 
