@@ -5,7 +5,7 @@ mod asked;
 
 use std::sync::Arc;
 
-use asked::{GENESIS, assert_not_genuine, attest, configuration};
+use asked::{GENESIS, assert_not_genuine, attest, attest_with, configuration};
 use casemate_custodian_client::Error;
 use casemate_testing::{Answer, Custodian, Release, Request, Server, b64u, from_b64u};
 use serde_json::{Value, json};
@@ -59,6 +59,24 @@ fn a_configuration_sealed_for_anything_else_is_not_opened() {
     for (what, change, words) in cases {
         assert_not_genuine(released(change), words, what);
     }
+}
+
+#[test]
+fn release_statements_are_sent_as_they_came_and_only_if_there_are_some() {
+    let custodian = Arc::new(Custodian::new());
+    let own = Arc::clone(&custodian);
+    let (sent, seen) = std::sync::mpsc::channel();
+    let server = Server::answering(move |request| {
+        if request.path == "/v1/attestations" {
+            let body: Value = serde_json::from_slice(&request.body).unwrap();
+            sent.send(body.get("statements").cloned()).unwrap();
+        }
+        own.genuine(request, GENESIS, &configuration())
+    });
+    attest(&custodian, &[server.address()]).unwrap();
+    attest_with(&custodian, &[server.address()], &[b"one".to_vec(), Vec::new()]).unwrap();
+    assert_eq!(seen.recv().unwrap(), None);
+    assert_eq!(seen.recv().unwrap(), Some(json!([b64u(b"one"), ""])));
 }
 
 #[test]

@@ -149,7 +149,9 @@ mod tests {
         );
         let digest = Sha256::digest(b"manifest").into();
         let mut platform = UnsignedPlatform { host_data: digest };
-        let release = pinned.unwrap().attest(&mut platform, b"manifest", &digest, &[4; 32]);
+        let release = pinned
+            .unwrap()
+            .attest(&mut platform, b"manifest", &digest, &[4; 32], &[]);
         CustodianAnchor::new(release.unwrap().lease.anchor("records").unwrap())
     }
 

@@ -20,6 +20,7 @@ pub fn attest(custodian: &casemate_testing::Custodian, addresses: &[String]) -> 
 }
 
 /// Likewise, with release statements.
+#[allow(dead_code, reason = "not every test file sends some")]
 pub fn attest_with(
     custodian: &casemate_testing::Custodian,
     addresses: &[String],
