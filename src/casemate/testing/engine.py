@@ -113,6 +113,9 @@ def engine(folder: Path, driver: str = "vfs", user: int | None = None) -> Iterat
         if is_there():
             made.podman("rm", "--all", "--force", "--time", "0")
             made.podman("rmi", "--all", "--force")
+            if user is not None:
+                # Ends the process that keeps that user's namespace.
+                made.podman("system", "migrate")
 
 
 def shield_arguments(door: Path, *more: str) -> Sequence[str]:
