@@ -54,7 +54,7 @@ def _played(hosted: Hosted, screen: Screen) -> int:
         service.use(running)
         screen.step("its clients did their work")
         seen = _searched(hosted)
-        expect("exit status after podman stop", running.stop(), service.stops)
+        expect("exit status at the end", running.finish(), service.stops)
     screen.attack("1", "everything that the host stores is searched", seen)
     tried = (*attacks(service), OLDER, REVOKED)
     return (not seen.held) + sum(_tried(attack, hosted, screen, number) for number, attack in enumerate(tried, 2))

@@ -108,11 +108,11 @@ def _yesterday(hosted: Hosted) -> Iterator[Result]:
     """Folders of sealed volumes as they were before the last start; afterwards as they were found."""
     image, folders = hosted.pull(_ADMITTED), [hosted.folder(volume) for volume in hosted.service.volumes]
     with hosted.started(image) as running:
-        running.stop()
+        running.finish()
     for folder in folders:
         shutil.copytree(folder, folder.with_suffix(".yesterday"))
     with hosted.started(image) as running:
-        running.stop()
+        running.finish()
     for folder in folders:
         folder.rename(folder.with_suffix(".today"))
         folder.with_suffix(".yesterday").rename(folder)
@@ -136,7 +136,7 @@ def _revoked(hosted: Hosted) -> Iterator[Result]:
     hosted.admit_releases()
     image = hosted.pull(_VERSION)
     with hosted.started(image) as running:
-        running.stop()
+        running.finish()
     hosted.admit_releases(_VERSION)
     yield hosted.run(image)
 

@@ -17,6 +17,8 @@ from casemate.testing.stage import Stage, free_port
 __all__ = ["Place", "place"]
 
 _OVERLAY = "overlay"
+_SECONDS, _PATIENCE = 180, "120"
+"""Images are built and sealed beside this: commands may wait for the processor."""
 
 
 @dataclass
@@ -45,7 +47,7 @@ class Place:
     def serve(self) -> None:
         """Starts the custodian and waits for a genuine answer."""
         self.custodian = self.stage.start("custodian", "custodian", "serve", "main")
-        self.stage.ask("custodian", "status", "--custodian", "main", "--wait", "50")
+        self.stage.ask("custodian", "status", "--custodian", "main", "--wait", _PATIENCE, seconds=_SECONDS)
 
     @contextmanager
     def away(self) -> Iterator[None]:
@@ -63,7 +65,7 @@ class Place:
             self.other = f"http://127.0.0.1:{free_port()}"
             _custodian(self.stage, "other", "mallory", self.other)
             self.stage.start("other", "custodian", "serve", "other", "--workers", "1")
-            self.stage.ask("custodian", "status", "--custodian", "other", "--wait", "50")
+            self.stage.ask("custodian", "status", "--custodian", "other", "--wait", _PATIENCE, seconds=_SECONDS)
         return self.other
 
 
@@ -90,5 +92,5 @@ def _custodian(stage: Stage, name: str, board: str, url: str) -> None:
     folders = {kind: stage.folder / f"{name}-{kind}" for kind in ("data", "anchor")}
     stage.ask(
         "custodian", "init", name, "--data", folders["data"], "--anchor", folders["anchor"], "--board", board,
-        "--url", url,
+        "--url", url, seconds=_SECONDS,
     )  # fmt: skip

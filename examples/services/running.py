@@ -81,6 +81,10 @@ class Running:
         """Waits for a job; its exit status."""
         return int(self.host.ask("wait", self.container, seconds=_MINUTES))
 
+    def finish(self) -> int:
+        """Stops a service, waits for a job; the exit status."""
+        return self.stop() if self.hosted.service.listens else self.end()
+
     def stop(self) -> int:
         """Its exit status."""
         self.host.ask("stop", "--time", "30", self.container)

@@ -53,7 +53,7 @@ def test_it_does_its_work_and_the_host_finds_nothing_of_it(name: str, hosted: Ca
     with one.started(one.pull("1")) as running:
         one.service.use(running)
         assert found_in_host(one) == []
-        assert running.stop() == one.service.stops, running.logs()
+        assert running.finish() == one.service.stops, running.logs()
     assert found_in_ordinary(one) == sorted(one.service.hidden)
 
 
@@ -67,7 +67,7 @@ def test_what_it_acknowledged_is_there_at_the_next_start(name: str, hosted: Call
     with one.started(image) as running:
         assert one.service.kept is not None
         one.service.kept(running)
-        running.stop()
+        running.finish()
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_an_older_release_gets_nothing_and_the_newer_one_works(name: str, hosted
     assert held(OLDER, told), told
     with one.started(one.pull("2")) as running:
         one.service.use(running)
-        running.stop()
+        running.finish()
 
 
 @each_service
