@@ -31,10 +31,17 @@ _OPTIONS: Final = (
 """What Debian's own slim image leaves out."""
 _CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 _MINUTES: Final = 15 * 60
+_UNREACHABLE: Final = (
+    "Temporary failure resolving",
+    "Could not connect",
+    "Network is unreachable",
+    "NewConnectionError",
+)
+"""What apt and pip say of a machine that has no way to their packages."""
 
 
 class NoDebianError(Exception):
-    """The Debian below the images cannot be had here."""
+    """The Debian below the images, or what is installed into it, cannot be had here."""
 
 
 def missing() -> str | None:
@@ -72,7 +79,11 @@ class Images:
         self._base()
         name = f"examples/{service.name}"
         command = ("build", "--quiet", "--network", "host", "--format", "oci", *_trusting(), "--tag", name)
-        self.owner.ask(*command, service.source, seconds=_MINUTES)
+        built = self.owner.podman(*command, service.source, seconds=_MINUTES)
+        said = built.output + built.errors
+        if built.status != 0 and any(words in said for words in _UNREACHABLE):
+            raise NoDebianError(f"the packages of {service.name} cannot be had here")
+        assert built.status == 0, said
         partial = kept.with_name(f"{kept.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         self.owner.ask("push", "--quiet", name, f"oci:{partial}:1", seconds=_MINUTES)
