@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from casemate.errors import InputError, SignatureError
 from casemate.policy._finding import Finding
@@ -21,11 +22,17 @@ from casemate.wire.statements import (
     ReleaseKind,
     ReleaseStatement,
     SignedStatement,
-    open_statement,
+    open_release,
+    read_envelope,
     version_order,
 )
 
-__all__ = ["Released", "Sent", "Wanted", "judge_release", "open_all"]
+__all__ = ["MAX_VERIFIED", "Released", "Sent", "Wanted", "judge_release", "open_all"]
+
+MAX_VERIFIED: Final = 128
+"""Signatures on all statements of a request, some ten milliseconds: any host can pad what it sends. Two statements that
+everybody signed whom a rule can name have as many.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +73,19 @@ class Sent:
 
 
 def open_all(statements: Sequence[bytes]) -> tuple[Sent, ...]:
-    """Each of `statements`, and no more than a request may have: a signature costs a verification."""
-    return tuple(_open(data) for data in statements[:MAX_STATEMENTS])
-
-
-def _open(data: bytes) -> Sent:
-    try:
-        return Sent(open_statement(data))
-    except (InputError, SignatureError) as error:
-        return Sent(None, f"a statement that is none: {error.message}")
+    """Each of `statements`, and no more of them, and of signatures, than `MAX_VERIFIED` and a request may have."""
+    left = MAX_VERIFIED
+    opened = []
+    for data in statements[:MAX_STATEMENTS]:
+        try:
+            envelope = read_envelope(data)
+            left -= len(envelope.signatures)
+            opened.append(
+                Sent(open_release(envelope)) if left >= 0 else Sent(None, "more signatures than are verified")
+            )
+        except (InputError, SignatureError) as error:
+            opened.append(Sent(None, f"a statement that is none: {error.message}"))
+    return tuple(opened)
 
 
 def judge_release(

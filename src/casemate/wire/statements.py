@@ -32,7 +32,9 @@ __all__ = [
     "Subject",
     "SubjectDigest",
     "VersionText",
+    "open_release",
     "open_statement",
+    "read_envelope",
     "version_order",
 ]
 
@@ -173,11 +175,19 @@ class SignedStatement:
 
 
 def open_statement(data: bytes) -> SignedStatement:
-    """The release in an envelope (JSON); an `InputError` where it is none, or a signature does not verify."""
-    # 1. An envelope of bounded size, signed for in-toto statements, its payload canonical.
-    envelope = canonical.parse_model(
-        Envelope, canonical.decode(data, limit=MAX_STATEMENT_BYTES), what="release statement"
-    )
+    """The release in an envelope (JSON). Errors: `InputError` where it is none, `SignatureError`."""
+    return open_release(read_envelope(data))
+
+
+def read_envelope(data: bytes) -> Envelope:
+    """The envelope, whose signatures nobody verified. Errors: `InputError`."""
+    value = canonical.decode(data, limit=MAX_STATEMENT_BYTES)
+    return canonical.parse_model(Envelope, value, what="release statement")
+
+
+def open_release(envelope: Envelope) -> SignedStatement:
+    """The release in `envelope`. Errors: as `open_statement`."""
+    # 1. It is signed for in-toto statements, its payload is canonical.
     value, signers = open_envelope(envelope, RELEASE_TYPE, limit=MAX_STATEMENT_BYTES)
     # 2. It is a release of ours, and nothing else that somebody signs as an in-toto statement.
     statement = canonical.parse_model(ReleaseStatement, value, what="release statement")

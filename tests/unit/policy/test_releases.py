@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from casemate.errors import PolicyError
+from casemate.policy import releases
 from casemate.policy.decide import Decision, decide
 from casemate.wire.dsse import POLICY_TYPE, sign_envelope
 from casemate.wire.fields import format_time
@@ -165,6 +166,22 @@ def test_no_more_statements_are_looked_at_than_a_request_may_have(by_release: An
     decision = judge(by_release, *[b"{}"] * MAX_STATEMENTS, statement(by_release))
     assert decision.failed is not None
     assert (decision.failed.got or "").startswith("a statement that is none: ")
+
+
+def test_no_more_signatures_are_verified_than_the_budget_has(by_release: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Spent on what does not verify as well: a host can make as much of that as it likes.
+    padded = json.loads(statement(by_release, "alice", "bob", "mallory"))
+    padded["signatures"][0]["sig"] = "A" * 86 + "=="
+    spent = json.dumps(padded).encode()
+    monkeypatch.setattr(releases, "MAX_VERIFIED", 5)
+    assert judge(by_release, spent, statement(by_release)).admitted
+    monkeypatch.setattr(releases, "MAX_VERIFIED", 4)
+    decision = judge(by_release, spent, statement(by_release))
+    assert decision.failed is not None
+    assert (decision.failed.got or "").startswith("a statement that is none")
+    assert_denied(
+        judge(by_release, statement(by_release, *"abcde")), "workload.manifest", "more signatures than are verified"
+    )
 
 
 def test_the_reason_is_that_of_the_statement_which_came_furthest(by_release: Any) -> None:
