@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,8 +145,15 @@ def _object(data: bytes) -> dict[str, Any]:
 
 
 def _name_in(blob: Path) -> str | None:
-    """The root that a blob says it holds."""
-    with blob.open("rb") as file:
-        head = file.read(_HEAD)
-    name = head[_NAME : _NAME + 100].rstrip(b"\0")
+    """The root that a blob says it holds. In somebody's folder it may have become a link or a pipe meanwhile."""
+    try:
+        with open(blob, "rb", opener=_without_waiting) as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return None
+    name = (head or b"")[_NAME : _NAME + 100].rstrip(b"\0")
     return f"sha256:{name.removeprefix(_FOLDER).decode('ascii', 'replace')}" if name.startswith(_FOLDER) else None
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)

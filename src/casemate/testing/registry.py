@@ -32,16 +32,20 @@ def registry_is_there() -> bool:
 
 
 @contextmanager
-def registry(folder: Path) -> Iterator[Registry]:
+def registry(folder: Path, *, passwords: str | None = None) -> Iterator[Registry]:
+    """In `folder`, which is made. `passwords`: lines as htpasswd writes them, of those who may use it."""
     port = free_port()
     kept = folder / "kept"
     kept.mkdir(parents=True)
-    settings = {
+    settings: dict[str, object] = {
         "version": "0.1",
         "log": {"level": "error"},
         "storage": {"filesystem": {"rootdirectory": str(kept)}},
         "http": {"addr": f"127.0.0.1:{port}"},
     }
+    if passwords is not None:
+        (folder / "passwords").write_text(passwords)
+        settings["auth"] = {"htpasswd": {"realm": "r", "path": str(folder / "passwords")}}
     (folder / "registry.json").write_text(json.dumps(settings))
     with subprocess.Popen(
         [_PROGRAM, "serve", folder / "registry.json"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

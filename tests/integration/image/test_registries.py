@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +13,11 @@ import pytest
 
 from casemate.errors import ImageError
 from casemate.testing.images import archive, copied, member, write_image
+from casemate.testing.registry import MISSING_REGISTRY, registry_is_there
+from casemate.testing.registry import registry as started
 
-SERVER = shutil.which("docker-registry")
 SKOPEO = shutil.which("skopeo")
-needs_server = pytest.mark.skipif(SERVER is None, reason="Debian's docker-registry is not installed")
+needs_server = pytest.mark.skipif(not registry_is_there(), reason=MISSING_REGISTRY)
 needs_skopeo = pytest.mark.skipif(SKOPEO is None, reason="skopeo is not installed")
 
 # "opensesame", by bcrypt with the least work.
@@ -29,37 +28,9 @@ BASE = archive(member("base", bytes(range(256)) * 4096))
 @pytest.fixture
 def registry(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """`HOST:PORT` of one that keeps nothing."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = {
-        "version": "0.1",
-        "log": {"level": "error"},
-        "storage": {"filesystem": {"rootdirectory": str(tmp_path / "kept")}},
-        "http": {"addr": f"127.0.0.1:{port}"},
-    }
-    if getattr(request, "param", None) == "guarded":
-        (tmp_path / "passwords").write_text(PASSWORDS)
-        settings["auth"] = {"htpasswd": {"realm": "r", "path": str(tmp_path / "passwords")}}
-    (tmp_path / "registry.json").write_text(json.dumps(settings))
-    assert SERVER is not None
-    with subprocess.Popen(
-        [SERVER, "serve", tmp_path / "registry.json"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as server:
-        try:
-            _wait(port)
-            yield f"localhost:{port}"
-        finally:
-            server.kill()
-
-
-def _wait(port: int) -> None:
-    for _ in range(200):
-        with socket.socket() as tried:
-            if tried.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("the registry does not start")
+    guarded = getattr(request, "param", None) == "guarded"
+    with started(tmp_path / "registry", passwords=PASSWORDS if guarded else None) as server:
+        yield server.address
 
 
 def image(tmp_path: Path, tag: str) -> str:
