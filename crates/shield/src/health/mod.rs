@@ -1,8 +1,10 @@
 //! The health check of an image, which the container engine asks for and the shield runs (spec/manifest.md, "Health").
 //!
-//!     engine starts `casemate-shield --health` in the container        [`ask`]
-//!       └ asks the shield over a socket: no word goes in, one comes out  [`listen`]
-//!           └ which asks a process beside the workload, confined as it is  [`check`]
+//! ```text
+//! engine starts `casemate-shield --health` in the container         ask
+//!   └ asks the shield over a socket: no word goes in, one comes out   listen
+//!       └ which asks a process beside the workload, confined as it is   check
+//! ```
 //!
 //! Whoever is in the container may ask, the host first of all. It learns one bit and makes the check run, one at a time
 //! and not too often; the check itself, its output and its environment stay in the domain.
