@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -52,14 +51,13 @@ def script() -> str:
 @pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="there is no /dev/fuse")
 def test_ten_minutes_are_as_the_guide_says(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
-    # Podman wants a short name for what it keeps while it runs.
-    with tempfile.TemporaryDirectory(prefix="cm-") as short, engine(tmp_path / "engine") as podman:
+    with engine(tmp_path / "engine") as podman:
         # `podman` alone, as people type it, with storage of its own.
         (tmp_path / "bin").mkdir()
         wrapper = tmp_path / "bin" / "podman"
         wrapper.write_text(
             f'#!/bin/sh\nexport CONTAINERS_CONF="{podman.folder}/containers.conf"\nexec "{shutil.which("podman")}" '
-            f'--root "{podman.storage}" --runroot "{short}" --storage-driver vfs "$@"\n'
+            f'--root "{podman.storage}" --runroot "{podman.state}" --storage-driver vfs "$@"\n'
         )
         wrapper.chmod(0o755)
         environment = {

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,16 +43,18 @@ def is_there() -> bool:
 
 @dataclass
 class Engine:
-    """`folder` is its own: storage, state, configuration. `driver`: vfs works everywhere, overlay copies nothing.
+    """`folder` is its own: storage and configuration. `state` is what Podman keeps while containers run, and wants a
+    name of at most 50 characters for. `driver`: vfs works everywhere, overlay copies nothing.
     `user`: whose engine it is, if not that of who runs the tests.
     """
 
     folder: Path
+    state: Path
     driver: str = "vfs"
     user: int | None = None
 
     def podman(self, *arguments: str | Path, stdin: bytes = b"", seconds: int = 120) -> Result:
-        command = ["podman", "--root", self.storage, "--runroot", self.folder / "run", "--storage-driver", self.driver]
+        command = ["podman", "--root", self.storage, "--runroot", self.state, "--storage-driver", self.driver]
         done = subprocess.run(
             [*map(str, command), *map(str, arguments)],
             env={"CONTAINERS_CONF": str(self.folder / "containers.conf"), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -106,7 +109,10 @@ def engine(folder: Path, driver: str = "vfs", user: int | None = None) -> Iterat
     (folder / "containers.conf").write_text(_CONFIGURATION)
     if user is not None:
         os.chown(folder, user, user)
-    made = Engine(folder, driver, user)
+    state = Path(tempfile.mkdtemp(prefix="cm-"))
+    if user is not None:
+        os.chown(state, user, user)
+    made = Engine(folder, state, driver, user)
     try:
         yield made
     finally:
@@ -116,6 +122,7 @@ def engine(folder: Path, driver: str = "vfs", user: int | None = None) -> Iterat
             if user is not None:
                 # Ends the process that keeps that user's namespace.
                 made.podman("system", "migrate")
+        shutil.rmtree(state, ignore_errors=True)
 
 
 def shield_arguments(door: Path, *more: str) -> Sequence[str]:
