@@ -20,7 +20,7 @@ from examples.services.service import Service
 
 __all__ = ["LEASE_SECONDS", "Hosted"]
 
-LEASE_SECONDS: Final = 60
+LEASE_SECONDS: Final = 45
 """Whoever started lives on for this long without its custodian; it asks for more after a third of it."""
 
 _NUMBERS: Final = itertools.count(1)
