@@ -9,7 +9,6 @@ The same installation gives the same images, to the last bit.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import sys
 import tarfile
@@ -28,7 +27,7 @@ from casemate.cli.custodian._holes import DEFAULT_HOLES
 from casemate.cli.custodian._measured import custodian_manifest
 from casemate.image import shape
 from casemate.image.layout import Layout
-from casemate.image.oci import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Descriptor
+from casemate.image.oci import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Descriptor, described, manifest_object
 from casemate.image.original import EPOCH
 from casemate.image.programs import layer_of
 from casemate.manifest import python
@@ -139,7 +138,7 @@ def _write_manifest(target: Path, manifest: bytes) -> None:
 def _write(parts: Parts, folder: Path, tag: str) -> Descriptor:
     folder.mkdir(parents=True, exist_ok=True)
     layout = Layout(folder, tag)
-    layers = [_described(path) for path in parts.layers]
+    layers = [described(path, LAYER_TYPE) for path in parts.layers]
     for path, layer in zip(parts.layers, layers, strict=True):
         layout.put_blob(path, layer)
     config = {
@@ -152,25 +151,9 @@ def _write(parts: Parts, folder: Path, tag: str) -> Descriptor:
         "history": [{"created": EPOCH, "created_by": _BY} for _ in layers],
     }
     stored = layout.put_manifest(canonical.encode(config), CONFIG_TYPE)
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": MANIFEST_TYPE,
-        "config": _said(stored),
-        "layers": [_said(layer) for layer in layers],
-    }
-    made = layout.put_manifest(canonical.encode(manifest), MANIFEST_TYPE)
+    made = layout.put_manifest(canonical.encode(manifest_object(stored, layers)), MANIFEST_TYPE)
     layout.finish(made)
     return made
-
-
-def _described(path: Path) -> Descriptor:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return Descriptor(media_type=LAYER_TYPE, digest=f"sha256:{digest}", size=file.tell())
-
-
-def _said(descriptor: Descriptor) -> dict[str, object]:
-    return descriptor.model_dump(by_alias=True, exclude_none=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -16,7 +15,7 @@ from typing import Final
 
 from bench.result import Result
 from casemate.image.layout import Layout
-from casemate.image.oci import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Descriptor
+from casemate.image.oci import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, described, manifest_object
 from casemate.testing.stage import Stage
 from examples.services.place import Place
 
@@ -49,21 +48,13 @@ def _make(layout: Layout, archive: Path) -> int:
             if (left := left - path.stat().st_size) < 0:
                 break
             tar.add(path, recursive=False)
-    with archive.open("rb") as file:
-        digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-        layer = Descriptor(media_type=LAYER_TYPE, digest=digest, size=file.tell())
+    layer = described(archive, LAYER_TYPE)
     layout.take_blob(archive, layer)
     config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/usr/bin/env"]},
-                         "rootfs": {"type": "layers", "diff_ids": [digest]}}).encode()  # fmt: skip
-    manifest = {"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "config": _put(layout, config, CONFIG_TYPE),
-                "layers": [layer.model_dump(by_alias=True, exclude_none=True)]}  # fmt: skip
+                         "rootfs": {"type": "layers", "diff_ids": [layer.digest]}}).encode()  # fmt: skip
+    manifest = manifest_object(layout.put_manifest(config, CONFIG_TYPE), [layer])
     layout.finish(layout.put_manifest(json.dumps(manifest).encode(), MANIFEST_TYPE))
     return layer.size
-
-
-def _put(layout: Layout, data: bytes, kind: str) -> dict[str, object]:
-    said: dict[str, object] = layout.put_manifest(data, kind).model_dump(by_alias=True, exclude_none=True)
-    return said
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -7,20 +7,18 @@ policy admits stays the same, and a registry gets a few kilobytes.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from casemate.errors import ImageRefusedError
 from casemate.image import shape
-from casemate.image.oci import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Descriptor
+from casemate.image.oci import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Descriptor, described, manifest_object
 from casemate.image.opened import Opened, Part
 from casemate.image.reading import Read
 from casemate.image.transport import Target
 from casemate.wire import canonical
-from casemate.wire.binding import sha256_text
 from casemate.wire.statements import MAX_STATEMENTS
 
 __all__ = ["Attached", "attach"]
@@ -28,25 +26,23 @@ __all__ = ["Attached", "attach"]
 
 @dataclass(frozen=True)
 class Attached:
-    """`files` are those that are new; all other blobs are the source's."""
+    """`blobs` are all of it, the configuration last; `files` has those that are new, the others are the source's."""
 
     read: Read
-    manifest: bytes
-    files: dict[str, Path]
+    blobs: Sequence[Descriptor]
+    files: Mapping[str, Path]
 
     def write(self, target: Target) -> tuple[Descriptor, int]:
         """What it is called there, and the bytes of all blobs that were not there yet."""
-        said = json.loads(self.manifest)
         sent = 0
-        for kind, one in [*((LAYER_TYPE, layer) for layer in said["layers"]), (CONFIG_TYPE, said["config"])]:
-            digest, size = one["digest"], one["size"]
-            descriptor = Descriptor(media_type=kind, digest=digest, size=size)
-            if target.has(descriptor):
+        for blob in self.blobs:
+            if target.has(blob):
                 continue
-            path = self.files.get(digest) or self.read.fetch(Part(digest, size))
-            if target.put_blob(path, descriptor):
-                sent += size
-        written = target.put_manifest(self.manifest, MANIFEST_TYPE)
+            path = self.files.get(blob.digest) or self.read.fetch(Part(blob.digest, blob.size))
+            if target.put_blob(path, blob):
+                sent += blob.size
+        *layers, config = self.blobs
+        written = target.put_manifest(canonical.encode(manifest_object(config, layers)), MANIFEST_TYPE)
         target.finish(written)
         return written, sent
 
@@ -63,14 +59,11 @@ def attach(read: Read, opened: Opened, statements: Sequence[bytes], scratch: Pat
         )
     last = scratch / "start.tar"
     shape.write_start(last, dataclasses.replace(opened.start, statements=tuple(statements)))
-    with last.open("rb") as file:
-        digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-    config, manifest = json.loads(read.config_data), json.loads(read.data)
-    config["rootfs"]["diff_ids"][-1] = digest
-    config_data = canonical.encode(config)
-    manifest["layers"][-1] |= {"digest": digest, "size": last.stat().st_size}
-    manifest["config"] |= {"digest": sha256_text(config_data), "size": len(config_data)}
+    layer = described(last, LAYER_TYPE)
+    said = json.loads(read.config_data)
+    said["rootfs"]["diff_ids"][-1] = layer.digest
     file_of_config = scratch / "attached.json"
-    file_of_config.write_bytes(config_data)
-    files = {digest: last, sha256_text(config_data): file_of_config}
-    return Attached(read, canonical.encode(manifest), files)
+    file_of_config.write_bytes(canonical.encode(said))
+    config = described(file_of_config, CONFIG_TYPE)
+    files = {layer.digest: last, config.digest: file_of_config}
+    return Attached(read, [*read.manifest.layers[:-1], layer, config], files)

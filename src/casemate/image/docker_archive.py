@@ -7,7 +7,7 @@ import json
 import posixpath
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -47,12 +47,7 @@ def unpacked(path: Path, name: str | None, folder: Path) -> Layout:
         }
         layers = [taken[_member(archive, each)] for each in entry.layers]
     configured = layout.put_manifest(config, oci.CONFIG_TYPE)
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": oci.MANIFEST_TYPE,
-        "config": _said(configured),
-        "layers": [_said(layer) for layer in layers],
-    }
+    manifest = oci.manifest_object(configured, layers)
     layout.finish(layout.put_manifest(json.dumps(manifest).encode(), oci.MANIFEST_TYPE))
     return layout
 
@@ -122,7 +117,3 @@ def _member(archive: Archive, name: str) -> Member:
     if member.kind is not Kind.FILE:
         raise ImageRefusedError("the archive has something else for a file", step="image.archive", got=name[:200])
     return member
-
-
-def _said(descriptor: oci.Descriptor) -> dict[str, Any]:
-    return descriptor.model_dump(by_alias=True, exclude_none=True)

@@ -125,7 +125,7 @@ class Layout:
         return descriptor
 
     def finish(self, descriptor: Descriptor) -> None:
-        entry: dict[str, Any] = descriptor.model_dump(by_alias=True, exclude_none=True)
+        entry = descriptor.to_object()
         if self.tag is not None:
             entry["annotations"] = {_TAG: self.tag}
         try:

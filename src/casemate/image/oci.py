@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Set
+from collections.abc import Sequence, Set
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, NoReturn, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -38,7 +39,9 @@ __all__ = [
     "RootFs",
     "check",
     "decode",
+    "described",
     "digest_of",
+    "manifest_object",
     "parse_config",
     "parse_index",
     "parse_manifest",
@@ -107,6 +110,10 @@ class Descriptor(_Document):
     artifact_type: Annotated[str | None, Field(alias="artifactType", exclude=True)] = None
     annotations: Annotated[dict[str, str] | None, Field(exclude=True)] = None
 
+    def to_object(self) -> dict[str, Any]:
+        """As it stands in a document of ours: what others noted on it is not ours to say."""
+        return self.model_dump(by_alias=True, exclude_none=True)
+
 
 class Index(_Document):
     foreign = frozenset({"config", "layers"})
@@ -158,6 +165,23 @@ K = TypeVar("K", Index, Manifest)
 def digest_of(data: bytes) -> str:
     """`sha256:…`"""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def described(path: Path, media_type: str) -> Descriptor:
+    """A file as a blob."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return Descriptor(media_type=media_type, digest=f"sha256:{digest}", size=file.tell())
+
+
+def manifest_object(config: Descriptor, layers: Sequence[Descriptor]) -> dict[str, Any]:
+    """The manifest of an image, `layers` from the bottom up; its bytes are the caller's to choose."""
+    return {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST_TYPE,
+        "config": config.to_object(),
+        "layers": [layer.to_object() for layer in layers],
+    }
 
 
 def check(descriptor: Descriptor, digest: str, size: int) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from casemate.errors import ImageError
+from casemate.image.oci import LAYER_TYPE, described
 from casemate.image.original import Layer
 from casemate.wire.manifest import Directory, File, RootEntry, Symlink
 
@@ -29,9 +29,8 @@ def layer_of(entries: Sequence[RootEntry], sources: Mapping[str, str], target: P
             archive.addfile(_entry(path, tarfile.DIRTYPE, mode))
         for entry in sorted(entries, key=lambda entry: entry.path):
             _add(archive, entry, sources)
-    with target.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return Layer(file.tell(), f"sha256:{digest}", lambda _: target, is_ours=True)
+    made = described(target, LAYER_TYPE)
+    return Layer(made.size, made.digest, lambda _: target, is_ours=True)
 
 
 def _folders(entries: Sequence[RootEntry]) -> dict[str, int]:

@@ -10,7 +10,6 @@ The same source, key, shield and wishes give the same image, to the last bit.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +19,15 @@ from typing import Final
 from casemate.errors import ImageRefusedError
 from casemate.image import health, launch, shape
 from casemate.image.launch import Launch, Wanted
-from casemate.image.oci import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Descriptor
+from casemate.image.oci import (
+    CONFIG_TYPE,
+    LAYER_TYPE,
+    MANIFEST_TYPE,
+    Descriptor,
+    described,
+    digest_of,
+    manifest_object,
+)
 from casemate.image.original import Original
 from casemate.image.sealing import seal_all
 from casemate.image.tool import LIMITS, Image, Limits, Sealed, Tool
@@ -129,9 +136,8 @@ def _once(blobs: Sequence[tuple[Path, Sealed]]) -> list[tuple[Path, Sealed]]:
 
 
 def _blob(path: Path) -> Blob:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return Blob(path, f"sha256:{digest}", file.tell())
+    found = described(path, LAYER_TYPE)
+    return Blob(path, found.digest, found.size)
 
 
 def _config(original: Original, made: Launch, layers: Sequence[Blob]) -> bytes:
@@ -153,12 +159,6 @@ def _config(original: Original, made: Launch, layers: Sequence[Blob]) -> bytes:
 
 
 def _manifest(layers: Sequence[Blob], config: bytes) -> bytes:
-    digest = f"sha256:{hashlib.sha256(config).hexdigest()}"
-    return canonical.encode(
-        {
-            "schemaVersion": 2,
-            "mediaType": MANIFEST_TYPE,
-            "config": {"mediaType": CONFIG_TYPE, "digest": digest, "size": len(config)},
-            "layers": [{"mediaType": LAYER_TYPE, "digest": one.digest, "size": one.size} for one in layers],
-        }
-    )
+    configured = Descriptor(media_type=CONFIG_TYPE, digest=digest_of(config), size=len(config))
+    listed = [Descriptor(media_type=LAYER_TYPE, digest=one.digest, size=one.size) for one in layers]
+    return canonical.encode(manifest_object(configured, listed))

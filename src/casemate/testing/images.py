@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from casemate.image.layout import Layout
-from casemate.image.oci import CONFIG_TYPE, INDEX_TYPE, LAYER_TYPE, MANIFEST_TYPE, Descriptor, parse_manifest
+from casemate.image.oci import (
+    CONFIG_TYPE,
+    INDEX_TYPE,
+    LAYER_TYPE,
+    MANIFEST_TYPE,
+    Descriptor,
+    manifest_object,
+    parse_manifest,
+)
 from casemate.image.transport import open_source, open_target
 
 __all__ = ["Member", "archive", "copied", "folder", "member", "write_image", "write_index"]
@@ -63,12 +71,7 @@ def write_image(
         "rootfs": {"type": "layers", "diff_ids": diff_ids},
         **changes,
     }
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": MANIFEST_TYPE,
-        "config": _said(layout.put_manifest(json.dumps(said).encode(), CONFIG_TYPE)),
-        "layers": [_said(one) for one in stored],
-    }
+    manifest = manifest_object(layout.put_manifest(json.dumps(said).encode(), CONFIG_TYPE), stored)
     descriptor = layout.put_manifest(json.dumps(manifest).encode(), MANIFEST_TYPE)
     if tag is not None:
         layout.finish(descriptor)
@@ -79,15 +82,11 @@ def write_index(place: Path, tag: str, images: Mapping[str, Descriptor]) -> None
     """Puts an index of images by platform (`linux/arm64`) into a layout."""
     layout = Layout(place, tag)
     entries = [
-        {**_said(image), "platform": dict(zip(("os", "architecture"), name.split("/"), strict=True))}
+        {**image.to_object(), "platform": dict(zip(("os", "architecture"), name.split("/"), strict=True))}
         for name, image in images.items()
     ]
     index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries}
     layout.finish(layout.put_manifest(json.dumps(index).encode(), INDEX_TYPE))
-
-
-def _said(descriptor: Descriptor) -> dict[str, Any]:
-    return descriptor.model_dump(by_alias=True, exclude_none=True)
 
 
 def copied(source: str, target: str, scratch: Path) -> tuple[str, int]:
