@@ -80,8 +80,9 @@ def _release(out: Path, signers: Sequence[str], valid_for: str) -> None:
         made.mkdir()
         shutil.copy(shields[0], made / _PROGRAM)
         (made / "sbom.cdx.json").write_bytes(bill)
-        (made / "build.txt").write_text(_build_record(commit, digest, made / _PROGRAM))
-        _state(made, version, commit, digest, signers, valid_for)
+        measured = _measured(made / _PROGRAM)
+        (made / "build.txt").write_text(_build_record(commit, digest, measured))
+        _state(made, version, commit, digest, measured, signers, valid_for)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(made, target)
     for file in sorted(target.iterdir()):
@@ -144,9 +145,9 @@ def _environment(tree: Path, commit: Commit) -> dict[str, str]:
     }
 
 
-def _build_record(commit: Commit, digest: str, shield: Path) -> str:
+def _build_record(commit: Commit, digest: str, measured: Sequence[tuple[str, str]]) -> str:
     lines = [f"commit {commit.name}", f"shield sha256:{digest}"]
-    lines += [f"measured on {platform}: {measured}" for platform, measured in _measured(shield)]
+    lines += [f"measured on {platform}: {value}" for platform, value in measured]
     for command in (["rustc", "--version"], ["cargo", "--version"], ["cc", "--version"], ["ld", "--version"]):
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         lines.append(f"{command[0]}: {said.splitlines()[0]}")
@@ -161,10 +162,18 @@ def _measured(shield: Path) -> list[tuple[str, str]]:
     ]
 
 
-def _state(made: Path, version: str, commit: Commit, digest: str, signers: Sequence[str], valid_for: str) -> None:
+def _state(
+    made: Path,
+    version: str,
+    commit: Commit,
+    digest: str,
+    measured: Sequence[tuple[str, str]],
+    signers: Sequence[str],
+    valid_for: str,
+) -> None:
     command = [str(Path(sys.executable).parent / "casemate"), "release", "create", "casemate", version]
-    for platform, measured in _measured(made / _PROGRAM):
-        command += ["--measured", f"{platform}={measured}"]
+    for platform, value in measured:
+        command += ["--measured", f"{platform}={value}"]
     bill = hashlib.sha256((made / "sbom.cdx.json").read_bytes()).hexdigest()
     for name, text in (
         ("source", f"gitCommit:{commit.name}"),

@@ -114,7 +114,7 @@ class _Reason:
 def _reasons(
     released: Released, wanted: Wanted, sent: Sent, principals: Mapping[str, Principal], now: datetime
 ) -> list[_Reason | None]:
-    """Of each step what stands against the statement, up to the first."""
+    """Of each step, in order, what stands against the statement."""
     # 1. It is a release statement, and every signature on it verifies.
     if sent.opened is None:
         return [_Reason(sent.fault, "send the file that `casemate release` wrote, unchanged")]

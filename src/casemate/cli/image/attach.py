@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from casemate.cli._files import read_bytes
 from casemate.cli._output import Json, emit
 from casemate.cli.image._opening import opened_image
-from casemate.cli.release import _statement
+from casemate.cli.release._statement import load
 from casemate.image import transport
 from casemate.image.attach import attach as attached
 
@@ -23,10 +22,9 @@ def attach(
 
     Example: `casemate image attach oci:api:1 oci:api:1 --statement records-1.4.json`
     """
-    for file in statement:
-        _statement.load(file)
+    statements = [data for data, _ in map(load, statement)]
     with opened_image(source) as (read, opened, scratch):
-        made = attached(read, opened, [read_bytes(file) for file in statement], scratch)
+        made = attached(read, opened, statements, scratch)
         with transport.open_target(destination, scratch=scratch) as target:
             descriptor, sent = made.write(target)
         result = {

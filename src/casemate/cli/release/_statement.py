@@ -14,9 +14,11 @@ from casemate.wire.statements import SignedStatement, open_statement
 __all__ = ["described", "facts", "load", "signers", "write_new"]
 
 
-def load(file: Path) -> SignedStatement:
+def load(file: Path) -> tuple[bytes, SignedStatement]:
+    """What is in the file, and what it says: read once, so that both are the same."""
+    data = read_bytes(file)
     try:
-        return open_statement(read_bytes(file))
+        return data, open_statement(data)
     except (InputError, SignatureError) as error:
         raise UsageError(
             f"{file} is no release statement: {error.message}",

@@ -10,12 +10,13 @@ import typer
 from casemate.cli._home import shield
 from casemate.cli._output import Json, emit
 from casemate.cli.image._running import manifest_of
-from casemate.cli.release._statement import described, facts, load, signers, write_new
+from casemate.cli.release._statement import described, facts, signers, write_new
 from casemate.client.releases import sign, write_statement
 from casemate.errors import MalformedError, UsageError
 from casemate.simulator import launch
 from casemate.wire.durations import parse_duration
 from casemate.wire.fields import format_time
+from casemate.wire.statements import open_statement
 
 _LEAST: Final = timedelta(hours=1)
 _MOST: Final = timedelta(days=3650)
@@ -70,8 +71,9 @@ def create(
     except MalformedError as error:
         raise UsageError(error.message, expected=error.expected, got=error.got, remedy=error.remedy) from error
     path = out or Path(f"{release.replace('/', '-')}-{version}.json")
-    write_new(path, sign(statement, [one.key for one in signers(signer)]))
-    found = facts(load(path))
+    signed = sign(statement, [one.key for one in signers(signer)])
+    write_new(path, signed)
+    found = facts(open_statement(signed))
     emit({**found, "path": str(path)}, as_json=as_json, text=f"{described(found)}\npath: {path}")
 
 

@@ -14,5 +14,6 @@ def show(file: Annotated[Path, typer.Argument(help="A release statement.")], as_
 
     Example: `casemate release show records-1.4.json`
     """
-    found = facts(load(file))
+    _, opened = load(file)
+    found = facts(opened)
     emit(found, as_json=as_json, text=described(found))

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from casemate.cli._files import read_bytes, replace_text
+from casemate.cli._files import replace_text
 from casemate.cli._output import Json, emit
 from casemate.cli.release._statement import described, facts, load, signers
 from casemate.client.releases import countersign
+from casemate.wire.statements import open_statement
 
 
 def sign(
@@ -20,8 +21,8 @@ def sign(
 
     Example: `casemate release sign records-1.4.json --as auditor`
     """
-    load(file)
-    signed = countersign(read_bytes(file), [one.key for one in signers(signer)])
+    data, _ = load(file)
+    signed = countersign(data, [one.key for one in signers(signer)])
     replace_text(file, signed.decode())
-    found = facts(load(file))
+    found = facts(open_statement(signed))
     emit({**found, "path": str(file)}, as_json=as_json, text=described(found))

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from casemate.cli._files import read_bytes
 from casemate.cli._output import Json, emit
 from casemate.cli.policy._document import load as load_policy
 from casemate.cli.release._statement import load
@@ -26,8 +25,8 @@ def verify(
 
     Example: `casemate release verify records-1.4.json --policy records.yaml`
     """
-    document, statement = load_policy(policy), load(file).statement
-    now, sent = datetime.now(UTC), open_all([read_bytes(file)])
+    document, (data, opened) = load_policy(policy), load(file)
+    statement, now, sent = opened.statement, datetime.now(UTC), open_all([data])
     places = list(_places(document, statement))
     if not places:
         raise UsageError(
