@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from casemate.testing.engine import Engine
-from casemate.testing.stage import Result, wait_for
+from casemate.testing.stage import Result, listens, wait_for
 from examples.services.service import WorkError
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class Running:
 
     def wait(self) -> None:
         """Until it listens. Errors: WorkError."""
-        wait_for(self.container, lambda: self._listens() or not self.is_up(), seconds=_SECONDS)
+        wait_for(self.container, lambda: listens(self.port) or not self.is_up(), seconds=_SECONDS)
         if not self.is_up():
             raise WorkError(f"{self.container} ended: {self.logs()[-2000:]}")
 
@@ -89,7 +88,3 @@ class Running:
         """Its exit status."""
         self.host.ask("stop", "--time", "30", self.container)
         return int(self.host.ask("inspect", "--format", "{{.State.ExitCode}}", self.container))
-
-    def _listens(self) -> bool:
-        with socket.socket() as tried:
-            return tried.connect_ex(("127.0.0.1", self.port)) == 0

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-import casemate
 from casemate.testing.engine import MISSING, engine, is_there
 
-from .test_readme import NETWORK, OWN_NETWORK
+from .own_network import typed
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "first-protected-image.md"
 FOREGROUND = ("casemate run ", "podman run ")
@@ -60,17 +57,10 @@ def test_ten_minutes_are_as_the_guide_says(tmp_path: Path) -> None:
             f'--root "{podman.storage}" --runroot "{podman.state}" --storage-driver vfs "$@"\n'
         )
         wrapper.chmod(0o755)
-        environment = {
-            "PATH": f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PYTHONPATH": str(Path(casemate.__file__).parent.parent),
-            "HOME": str(tmp_path),
-            "NO_COLOR": "1",
-        }
-        done = subprocess.run(
-            [*OWN_NETWORK, sys.executable, "-c", NETWORK, script()],
-            env=environment, cwd=tmp_path / "work", capture_output=True, text=True, check=False, timeout=300,
-        )  # fmt: skip
-    told = done.stdout.splitlines()
-    assert told[-1:] == ["the end"], done.stdout + done.stderr
-    assert {"OK", "nothing to be seen", "verify ended with 101"} <= set(told), done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+        _, output, errors = typed(
+            script(), home=tmp_path, folder=tmp_path / "work", seconds=300, first=tmp_path / "bin"
+        )
+    told = output.splitlines()
+    assert told[-1:] == ["the end"], output + errors
+    assert {"OK", "nothing to be seen", "verify ended with 101"} <= set(told), output + errors
+    assert "Traceback" not in errors

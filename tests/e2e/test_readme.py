@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-import casemate
+from .own_network import typed
 
 README = Path(__file__).parents[2] / "README.md"
-
-OWN_NETWORK = ("unshare", "--net", "--pid", "--fork", "--mount-proc", "--kill-child")
-
-NETWORK = """
-import fcntl, os, socket, struct, sys
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-    up = struct.pack("16sh", b"lo", 1)
-    fcntl.ioctl(any_socket, 0x8914, up)  # SIOCSIFFLAGS, IFF_UP: netdevice(7)
-os.execvp("bash", ["bash", "-c", sys.argv[1]])
-"""
 
 AFTERWARDS = """
 until redis-cli -p 6390 ping; do kill -0 %3; done
@@ -47,18 +35,9 @@ def _by_hand() -> str:
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make a network of its own here")
 @pytest.mark.skipif(shutil.which("redis-cli") is None, reason="redis is not installed")
 def test_by_hand_works_word_for_word(tmp_path: Path) -> None:
-    environment = {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONPATH": str(Path(casemate.__file__).parent.parent),
-        "HOME": str(tmp_path),
-        "NO_COLOR": "1",
-    }
-    done = subprocess.run(
-        [*OWN_NETWORK, sys.executable, "-c", NETWORK, _by_hand() + AFTERWARDS],
-        env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    told = done.stdout.splitlines()
+    status, output, errors = typed(_by_hand() + AFTERWARDS, home=tmp_path, folder=tmp_path, seconds=100)
+    assert status == 0, output + errors
+    told = output.splitlines()
     for line in ("PONG", "OK", "recovered", "redis ended well", "all ended well"):
-        assert line in told, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+        assert line in told, output + errors
+    assert "Traceback" not in errors

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from casemate.testing.stage import free_port, wait_for
+from casemate.testing.stage import free_port, listens, wait_for
 
 __all__ = ["MISSING_REGISTRY", "Registry", "registry", "registry_is_there"]
 
@@ -51,12 +50,7 @@ def registry(folder: Path, *, passwords: str | None = None) -> Iterator[Registry
         [_PROGRAM, "serve", folder / "registry.json"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as server:
         try:
-            wait_for("the registry", lambda: _listens(port))
+            wait_for("the registry", lambda: listens(port))
             yield Registry(f"localhost:{port}", kept)
         finally:
             server.kill()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as tried:
-        return tried.connect_ex(("127.0.0.1", port)) == 0

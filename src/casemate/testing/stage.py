@@ -18,7 +18,7 @@ from typing import Any
 
 import casemate
 
-__all__ = ["Result", "Stage", "StageError", "free_port", "wait_for"]
+__all__ = ["Result", "Stage", "StageError", "free_port", "listens", "wait_for"]
 
 _CLI = str(Path(sys.executable).parent / "casemate")
 _PACKAGES = str(Path(casemate.__file__).parent.parent)
@@ -125,6 +125,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    """Whether somebody does, on this machine."""
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
 
 
 def wait_for(what: str, ready: Callable[[], object], *, seconds: float = 20) -> None:
