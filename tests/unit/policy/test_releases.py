@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from casemate.client.releases import write_statement
 from casemate.errors import PolicyError
 from casemate.policy import releases
 from casemate.policy.decide import Decision, decide
 from casemate.wire.dsse import POLICY_TYPE, sign_envelope
 from casemate.wire.fields import format_time
-from casemate.wire.statements import MAX_STATEMENTS, PREDICATE_TYPE, RELEASE_TYPE, STATEMENT_TYPE
+from casemate.wire.statements import MAX_STATEMENTS, RELEASE_TYPE
 
 from .conftest import MEASUREMENT, NOW, private_key
 
@@ -27,27 +28,21 @@ def released(name: str = "acme/records", **change: Any) -> dict[str, Any]:
 
 def statement(world: Any, *signers: str, payload_type: str = RELEASE_TYPE, **change: Any) -> bytes:
     """For the world's manifest, 1.4, by alice and bob; `change` names fields of the predicate, or the subject."""
-    subject = {"name": "acme/records#api", "digest": {"sha256": world.parsed_manifest().digest.removeprefix("sha256:")}}
-    value = {
-        "_type": STATEMENT_TYPE,
-        "subject": [change.pop("subject", subject)],
-        "predicateType": PREDICATE_TYPE,
-        "predicate": {
-            "casemate_release": 1,
-            "name": "acme/records",
-            "version": "1.4",
-            "kind": "workload",
-            "issued": format_time(NOW - timedelta(days=1)),
-            "expires": format_time(NOW + timedelta(days=1)),
-            **change,
-        },
+    subject = change.pop("subject", ("acme/records#api", world.parsed_manifest().digest))
+    predicate = {
+        "name": "acme/records",
+        "version": "1.4",
+        "kind": "workload",
+        "issued": format_time(NOW - timedelta(days=1)),
+        "expires": format_time(NOW + timedelta(days=1)),
     }
+    value = write_statement([subject], **(predicate | change)).to_object()
     keys = [private_key(name) for name in signers or ("alice", "bob")]
     return json.dumps(sign_envelope(payload_type, value, keys).to_object()).encode()
 
 
 def runtime_statement(world: Any, *signers: str, platform: str = "simulated", **change: Any) -> bytes:
-    subject = {"name": platform, "digest": {"sha384": MEASUREMENT.removeprefix("sha384:")}}
+    subject = (platform, MEASUREMENT)
     return statement(world, *signers, **{"name": "casemate", "kind": "runtime", "subject": subject, **change})
 
 
@@ -120,7 +115,7 @@ def test_the_statement_of_another_manifest_is_none(by_release: Any) -> None:
 
 def test_the_statement_of_another_service_is_none(by_release: Any) -> None:
     digest = by_release.parsed_manifest().digest
-    subject = {"name": "acme/records#batch", "digest": {"sha256": digest.removeprefix("sha256:")}}
+    subject = ("acme/records#batch", digest)
     got = f"acme/records 1.4, which does not name acme/records#api {digest}"
     assert_denied(judge(by_release, statement(by_release, subject=subject)), "workload.manifest", got)
 
