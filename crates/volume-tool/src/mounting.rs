@@ -8,7 +8,7 @@ use std::io::{Read, Seek, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 
 use casemate_request::{ended, say};
@@ -81,17 +81,11 @@ fn open(place: &Source, wanted: &Wanted) -> Result<Shared, Failure> {
     Ok(Shared::new(volume, listener()))
 }
 
-/// Says on standard error why programs get EIO, each reason once in a row.
+/// Says on standard error why programs get EIO.
 fn listener() -> Listener {
-    let last = Mutex::new(String::new());
-    Box::new(move |error: &Error| {
-        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = error.to_string();
-        if *last != text {
-            let line = json!({"trouble": {"code": error.code(), "message": text}});
-            let _ = writeln!(std::io::stderr(), "{line}");
-            *last = text;
-        }
+    Box::new(|error: &Error| {
+        let line = json!({"trouble": {"code": error.code(), "message": error.to_string()}});
+        let _ = writeln!(std::io::stderr(), "{line}");
     })
 }
 

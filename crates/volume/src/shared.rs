@@ -2,6 +2,7 @@
 //! fsync waits for the host and the anchor.
 
 mod gathering;
+mod telling;
 mod upkeep;
 
 use std::cell::RefCell;
@@ -11,6 +12,9 @@ use std::sync::mpsc::sync_channel;
 
 use parking_lot::Mutex;
 
+use telling::Telling;
+
+pub use telling::Listener;
 pub use upkeep::{Keeper, Upkeep};
 
 use crate::store::Buffer;
@@ -22,9 +26,6 @@ thread_local! {
     static SEALED: RefCell<Buffer> = RefCell::default();
 }
 
-/// Hears why the volume answered with EIO: a program only learns that it did.
-pub type Listener = Box<dyn Fn(&Error) + Send + Sync>;
-
 /// What is done with the outcome of an fsync.
 type Done = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
@@ -33,7 +34,7 @@ pub struct Shared {
     /// `None` once the mount ended.
     volume: Mutex<Option<Volume>>,
     commits: Mutex<Commits>,
-    listener: Listener,
+    telling: Telling,
     read_only: bool,
     /// Reads and writes so far: whoever works beside them sees whether somebody waits.
     asked: AtomicU64,
@@ -55,7 +56,7 @@ impl Shared {
         Self {
             volume: Mutex::new(Some(volume)),
             commits: Mutex::default(),
-            listener,
+            telling: Telling::to(listener),
             read_only,
             asked: AtomicU64::new(0),
         }
@@ -216,7 +217,7 @@ impl Shared {
     /// Tells the listener of an error that a program cannot know the reason of.
     fn hear(&self, error: &Error) {
         if error.errno() == rustix::io::Errno::IO.raw_os_error() {
-            (self.listener)(error);
+            self.telling.tell(error);
         }
     }
 
