@@ -15,6 +15,7 @@ from scripts.vectors.encodings import document as _encodings
 from scripts.vectors.genesis import document as _genesis
 from scripts.vectors.instances import document as _instances
 from scripts.vectors.manifests import document as _manifests
+from scripts.vectors.output import document as _output
 from scripts.vectors.patterns import document as _patterns
 from scripts.vectors.problems import document as _problems
 from scripts.vectors.release_info import document as _release_info
@@ -33,6 +34,7 @@ _FILES = {
     "encodings": _encodings,
     "instance-certificates": _instances,
     "manifests": _manifests,
+    "output": _output,
     "patterns": _patterns,
     "problems": _problems,
     "release-info": _release_info,

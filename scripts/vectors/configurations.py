@@ -31,6 +31,7 @@ def document() -> str:
         "a volume": {**MINIMAL, "volumes": [VOLUME]},
         "volumes of every sort": {**MINIMAL, "volumes": [EVERY, {**VOLUME, "path": "/more", "freshness": "none"}]},
         "an image key": {**MINIMAL, "image_key": b64u(bytes(range(32)))},
+        "an output key": {**MINIMAL, "output_key": b64u(bytes(range(32)))},
         "a value that does not show": {**MINIMAL, "holes": {"x": "\u202e\n\u0000\U0001f511"}},
     }
     return render(
@@ -67,6 +68,7 @@ def _fields() -> list[Case]:
         "a user by name": {**MINIMAL, "user": {"uid": "root", "gid": "root"}},
     }
     changed |= {f"an image key that is {name}": {**MINIMAL, "image_key": value} for name, value in _keys().items()}
+    changed |= {f"an output key that is {name}": {**MINIMAL, "output_key": value} for name, value in _keys().items()}
     changed |= {name: {**MINIMAL, "volumes": value} for name, value in _volumes().items()}
     missing = {f"without {field}": {name: MINIMAL[name] for name in MINIMAL if name != field} for field in MINIMAL}
     return [

@@ -41,10 +41,13 @@ generated from here.
     │   ├── VolumeInUseError           93    another writer has it, or took it over
     │   ├── VolumeMissingError         94    there is none
     │   └── VolumeExistsError          95    there is one already
-    └── ImageError                    100    an image cannot be read, protected or written
-        ├── ImageTamperedError        101    not what its digest, root or key says
-        ├── ImageRefusedError         102    an image, or a layer's archive, that is not taken
-        └── ImageDiffersError         103    a protected image is not the one that the policy admits
+    ├── ImageError                    100    an image cannot be read, protected or written
+    │   ├── ImageTamperedError        101    not what its digest, root or key says
+    │   ├── ImageRefusedError         102    an image, or a layer's archive, that is not taken
+    │   └── ImageDiffersError         103    a protected image is not the one that the policy admits
+    └── OutputError                   110    a log holds no sealed output
+        ├── OutputTamperedError       111    lines were altered, left out, repeated or moved
+        └── OutputUnfinishedError     112    the end is missing
 
 The shield's exit codes are in crates/shield; `casemate run` passes them on.
 """
@@ -75,6 +78,9 @@ __all__ = [
     "NotCanonicalError",
     "NotFoundError",
     "NotGenuineError",
+    "OutputError",
+    "OutputTamperedError",
+    "OutputUnfinishedError",
     "PlatformError",
     "PolicyError",
     "PolicySyntaxError",
@@ -379,3 +385,18 @@ class ImageRefusedError(ImageError):
 class ImageDiffersError(ImageError):
     exit_code = 103
     code = "image.differs"
+
+
+class OutputError(CasemateError):
+    exit_code = 110
+    code = "output"
+
+
+class OutputTamperedError(OutputError):
+    exit_code = 111
+    code = "output.tampered"
+
+
+class OutputUnfinishedError(OutputError):
+    exit_code = 112
+    code = "output.unfinished"

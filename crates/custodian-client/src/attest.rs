@@ -29,6 +29,8 @@ pub struct Release {
     pub configuration: Configuration,
     /// How long it may be used.
     pub lease: Lease,
+    /// The decision behind it, as the custodian's record names it: 40 hex digits.
+    pub decision: String,
 }
 
 #[derive(Deserialize)]
@@ -44,8 +46,7 @@ struct ChallengeAnswer {
 struct AttestationAnswer {
     #[serde(rename = "result")]
     _result: String,
-    #[serde(rename = "decision")]
-    _decision: String,
+    decision: String,
     policy: PolicyReference,
     lease: LeaseAnswer,
     configuration: String,
@@ -127,8 +128,14 @@ impl Custodian {
             policy_genesis,
             channel.key.public(),
         )?;
-        let lease = Lease::new(channel, answer.lease.id, answer.lease.seconds)?;
-        Ok(Release { configuration, lease })
+        if !is_decision(&answer.decision) {
+            return Err(Error::Malformed("a decision's id"));
+        }
+        Ok(Release {
+            configuration,
+            lease: Lease::new(channel, answer.lease.id, answer.lease.seconds)?,
+            decision: answer.decision,
+        })
     }
 
     /// A lease that was obtained elsewhere, with the key (its seed) that it was made for.
@@ -199,6 +206,10 @@ pub(crate) fn release_info(
         policy_version,
         signing_key,
     ])
+}
+
+fn is_decision(id: &str) -> bool {
+    id.len() == 40 && id.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn challenge(channel: &Channel) -> Result<[u8; 32], Error> {

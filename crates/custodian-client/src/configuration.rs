@@ -19,6 +19,8 @@ pub struct Configuration {
     pub volumes: Vec<ConfiguredVolume>,
     /// What the layers of the workload's image are sealed under.
     pub image_key: Option<Zeroizing<[u8; 32]>>,
+    /// What the workload's output is sealed under; without one it is not sealed.
+    pub output_key: Option<Zeroizing<[u8; 32]>>,
     /// Whom to run as, where the manifest leaves it open.
     pub user: Option<User>,
 }
@@ -51,6 +53,7 @@ struct Form {
     files: Vec<FileForm>,
     volumes: Option<Vec<VolumeForm>>,
     image_key: Option<SecretText>,
+    output_key: Option<SecretText>,
     user: Option<User>,
 }
 
@@ -115,13 +118,15 @@ impl Configuration {
         }
         let files = form.files.iter().map(file).collect::<Result<_, _>>()?;
         let volumes = volumes(form.volumes.as_deref())?;
-        let read = |text: &SecretText| key(&text.0).ok_or(Error::Malformed("an image key"));
+        let read = |text: &SecretText| key(&text.0).ok_or(Error::Malformed("a key"));
         let image_key = form.image_key.as_ref().map(read).transpose()?;
+        let output_key = form.output_key.as_ref().map(read).transpose()?;
         Ok(Self {
             holes: form.holes.0,
             files,
             volumes,
             image_key,
+            output_key,
             user: form.user,
         })
     }
@@ -173,6 +178,7 @@ mod tests {
     fn good() -> Value {
         json!({"casemate_configuration": 1, "holes": {"token": "hunter2"}, "user": {"uid": 7, "gid": 8},
                "image_key": "aHVudGVyNGh1bnRlcjRodW50ZXI0aHVudGVyNCEhISE",
+               "output_key": "aHVudGVyNWh1bnRlcjVodW50ZXI1aHVudGVyNSEhISE",
                "files": [{"path": "/run/key", "content": "aHVudGVyMw", "mode": "0400"}]})
     }
 
@@ -188,6 +194,8 @@ mod tests {
         );
         let key = configuration.image_key.as_ref().unwrap();
         assert_eq!(**key, *b"hunter4hunter4hunter4hunter4!!!!");
+        let output_key = configuration.output_key.as_ref().unwrap();
+        assert_eq!(**output_key, *b"hunter5hunter5hunter5hunter5!!!!");
         let shown = format!("{configuration:?}");
         assert!(shown.contains("token") && !shown.contains("hunter"), "{shown}");
         assert!(!shown.contains(&format!("{:?}", b"hunter3")), "{shown}");
@@ -196,7 +204,7 @@ mod tests {
 
     #[test]
     fn what_is_no_configuration_is_refused() {
-        let changes: [(&str, Value); 15] = [
+        let changes: [(&str, Value); 17] = [
             ("/casemate_configuration", json!(2)),
             ("/more", json!(1)),
             ("/holes/token", json!(1)),
@@ -208,6 +216,8 @@ mod tests {
             ("/files/0/mode", json!("4755")),
             ("/files/0/mode", json!("0999")),
             ("/files/0/mode", json!("+777")),
+            ("/image_key", json!("aHVudGVyNA")),
+            ("/output_key", json!("aHVudGVyNQ")),
             ("/user/uid", json!(-1)),
             ("/user/uid", json!(u32::MAX)),
             ("/user/gid", json!(1_u32 << 31)),

@@ -28,6 +28,8 @@ pub struct Start {
     pub uid: u32,
     /// Its group.
     pub gid: u32,
+    /// Whether what it writes goes to the supervisor, which seals it, instead of straight to the host.
+    pub sealed_output: bool,
 }
 
 /// What PID 1 reports. Times are nanoseconds of CLOCK_MONOTONIC.
@@ -50,6 +52,7 @@ impl Start {
         let mut body = Body::with_capacity(self.encoded_bytes());
         body.number(self.uid);
         body.number(self.gid);
+        body.number(u32::from(self.sealed_output));
         for list in [&self.arguments, &self.environment] {
             body.count(list.len())?;
             list.iter().try_for_each(|text| body.bytes(text.as_bytes()))?;
@@ -73,6 +76,11 @@ impl Start {
         };
         let mut rest = Rest(&message);
         let (uid, gid) = (rest.number()?, rest.number()?);
+        let sealed_output = match rest.number()? {
+            0 => false,
+            1 => true,
+            _ => return Err(malformed()),
+        };
         let arguments = rest.texts()?;
         let environment = rest.texts()?;
         let count = rest.number()?;
@@ -83,6 +91,7 @@ impl Start {
             files,
             uid,
             gid,
+            sealed_output,
         }))
     }
 
@@ -94,7 +103,7 @@ impl Start {
             .chain(&self.environment)
             .map(|text| 4 + text.as_bytes().len());
         let files = self.files.iter().map(|file| 12 + file.path.len() + file.content.len());
-        20 + texts.sum::<usize>() + files.sum::<usize>()
+        24 + texts.sum::<usize>() + files.sum::<usize>()
     }
 
     /// Wipes every text and file.
@@ -248,6 +257,7 @@ mod tests {
             }],
             uid: 7,
             gid: 8,
+            sealed_output: true,
         }
     }
 
@@ -256,7 +266,7 @@ mod tests {
         let mut wire = Vec::new();
         start().send(&mut wire).expect("sent");
         let got = Start::receive(&mut wire.as_slice()).expect("read").expect("there");
-        assert_eq!((got.uid, got.gid), (7, 8));
+        assert_eq!((got.uid, got.gid, got.sealed_output), (7, 8, true));
         assert_eq!(got.arguments, start().arguments);
         assert_eq!(got.environment, start().environment);
         assert_eq!(got.files[0].path, "/run/k");

@@ -8,10 +8,10 @@ use std::os::unix::net::UnixStream;
 
 use casemate_sys::{Fork, SignalDescriptor, fork, send_signal};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::Mode;
+use rustix::fs::{Mode, fchown};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, set_parent_process_death_signal, setsid, wait};
+use rustix::process::{Gid, Pid, Signal, Uid, WaitOptions, WaitStatus, set_parent_process_death_signal, setsid, wait};
 use rustix::thread::CapabilitySet;
 
 use crate::bundle::Bundle;
@@ -20,9 +20,10 @@ use crate::failure::{Exit, Failure};
 use crate::handover::{Report, Start};
 use crate::health::check::Checker;
 use crate::namespaces::{self, Privilege};
+use crate::output;
 use crate::root::PrivateRoot;
 use crate::seccomp::Filters;
-use crate::workload::{Confinement, Task, become_task};
+use crate::workload::{Confinement, Descriptors, Task, become_task};
 use casemate_custodian_client::clock;
 use casemate_hardening::{keep_only, stay_out_of_swap};
 
@@ -38,6 +39,8 @@ pub struct Ways {
     pub platform: Option<OwnedFd>,
     /// Asks for health checks.
     pub checks: Option<UnixStream>,
+    /// Lead to the supervisor, which seals what the workload writes; unused where the release says nothing of it.
+    pub output: Option<output::Ends>,
 }
 
 /// Runs as PID 1 until the workload ends. `channel` leads to the supervisor.
@@ -99,7 +102,11 @@ fn start(
         capabilities: bundle.manifest.capabilities.iter().map(|kept| kept.set()).collect(),
     };
     let signals = SignalDescriptor::open().map_err(refused("signalfd"))?;
-    let workload = launch(Task::Workload(&start, ways.platform), &confinement)?;
+    let descriptors = Descriptors {
+        platform: ways.platform,
+        output: sealed_output(&start, ways.output, owner)?,
+    };
+    let workload = launch(Task::Workload(&start, descriptors), &confinement)?;
     let environment = std::mem::take(&mut start.environment);
     start.wipe();
     if let (Some(check), Some(channel)) = (&bundle.manifest.health, ways.checks) {
@@ -114,6 +121,25 @@ fn start(
         .map_err(refused("the supervisor is gone"))?;
     keep_only(CapabilitySet::KILL | CapabilitySet::IPC_LOCK)?;
     Ok(Some((workload, signals)))
+}
+
+/// Where the workload writes to, if what it writes is sealed. It may open its own output by name (/dev/stdout), so the
+/// pipes are its user's.
+fn sealed_output(
+    start: &Start,
+    ends: Option<output::Ends>,
+    owner: Option<(u32, u32)>,
+) -> Result<Option<output::Ends>, Failure> {
+    if !start.sealed_output {
+        return Ok(None);
+    }
+    let ends = ends.ok_or_else(|| Failure::new(Exit::Confinement, "no pipes for sealed output"))?;
+    if let Some((uid, gid)) = owner {
+        for end in &ends {
+            fchown(end, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(refused("fchown"))?;
+        }
+    }
+    Ok(Some(ends))
 }
 
 /// Forks a process for the task and waits until it is at work.

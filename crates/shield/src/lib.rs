@@ -25,6 +25,7 @@ mod init;
 mod lease;
 mod measured;
 mod namespaces;
+mod output;
 mod platform_channel;
 mod release;
 mod root;

@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use casemate_shield::health::{self, Health};
-use casemate_shield::run::{Options, run};
+use casemate_shield::run::{Options, exit_byte, run};
 use casemate_shield::tell;
 use casemate_sys::WipingAllocator;
 
@@ -29,8 +29,7 @@ fn main() -> ExitCode {
     let timings = is_nth(1 + usize::from(container), "--timings");
     let options = Options { container, timings };
     match run(&options) {
-        // Statuses of processes fit a byte; anything else counts as a failure.
-        Ok(status) => ExitCode::from(u8::try_from(status).unwrap_or(u8::MAX)),
+        Ok(status) => ExitCode::from(exit_byte(status)),
         Err(failure) => {
             tell(&failure);
             ExitCode::from(failure.exit as u8)

@@ -11,11 +11,13 @@ use casemate_volume_custodian::Lent;
 use zeroize::Zeroizing;
 
 use crate::bundle::{Bundle, fill};
+use crate::digests;
 use crate::failure::{Exit, Failure};
 use crate::handover::Start;
 use crate::holes::{Values, render};
 use crate::manifest::{Filler, Manifest, Protection, User};
 use crate::measured::Measured;
+use crate::output::{Granted as GrantedOutput, Service};
 use crate::root::PlacedFile;
 use crate::volumes::Granted as GrantedVolume;
 
@@ -28,7 +30,8 @@ const CHANNEL_VARIABLE: &str = "CASEMATE_PLATFORM_FD=3";
 /// [`Exit::Measurement`], [`Exit::Platform`], [`Exit::Refused`], [`Exit::Unreachable`] or [`Exit::NotGenuine`].
 pub fn obtain<P: Platform>(platform: &mut Measured<P>, bundle: &Bundle) -> Result<(Granted, Lease), Failure> {
     let manifest = &bundle.manifest;
-    let (Some(contact), Some(identity), Some((_, genesis))) = (&bundle.custodian, manifest.custodian, &manifest.policy)
+    let (Some(contact), Some(identity), Some((binding, genesis))) =
+        (&bundle.custodian, manifest.custodian, &manifest.policy)
     else {
         return Err(Failure::new(Exit::Bundle, "a workload's bundle without a custodian"));
     };
@@ -49,11 +52,22 @@ pub fn obtain<P: Platform>(platform: &mut Measured<P>, bundle: &Bundle) -> Resul
         &release.lease,
     )?;
     let image_key = image_key(manifest, release.configuration.image_key.take())?;
-    let start = configure(bundle, release.configuration)?;
+    let output = release.configuration.output_key.take().map(|key| GrantedOutput {
+        key,
+        service: Service {
+            genesis: *genesis,
+            name: binding.service.clone(),
+        },
+        decision: release.decision,
+        manifest: digests::text(&manifest.digest),
+    });
+    let mut start = configure(bundle, release.configuration)?;
+    start.sealed_output = output.is_some();
     let granted = Granted {
         start,
         volumes,
         image_key,
+        output,
     };
     Ok((granted, release.lease))
 }
@@ -66,6 +80,8 @@ pub struct Granted {
     pub volumes: Vec<GrantedVolume>,
     /// Opens the layers of its image, where they are encrypted.
     pub image_key: Option<ImageKey>,
+    /// Seals what it writes, where the policy says so.
+    pub output: Option<GrantedOutput>,
 }
 
 /// There is a key exactly where the manifest says that there is one.
@@ -205,6 +221,7 @@ fn render_start(manifest: &Manifest, values: &Values, files: Vec<PlacedFile>, us
         files,
         uid: user.uid,
         gid: user.gid,
+        sealed_output: false,
     })
 }
 

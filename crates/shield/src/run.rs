@@ -24,6 +24,7 @@ use crate::lease::{Watch, attest_and_renew};
 use crate::manifest::Role;
 use crate::measured::Measured;
 use crate::namespaces::Privilege;
+use crate::output::{self, Sealing};
 use crate::platform_channel::{Domain, serve};
 use crate::release::Granted;
 use crate::starting::Starting;
@@ -68,11 +69,28 @@ pub fn run(options: &Options) -> Result<i32, Failure> {
     let init = forked.init;
     let started = start_workload(forked, &bundle, options, began);
     // The channel stays open as long as there is a supervisor: PID 1 looks at it.
-    let (behind, served, _channel) = started.inspect_err(|_| end(init))?;
+    let Started {
+        behind,
+        served,
+        output,
+        channel: _channel,
+    } = started.inspect_err(|_| end(init))?;
     // Where the lease is over, nothing more is written: what was acknowledged is safe.
-    let status = supervise(init, behind)?;
-    served.end()?;
-    Ok(status)
+    let ended = supervise(init, behind).and_then(|status| served.end().map(|()| status));
+    if let Some(output) = output {
+        output.end(
+            ended
+                .as_ref()
+                .map_or_else(|failure| failure.exit as u8, |status| exit_byte(*status)),
+        );
+    }
+    ended
+}
+
+/// Statuses of processes fit a byte; anything else counts as a failure.
+#[must_use]
+pub fn exit_byte(status: i32) -> u8 {
+    u8::try_from(status).unwrap_or(u8::MAX)
 }
 
 /// What a platform that launched this process handed over.
@@ -98,12 +116,7 @@ fn contained(options: &Options) -> Result<(Bundle, OwnedFd), Failure> {
 }
 
 /// Attests, and starts the workload with what that gives.
-fn start_workload(
-    forked: Forked,
-    bundle: &Arc<Bundle>,
-    options: &Options,
-    began: u64,
-) -> Result<(Behind, Served, UnixStream), Failure> {
+fn start_workload(forked: Forked, bundle: &Arc<Bundle>, options: &Options, began: u64) -> Result<Started, Failure> {
     let Forked {
         mut channel,
         platform,
@@ -124,6 +137,7 @@ fn start_workload(
         mut start,
         volumes,
         image_key,
+        output,
     } = granted;
     let attested = clock::monotonic();
     let mut pid_1 = Starting::new(&mut channel, behind.lease());
@@ -147,13 +161,31 @@ fn start_workload(
     // A PID 1 that failed no longer listens; what it reported says why.
     let executed = pid_1.executed()?;
     sent?;
+    // The pipes kept what was written since.
+    let output = output
+        .zip(own.output)
+        .map(|(granted, ends)| Sealing::start(&granted, ends));
+    let output = output.transpose()?;
     if let Some(listening) = &listening {
         listening.begin();
     }
     if options.timings {
         print_timings(began, attesting, attested, &Executed { built, executed });
     }
-    Ok((behind, served, channel))
+    Ok(Started {
+        behind,
+        served,
+        output,
+        channel,
+    })
+}
+
+/// What goes on while the workload runs.
+struct Started {
+    behind: Behind,
+    served: Served,
+    output: Option<Sealing>,
+    channel: UnixStream,
 }
 
 /// Ends PID 1, which may be unable to end by itself: stopped, or held up by a file of the host; and with it everything
@@ -189,9 +221,11 @@ fn take(number: i32, exit: Exit, what: &str) -> Result<OwnedFd, Failure> {
 struct OwnEnds {
     platform: Option<UnixStream>,
     checks: Option<UnixStream>,
+    output: Option<output::Ends>,
 }
 
-/// A custodian has a way to its platform. A health check is for container engines to ask for.
+/// A custodian has a way to its platform, a workload one for what it writes. A health check is for container engines to
+/// ask for.
 fn ways(bundle: &Bundle, options: &Options) -> Result<(OwnEnds, Ways), Failure> {
     let pair = |is_wanted: bool| -> Result<_, Failure> {
         let pair = is_wanted.then(UnixStream::pair).transpose();
@@ -199,12 +233,19 @@ fn ways(bundle: &Bundle, options: &Options) -> Result<(OwnEnds, Ways), Failure> 
     };
     let (own_platform, platform) = pair(bundle.manifest.role == Role::Custodian)?;
     let (own_checks, checks) = pair(bundle.manifest.health.is_some() && options.container)?;
+    let is_workload = bundle.manifest.role == Role::Workload;
+    let (own_output, output) = is_workload.then(output::pipes).transpose()?.unzip();
     let own = OwnEnds {
         platform: own_platform,
         checks: own_checks,
+        output: own_output,
     };
-    let platform = platform.map(OwnedFd::from);
-    Ok((own, Ways { platform, checks }))
+    let ways = Ways {
+        platform: platform.map(OwnedFd::from),
+        checks,
+        output,
+    };
+    Ok((own, ways))
 }
 
 struct Forked {
@@ -222,7 +263,7 @@ fn fork_init(bundle: &Bundle, platform: OwnedFd, own: OwnEnds, inside: Ways) -> 
     let (forked, privilege) = namespaces::fork_init()?;
     match forked {
         Fork::Child => {
-            drop((channel, platform, own.platform, own.checks));
+            drop((channel, platform, own));
             init::run(bundle, privilege, other, inside)
         }
         Fork::Parent(init) => {
@@ -259,6 +300,7 @@ fn obtain(
         start: release::for_custodian(&mut platform, bundle)?,
         volumes: Vec::new(),
         image_key: None,
+        output: None,
     };
     let domain = Domain {
         manifest_digest: bundle.manifest.digest,

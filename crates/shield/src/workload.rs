@@ -6,9 +6,10 @@ use std::os::fd::OwnedFd;
 
 use casemate_sys::stay_among_own_processes;
 use casemate_sys::{close_on_exec_from, execute, place_descriptor, reset_personality, reset_signals};
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags, fcntl_getfl};
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
+use rustix::stdio::stdin;
 use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
@@ -16,6 +17,7 @@ use crate::failure::{Exit, Failure};
 use crate::handover::{Report, Start};
 use crate::health::check::Checker;
 use crate::namespaces::{Privilege, rename_user};
+use crate::output;
 use crate::seccomp::Filters;
 use casemate_hardening::keep_only;
 
@@ -42,10 +44,19 @@ pub struct Confinement<'a> {
     pub capabilities: CapabilitySet,
 }
 
+/// What a workload finds open besides 0, 1 and 2 as they were.
+#[derive(Debug, Default)]
+pub struct Descriptors {
+    /// A custodian's channel to its platform.
+    pub platform: Option<OwnedFd>,
+    /// Instead of 1 and 2, where what it writes is sealed.
+    pub output: Option<output::Ends>,
+}
+
 /// What a confined process goes on to be.
 pub enum Task<'a> {
-    /// The workload; a custodian with the channel to its platform.
-    Workload(&'a Start, Option<OwnedFd>),
+    /// The workload, with the descriptors that it gets.
+    Workload(&'a Start, Descriptors),
     /// The one that runs its health check.
     Checks(&'a mut Checker),
 }
@@ -82,7 +93,7 @@ fn try_to(task: Task<'_>, confinement: &Confinement<'_>) -> Failure {
         .and_then(|()| confinement.filters.install());
     match (confined, task) {
         (Err(failure), _) => failure,
-        (Ok(()), Task::Workload(start, channel)) => match only_descriptors(channel) {
+        (Ok(()), Task::Workload(start, descriptors)) => match only_descriptors(descriptors) {
             Err(failure) => failure,
             Ok(()) => run(start),
         },
@@ -167,12 +178,29 @@ fn enter(folder: &str) -> Result<(), Failure> {
 }
 
 /// Leaves 0, 1, 2 and the platform channel, if there is one.
-fn only_descriptors(channel: Option<OwnedFd>) -> Result<(), Failure> {
-    let kept = u32::from(channel.is_some());
-    if let Some(channel) = channel {
+fn only_descriptors(descriptors: Descriptors) -> Result<(), Failure> {
+    let Descriptors { platform, output } = descriptors;
+    if let Some(ends) = output {
+        seal_output(ends)?;
+    }
+    let kept = u32::from(platform.is_some());
+    if let Some(channel) = platform {
         place_descriptor(channel, PLATFORM_CHANNEL).map_err(refused("the platform channel"))?;
     }
     close_on_exec_from(3 + kept).map_err(refused("close_range"))
+}
+
+/// Puts the pipes where the workload writes, and leaves it no input that it could write to: that is the host's.
+fn seal_output(ends: output::Ends) -> Result<(), Failure> {
+    let input = fcntl_getfl(stdin()).map_err(refused("standard input"))?;
+    if input & OFlags::RWMODE != OFlags::RDONLY {
+        let nothing = File::open("/dev/null").map_err(refused("/dev/null"))?;
+        place_descriptor(nothing.into(), 0).map_err(refused("standard input"))?;
+    }
+    for (end, number) in ends.into_iter().zip([1, 2]) {
+        place_descriptor(end, number).map_err(refused("sealed output"))?;
+    }
+    Ok(())
 }
 
 fn refused<E: std::fmt::Display>(tried: &str) -> impl FnOnce(E) -> Failure {

@@ -120,6 +120,14 @@ _group(
     },
 )
 _group(
+    "output",
+    "Sealed output: what workloads write, for nobody but its owner.",
+    {
+        "seal": "casemate.cli.output.seal:seal",
+        "open": "casemate.cli.output.open:open_log",
+    },
+)
+_group(
     "release",
     "Releases: signed statements on what a version consists of, which policies admit.",
     {

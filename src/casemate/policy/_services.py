@@ -17,7 +17,9 @@ KNOWN_PLATFORMS: Final = ("sev-snp", "simulated", "simulated-container")
 """A closed list: what is not on it has no verifier here."""
 _LATER_PLATFORMS: Final = frozenset({"tdx", "sgx", "nitro", "tpm"})
 
-IMAGE_KEY_KIND: Final = "volume-key"
+KEY_KIND: Final = "volume-key"
+_KEYS: Final = (("image", "key", "of an image"), ("output", "sealed", "of sealed output"))
+"""Fields of a service that name a key: the field, the member that names it, what it is to people."""
 MAX_HOLE_BYTES: Final = 4096
 """spec/manifest.md, "Holes"."""
 
@@ -36,7 +38,8 @@ def service_faults(value: object, kinds: Mapping[str, SecretSchema | None]) -> l
             continue  # the form of the document says so
         path: Path = ("services", name)
         faults += _platform_faults(service.get("platforms"), (*path, "platforms"))
-        faults += _image_faults(service.get("image"), (*path, "image", "key"), kinds)
+        for field, member, what in _KEYS:
+            faults += _key_faults(service.get(field), (*path, field, member), kinds, what)
         faults += _hole_faults(service, path, kinds)
         faults += _file_faults(service.get("files"), (*path, "files"), kinds)
         if service.get("tcb") == {}:
@@ -64,21 +67,21 @@ def _platform_faults(value: object, path: Path) -> list[Fault]:
     return faults
 
 
-def _image_faults(value: object, path: Path, kinds: Mapping[str, SecretSchema | None]) -> list[Fault]:
-    """The key of an image is a secret that can be one: 32 bytes, not text that somebody chose."""
-    name = value.get("key") if isinstance(value, dict) else None
+def _key_faults(value: object, path: Path, kinds: Mapping[str, SecretSchema | None], what: str) -> list[Fault]:
+    """A key is a secret that can be one: 32 bytes, not text that somebody chose."""
+    name = value.get(path[-1]) if isinstance(value, dict) else None
     if not isinstance(name, str):
         return []
     if name not in kinds:
-        suitable = [other for other, schema in kinds.items() if schema is not None and schema.kind == IMAGE_KEY_KIND]
+        suitable = [other for other, schema in kinds.items() if schema is not None and schema.kind == KEY_KIND]
         meant = closest(name, suitable) or (suitable[0] if suitable else None)
-        remedy = f"did you mean '{meant}'?" if meant else f"add a secret of kind {IMAGE_KEY_KIND}"
+        remedy = f"did you mean '{meant}'?" if meant else f"add a secret of kind {KEY_KIND}"
         return [Fault(path, f"there is no secret '{name}'", remedy)]
     schema = kinds[name]
-    if schema is None or schema.kind == IMAGE_KEY_KIND:
+    if schema is None or schema.kind == KEY_KIND:
         return []
-    message = f"'{name}' is of kind {schema.kind}, and no key of an image"
-    return [Fault(path, message, f"name a secret of kind {IMAGE_KEY_KIND}")]
+    message = f"'{name}' is of kind {schema.kind}, and no key {what}"
+    return [Fault(path, message, f"name a secret of kind {KEY_KIND}")]
 
 
 def _hole_faults(service: dict[str, Any], path: Path, kinds: Mapping[str, SecretSchema | None]) -> list[Fault]:

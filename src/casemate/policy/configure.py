@@ -41,15 +41,19 @@ def configure(service: Service, manifest: Manifest, lookup: Lookup, volume_key: 
     ]
     holes = _holes(service.holes, manifest.holes, lookup)
     volumes = [_volume(path, mounted, volume_key) for path, mounted in sorted(service.volumes.items())]
-    key = service.image_key
     return Configuration(
         casemate_configuration=1,
         holes=holes,
         files=files,
         volumes=volumes or None,
-        image_key=None if key is None else b64u_decode(lookup(SecretReference(key, None)).decode("ascii")),
+        image_key=_key(service.image_key, lookup),
+        output_key=_key(service.output_key, lookup),
         user=service.user,
     )
+
+
+def _key(secret: str | None, lookup: Lookup) -> bytes | None:
+    return None if secret is None else b64u_decode(lookup(SecretReference(secret, None)).decode("ascii"))
 
 
 def _volume(path: str, mounted: MountedVolume, volume_key: VolumeKeys) -> ConfiguredVolume:

@@ -38,6 +38,7 @@ __all__ = [
     "DocumentForm",
     "FileForm",
     "ImageForm",
+    "OutputForm",
     "PeopleForm",
     "ReleaseForm",
     "RuntimeForm",
@@ -180,6 +181,12 @@ class ImageForm(Model):
     key: SecretName
 
 
+class OutputForm(Model):
+    """`sealed` names the secret that what the workload writes is sealed under."""
+
+    sealed: SecretName
+
+
 class TcbMinima(Model):
     """The lowest security versions that are admitted; what is absent is not asked for."""
 
@@ -236,6 +243,7 @@ class ServiceForm(Model):
         Annotated[RuntimeForm, Tag(PINNED)] | Annotated[ReleaseForm, Tag(RELEASED)], Discriminator(_form_of)
     ]
     image: ImageForm | None = None
+    output: OutputForm | None = None
     platforms: Annotated[list[str], Field(min_length=1, max_length=8)]
     holes: Annotated[dict[HoleName, str], Field(default_factory=dict, max_length=MAX_FILLED)]
     environment: Annotated[dict[HoleName, str], Field(default_factory=dict, max_length=MAX_FILLED)]

@@ -122,13 +122,14 @@ class MountedVolume:
 class Service:
     """One kind of workload. `workload` is the digest of its manifest, `runtime` a measurement, or the release that
     either comes from. `holes` has those of `environment` too; `variables` are the names that came from there.
-    `image_key` is the secret that its image is encrypted under.
+    `image_key` is the secret that its image is encrypted under, `output_key` the one for what it writes.
     """
 
     name: str
     workload: str | Released
     runtime: str | Released
     image_key: str | None
+    output_key: str | None
     platforms: tuple[str, ...]
     holes: Mapping[str, Filling]
     variables: frozenset[str]
@@ -237,6 +238,7 @@ def _service(name: str, form: ServiceForm, kinds: Mapping[str, SecretSchema], vo
         workload=_admitted(form.workload),
         runtime=_admitted(form.runtime),
         image_key=None if form.image is None else form.image.key,
+        output_key=None if form.output is None else form.output.sealed,
         platforms=tuple(form.platforms),
         holes=MappingProxyType({hole: _filling(text, kinds) for hole, text in filled.items()}),
         variables=frozenset(form.environment),

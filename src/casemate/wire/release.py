@@ -136,4 +136,5 @@ class Configuration(Model):
     files: list[ConfiguredFile] = Field(repr=False)
     volumes: Annotated[list[ConfiguredVolume], Field(min_length=1)] | None = Field(default=None, repr=False)
     image_key: Bytes32 | None = Field(default=None, repr=False)
+    output_key: Bytes32 | None = Field(default=None, repr=False)
     user: User | None = None

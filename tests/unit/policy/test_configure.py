@@ -51,6 +51,14 @@ def test_an_image_gets_its_key_and_nobody_else_does(world: Any) -> None:
     assert b64u_encode(IMAGE_KEY) not in repr(configuration)
 
 
+def test_output_is_sealed_under_the_key_that_the_service_names(world: Any) -> None:
+    assert rendered(world).output_key is None
+    world.service["output"] = {"sealed": "image"}
+    configuration = rendered(world)
+    assert (configuration.output_key, configuration.image_key) == (IMAGE_KEY, None)
+    assert b64u_encode(IMAGE_KEY) not in repr(configuration)
+
+
 def test_secrets_do_not_show_when_a_configuration_is_printed(world: Any) -> None:
     assert SECRET.decode() not in repr(rendered(world))
 

@@ -198,3 +198,25 @@ def test_the_key_of_an_image_is_a_secret_that_can_be_one(world: Any, key: str, m
     _, (fault,) = judge(world.document, world.schemas)
     assert (fault.path, fault.message) == (("services", "api", "image", "key"), message)
     assert fault.remedy == remedy
+
+
+@pytest.mark.parametrize(
+    ("key", "message", "remedy"),
+    [
+        ("password", "'password' is of kind random, and no key of sealed output", "name a secret of kind volume-key"),
+        ("imagee", "there is no secret 'imagee'", "did you mean 'image'?"),
+    ],
+)
+def test_what_seals_output_is_a_secret_that_can_be_a_key(world: Any, key: str, message: str, remedy: str) -> None:
+    world.service["output"] = {"sealed": key}
+    _, (fault,) = judge(world.document, world.schemas)
+    assert (fault.path, fault.message) == (("services", "api", "output", "sealed"), message)
+    assert fault.remedy == remedy
+
+
+@pytest.mark.parametrize("output", ["sealed", {}, {"sealed": "image", "more": 1}, {"key": "image"}])
+def test_output_that_is_not_sealed_under_a_key_is_no_policy(world: Any, output: object) -> None:
+    world.service["output"] = output
+    document, faults = judge(world.document, world.schemas)
+    assert document is None
+    assert all(fault.path[:3] == ("services", "api", "output") for fault in faults), faults

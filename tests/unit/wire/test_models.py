@@ -92,7 +92,7 @@ def test_secrets_and_bodies_show_no_bytes_that_are_marked(model: type[Model]) ->
     """Fields that hold what a workload gets are left out of `repr`."""
     hidden = {name for name, field in model.model_fields.items() if not field.repr}
     wanted = {
-        "Configuration": {"holes", "files", "volumes", "image_key"},
+        "Configuration": {"holes", "files", "volumes", "image_key", "output_key"},
         "ConfiguredFile": {"content"},
         "ConfiguredVolume": {"key"},
         "ReleasedVolume": {"key", "next_key"},

@@ -13,7 +13,8 @@ from casemate.cli._custodians import chosen
 from casemate.cli._home import home, shield
 from casemate.cli._output import emit, note
 from casemate.cli._progress import bar
-from casemate.cli.image import _keys, _options
+from casemate.cli.image import _options
+from casemate.cli.image._keys import KEYS
 from casemate.cli.image._part import Part, write
 from casemate.cli.manifest import _options as _words
 from casemate.client import pins
@@ -84,7 +85,7 @@ class Making:
     ) -> dict[str, Any]:
         """Protects, writes, keeps the manifest; what there is to say, which `say` says."""
         encrypts = wanted.protection == "encrypted"
-        key, kept = _keys.made_or_kept(key_file, self.binding, quiet=self.as_json) if encrypts else (None, None)
+        key, kept = KEYS.made_or_kept(key_file, self.binding, quiet=self.as_json) if encrypts else (None, None)
         protected = self._protect(original, wanted, key, scratch)
         with (
             bar("writing", quiet=self.as_json) as listener,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,14 +10,8 @@ from typing import Any, Final
 
 import yaml
 
-from casemate.cli._files import read_bytes, read_table, replace_text
-from casemate.cli.policy.seal import SEALED_REMEDY
-from casemate.client import values
-from casemate.errors import UsageError
-from casemate.policy import edit, source
+from casemate.cli._policy_file import Brought, PolicyFile, unused
 from casemate.policy.starter import starter
-from casemate.secrets.catalogue import SCHEMAS
-from casemate.wire.fields import b64u_encode
 from casemate.wire.policies import PolicyGenesis
 
 __all__ = ["Part", "write"]
@@ -41,8 +34,8 @@ class Part:
     key: bytes | None = field(repr=False)
     containers: bool = False
 
-    def settings(self) -> dict[str, Any]:
-        """Of the service, by name; what a policy may have its own mind about is left out."""
+    def settings(self, image_key: str = _IMAGE_KEY) -> dict[str, Any]:
+        """Of the service, by name; what a policy may have its own mind about is left out. `image_key` is a secret."""
         found: dict[str, Any] = {
             "workload": {"manifest": self.manifest},
             "runtime": {"measurement": self.runtime},
@@ -50,7 +43,7 @@ class Part:
         if self.containers:
             found["platforms"] = [_OF_CONTAINERS]
         if self.key is not None:
-            found["image"] = {"key": _IMAGE_KEY}
+            found["image"] = {"key": image_key}
         if self.secrets:
             found["holes"] = {hole: f"{{{{ secret.{_secret(hole)} }}}}" for hole in self.secrets}
         if self.volumes:
@@ -68,32 +61,25 @@ class Part:
 def write(part: Part, file: Path, genesis: PolicyGenesis, *, custodian: str, sealing_key: str) -> Path | None:
     """Makes the file, or changes what of it concerns the image; the file of newly sealed secrets, where there are some.
 
-    A secret that the policy has stays what it is: the custodian keeps it until it is rotated.
     Errors: UsageError, PolicyError.
     """
-    text = read_bytes(file).decode("utf-8", "replace") if file.exists() else _new(part, genesis)
-    document = _document(text, file, genesis)
-    for path, value in _edits(part, document, genesis):
-        text = edit.put(text, path, value)
-    sealed = {
-        name: values.seal_value(
-            value, name=name, custodian=custodian, genesis=genesis.identity(), sealing_key=sealing_key
-        )
-        for name, value in _secrets(part).items()
-        if name not in (document.get("secrets") or {})
-    }
-    for name, one in sealed.items():
-        kind = "volume-key" if name == _IMAGE_KEY else "value"
-        text = edit.put(text, ("secrets", name), {"kind": kind, "commitment": one.commitment})
-    source.load(text, SCHEMAS)
-    _replace(file, text)
-    return _keep(file, {name: b64u_encode(one.sealed) for name, one in sealed.items()})
+    new = starter(genesis, service=part.service, manifest=part.manifest, measurement=part.runtime)
+    policy = PolicyFile.opened(file, genesis, otherwise=new)
+    image_key = _image_key(policy.service(part.service), policy.secrets)
+    edits = _edits(part, policy, image_key)
+    return policy.save(edits, _secrets(part, image_key), custodian=custodian, sealing_key=sealing_key)
 
 
-def _edits(part: Part, document: Mapping[str, Any], genesis: PolicyGenesis) -> list[tuple[tuple[str, ...], Any]]:
+def _image_key(service: Mapping[str, Any], secrets: Mapping[str, Any]) -> str:
+    """The secret that the policy says for it, or a new one: each service has a key of its own."""
+    image = service.get("image")
+    known = image.get("key") if isinstance(image, dict) else None
+    return known if isinstance(known, str) else unused(_IMAGE_KEY, secrets)
+
+
+def _edits(part: Part, policy: PolicyFile, image_key: str) -> list[tuple[tuple[str, ...], Any]]:
     """Paths and values. A release that the service accepts stays, whatever manifest or runtime this is."""
-    settings = part.settings()
-    service = (document.get("services") or {}).get(part.service) or {}
+    settings, service, genesis = part.settings(image_key), policy.service(part.service), policy.genesis
     edits: list[tuple[tuple[str, ...], Any]] = []
     for name, key in (("workload", "manifest"), ("runtime", "measurement")):
         said = service.get(name) or {}
@@ -111,7 +97,7 @@ def _edits(part: Part, document: Mapping[str, Any], genesis: PolicyGenesis) -> l
         for place, value in settings.get("volumes", {}).items()
         if not _is_mounted(service, place, value["volume"])
     ]
-    new = sorted({name for name in part.volumes.values() if name not in (document.get("volumes") or {})})
+    new = sorted({name for name in part.volumes.values() if name not in (policy.document.get("volumes") or {})})
     return [(("services", part.service, *path), value) for path, value in edits] + [
         (("volumes", name), _volume(genesis)) for name in new
     ]
@@ -124,25 +110,9 @@ def _is_mounted(service: Mapping[str, Any], place: str, volume: str) -> bool:
     return isinstance(said, dict) and said.get("volume") == volume
 
 
-def _new(part: Part, genesis: PolicyGenesis) -> str:
-    return starter(genesis, service=part.service, manifest=part.manifest, measurement=part.runtime)
-
-
-def _secrets(part: Part) -> dict[str, bytes]:
-    found = {_secret(hole): value.encode() for hole, value in part.secrets.items()}
-    return found if part.key is None else {**found, _IMAGE_KEY: part.key}
-
-
-def _document(text: str, file: Path, genesis: PolicyGenesis) -> dict[str, Any]:
-    try:
-        document = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise UsageError(f"{file} is no YAML", remedy=f"see: casemate policy check {file}") from error
-    if not isinstance(document, dict) or document.get("genesis") != genesis.identity():
-        raise UsageError(
-            f"{file} is not a version of {genesis.policy}", expected=genesis.identity(), remedy="name another file"
-        )
-    return document
+def _secrets(part: Part, image_key: str) -> dict[str, Brought]:
+    found = {_secret(hole): Brought("value", value.encode()) for hole, value in part.secrets.items()}
+    return found if part.key is None else {**found, image_key: Brought("volume-key", part.key)}
 
 
 def _volume(genesis: PolicyGenesis) -> dict[str, Any]:
@@ -152,20 +122,3 @@ def _volume(genesis: PolicyGenesis) -> dict[str, Any]:
 
 def _secret(hole: str) -> str:
     return re.sub(r"[^a-z0-9_]", "_", hole.lower()).lstrip("_0123456789")[:63] or "hole"
-
-
-def _replace(file: Path, text: str) -> None:
-    try:
-        file.touch(exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{file}: {error.strerror}") from error
-    replace_text(file, text)
-
-
-def _keep(file: Path, sealed: Mapping[str, str]) -> Path | None:
-    if not sealed:
-        return None
-    path = file.with_name(f"{file.stem}.sealed.json")
-    kept = read_table(path, what="a file of sealed values", remedy=SEALED_REMEDY) if path.exists() else {}
-    path.write_text(json.dumps({**kept, **sealed}, indent=1, sort_keys=True) + "\n")
-    return path

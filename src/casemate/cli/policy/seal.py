@@ -13,11 +13,11 @@ from casemate.cli._custodians import Custodian, chosen
 from casemate.cli._files import read_bytes, read_table
 from casemate.cli._home import home
 from casemate.cli._output import Json, emit, note
+from casemate.cli._policy_file import SEALED_REMEDY
 from casemate.client import values
 from casemate.errors import UsageError
 from casemate.wire.fields import b64u_encode
 
-SEALED_REMEDY: Final = "make it with: casemate policy seal"
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 

@@ -13,8 +13,8 @@ from casemate.cli._custodians import Custodian, chosen
 from casemate.cli._files import read_table
 from casemate.cli._home import home
 from casemate.cli._output import Json, emit
+from casemate.cli._policy_file import SEALED_REMEDY
 from casemate.cli.policy._document import load
-from casemate.cli.policy.seal import SEALED_REMEDY
 from casemate.client.custodian import CustodianClient
 from casemate.client.identities import Identity
 from casemate.errors import MalformedError, NotFoundError, UsageError

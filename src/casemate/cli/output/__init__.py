@@ -1,0 +1,1 @@
+"""`casemate output`: what workloads write, sealed for its owner."""

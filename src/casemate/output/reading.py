@@ -1,0 +1,130 @@
+"""A whole log: streams told apart, and everything noticed that a host could have done to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from casemate.errors import InputError, OutputTamperedError
+from casemate.output.line import Kind, Piece, SealedLine, StreamKey, lines_in
+from casemate.wire import canonical
+from casemate.wire.fields import Model, Sha256, b64u_encode
+
+__all__ = ["About", "Event", "Finding", "Reader", "Stream", "Written"]
+
+Code = Literal["altered", "missing", "repeated", "after the end"]
+
+
+class About(Model):
+    """What a stream is of: the decision that let it begin, and the launch manifest of what ran."""
+
+    decision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    manifest: Sha256
+
+
+class _End(Model):
+    status: Annotated[int, Field(ge=0, le=255)]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that was done to the log. `stream` is its name, none where it cannot be known."""
+
+    code: Code
+    text: str
+    stream: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the workload wrote."""
+
+    channel: Literal["stdout", "stderr"]
+    content: bytes = field(repr=False)
+
+
+@dataclass
+class Stream:
+    """One start. `about` is missing where its first line is, `status` where its last is."""
+
+    name: str
+    key: StreamKey = field(repr=False)
+    about: About | None = None
+    expected: int = 0
+    written: int = 0
+    status: int | None = None
+
+
+Event = Stream | Written | Finding
+"""A stream that began (its first line), something that it wrote, something that is wrong."""
+
+_CHANNELS: Final[dict[Kind, Literal["stdout", "stderr"]]] = {Kind.OUTPUT: "stdout", Kind.ERROR: "stderr"}
+
+
+class Reader:
+    """Reads a log line by line. What it yields is authentic and in order, whatever is missing of it."""
+
+    def __init__(self, key: bytes, *, genesis: str, service: str) -> None:
+        self._key, self._genesis, self._service = key, genesis, service
+        self._streams: dict[bytes, Stream] = {}
+        self.findings = 0
+        self.unsealed = 0
+
+    @property
+    def streams(self) -> list[Stream]:
+        """Those of which a line opened, in the order of their first one."""
+        return list(self._streams.values())
+
+    def read(self, text: bytes) -> Iterator[Event]:
+        """One line of the log."""
+        found = list(lines_in(text))
+        self.unsealed += not found and bool(text.strip())
+        for line in found:
+            for event in self._line(line):
+                self.findings += isinstance(event, Finding)
+                yield event
+
+    def _line(self, line: SealedLine | None) -> Iterator[Event]:
+        if line is None:
+            yield Finding("altered", "a sealed line is damaged")
+            return
+        name = b64u_encode(line.stream)
+        stream = self._streams.get(line.stream) or Stream(name, self._stream_key(line.stream))
+        try:
+            piece = stream.key.open(line)
+            about = _about(piece) if piece.kind is Kind.START else None
+            status = _status(piece) if piece.kind is Kind.END else None
+        except (OutputTamperedError, InputError) as error:
+            yield Finding("altered", f"line {line.number}: {error.message}", name)
+            return
+        self._streams[line.stream] = stream
+        if line.number < stream.expected:
+            yield Finding("repeated", f"line {line.number} comes again, or too late", name)
+            return
+        if stream.status is not None:
+            yield Finding("after the end", f"line {line.number} comes after the end", name)
+            return
+        if line.number > stream.expected:
+            yield Finding("missing", f"lines {stream.expected} to {line.number - 1} are missing", name)
+        stream.expected = line.number + 1
+        stream.status = status
+        if about is not None:
+            stream.about = about
+            yield stream
+        if piece.kind in _CHANNELS:
+            stream.written += len(piece.content)
+            yield Written(_CHANNELS[piece.kind], piece.content)
+
+    def _stream_key(self, stream: bytes) -> StreamKey:
+        return StreamKey(self._key, genesis=self._genesis, service=self._service, stream=stream)
+
+
+def _about(piece: Piece) -> About:
+    return canonical.parse_record(About, piece.content, what="start")
+
+
+def _status(piece: Piece) -> int:
+    return canonical.parse_record(_End, piece.content, what="end").status
