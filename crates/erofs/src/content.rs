@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 
+use crate::out::Out;
 use crate::{BLOCK, Error, INLINE};
 
 /// Content that was given to the writer.
@@ -68,9 +69,11 @@ impl<W: Write> Blocks<W> {
         self.out.write_all(&ZEROS[..short])?;
         Ok(first)
     }
+}
 
+impl<W: Out> Blocks<W> {
     /// Writes content of more than [`INLINE`] bytes.
-    pub fn content(&mut self, from: &mut impl Read, size: u64) -> Result<Place, Error> {
+    pub fn content(&mut self, from: &mut impl Read, size: u64, lies: Option<u64>) -> Result<Place, Error> {
         let chunk = chunk(size);
         let mut map = Vec::new();
         let mut buffer = Vec::new();
@@ -80,16 +83,19 @@ impl<W: Write> Blocks<W> {
             buffer.clear();
             read(from, &mut buffer, length)?;
             for bytes in buffer.chunks(chunk as usize) {
-                map.push(self.chunk(bytes)?);
+                map.push(self.chunk(bytes, lies.map(|first| first + (size - left)))?);
+                left -= bytes.len() as u64;
             }
-            left -= length;
         }
         Ok(place(map, chunk))
     }
 
-    fn chunk(&mut self, bytes: &[u8]) -> Result<u32, Error> {
+    fn chunk(&mut self, bytes: &[u8], lies: Option<u64>) -> Result<u32, Error> {
         if bytes.chunks(BLOCK).all(|block| *block == ZEROS[..block.len()]) {
             return Ok(HOLE);
+        }
+        if let Some(at) = lies {
+            self.out.also_lies(at, bytes.len());
         }
         self.write(bytes)
     }

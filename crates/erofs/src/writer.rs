@@ -6,16 +6,19 @@ use crate::content::{Blocks, Content, Place, short};
 use crate::directory::{self, Entry};
 use crate::inode::{self, Described, Kind};
 use crate::layout::{Layout, Placed};
+use crate::out::Out;
 use crate::superblock::Superblock;
 use crate::tree::{Node, Tree};
 use crate::{Attributes, BLOCK, Error, IMPLIED, OPAQUE, xattr};
 
 /// Bytes that are given to the system at once.
 const BUFFER: usize = 1 << 20;
+/// Bytes of a file from which on it is said where its content lies.
+const LARGE: u64 = 64 << 10;
 
 /// Writes one file system.
-pub struct Writer<W: Write, S: Write> {
-    blocks: Blocks<BufWriter<W>>,
+pub struct Writer<W: Out, S: Write> {
+    blocks: Blocks<W>,
     /// Short content waits here for its inode, so that it need not wait in memory.
     waiting: BufWriter<S>,
     waits: u64,
@@ -23,18 +26,15 @@ pub struct Writer<W: Write, S: Write> {
     pub tree: Tree,
 }
 
-impl<W: Write + Seek, S: Read + Write + Seek> Writer<W, S> {
-    /// A file system into `out`, from its start on. `waiting` is an empty file for the time of writing.
+impl<W: Out, S: Read + Write + Seek> Writer<W, S> {
+    /// A file system into `out`. `waiting` is an empty file for the time of writing.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn new(mut out: W, waiting: S, root: Attributes) -> Result<Self, Error> {
-        out.seek(SeekFrom::Start(BLOCK as u64))?;
+        out.write_all(&[0; BLOCK])?;
         Ok(Self {
-            blocks: Blocks {
-                out: BufWriter::with_capacity(BUFFER, out),
-                next: 1,
-            },
+            blocks: Blocks { out, next: 1 },
             waiting: BufWriter::with_capacity(BUFFER, waiting),
             waits: 0,
             tree: Tree::new(root),
@@ -46,6 +46,15 @@ impl<W: Write + Seek, S: Read + Write + Seek> Writer<W, S> {
     /// # Errors
     /// [`Error::Io`], also if there is less than `size`; [`Error::TooLarge`].
     pub fn content(&mut self, from: &mut impl Read, size: u64) -> Result<Content, Error> {
+        self.content_that_lies(from, size, None)
+    }
+
+    /// The same of content that lies in a row in what it comes from, from there on: whoever takes the file system need
+    /// not keep what can be read there again. It is said of files that are worth it.
+    ///
+    /// # Errors
+    /// Those of [`Self::content`].
+    pub fn content_that_lies(&mut self, from: &mut impl Read, size: u64, lies: Option<u64>) -> Result<Content, Error> {
         let waits = self.waits;
         let place = match short(from, size)? {
             Some(bytes) if bytes.is_empty() => Place::Nowhere,
@@ -54,7 +63,7 @@ impl<W: Write + Seek, S: Read + Write + Seek> Writer<W, S> {
                 self.waits += size;
                 Place::Inline
             }
-            None => self.blocks.content(from, size)?,
+            None => self.blocks.content(from, size, lies.filter(|_| size >= LARGE))?,
         };
         Ok(Content { size, place, waits })
     }
@@ -90,14 +99,8 @@ impl<W: Write + Seek, S: Read + Write + Seek> Writer<W, S> {
                 .any(|placed| matches!(placed.place, Place::Chunks { .. })),
             plain: is_plain(&self.tree, &layout),
         };
-        self.blocks.out.seek(SeekFrom::Start(0))?;
-        self.blocks.out.write_all(&superblock.encode())?;
-        let out = self
-            .blocks
-            .out
-            .into_inner()
-            .map_err(std::io::IntoInnerError::into_error)?;
-        Ok((out, superblock.blocks))
+        self.blocks.out.first_block(&superblock.encode())?;
+        Ok((self.blocks.out, superblock.blocks))
     }
 }
 

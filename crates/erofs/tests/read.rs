@@ -96,16 +96,16 @@ fn put() -> impl Strategy<Value = Put> {
 }
 
 fn write(entries: &BTreeMap<Vec<u8>, (Put, Attributes)>, root: &Attributes) -> Vec<u8> {
-    let mut writer = Writer::new(Cursor::new(Vec::new()), Cursor::new(Vec::new()), root.clone()).unwrap();
+    let mut writer = Writer::new(Vec::new(), Cursor::new(Vec::new()), root.clone()).unwrap();
     put_all(&mut writer, Tree::ROOT, entries);
     let (out, blocks) = writer.finish().unwrap();
-    assert_eq!(out.get_ref().len(), blocks as usize * 4096);
-    out.into_inner()
+    assert_eq!(out.len(), blocks as usize * 4096);
+    out
 }
 
 type Memory = Cursor<Vec<u8>>;
 
-fn put_all(writer: &mut Writer<Memory, Memory>, directory: Node, entries: &BTreeMap<Vec<u8>, (Put, Attributes)>) {
+fn put_all(writer: &mut Writer<Vec<u8>, Memory>, directory: Node, entries: &BTreeMap<Vec<u8>, (Put, Attributes)>) {
     for (name, (put, attributes)) in entries {
         let kind = match put {
             Put::Directory(_) => Kind::Directory,
@@ -251,12 +251,11 @@ fn a_file_system_says_itself_whether_anything_has_extended_attributes() {
                 .collect(),
             ..Attributes::default()
         };
-        let (mut out, waiting) = (Cursor::new(Vec::new()), Cursor::new(Vec::new()));
-        let mut writer = Writer::new(&mut out, waiting, with(of_root)).unwrap();
+        let mut writer = Writer::new(Vec::new(), Cursor::new(Vec::new()), with(of_root)).unwrap();
         let kind = Kind::Directory;
         writer.tree.put(Tree::ROOT, b"d", kind, with(of_directory)).unwrap();
-        writer.finish().unwrap();
-        Reader::open(Bytes(&RefCell::new(out.into_inner()))).unwrap().is_plain()
+        let (out, _) = writer.finish().unwrap();
+        Reader::open(Bytes(&RefCell::new(out))).unwrap().is_plain()
     };
     assert!(is_plain(&[], &[]));
     assert!(is_plain(&[], &["trusted.overlay.opaque"]));

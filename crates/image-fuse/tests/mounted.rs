@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 
 use casemate_erofs::{Attributes, Writer};
 use casemate_image::merged::Merged;
-use casemate_image::sealed::{ImageKey, Layer, PIECE, Root, Tree, seal};
+use casemate_image::sealed::{Growing, ImageKey, Layer, PIECE, Root, seal};
 use casemate_image::unpack::{Limits, unpack};
 use casemate_image_fuse::{Mounted, Options};
 use rustix::fs::{XattrFlags, getxattr, listxattr, setxattr};
@@ -37,14 +37,14 @@ fn sealed(folder: &Path) -> (File, Root) {
         .output()
         .unwrap();
     assert!(packed.status.success());
-    let mut writer = Writer::new(tempfile().unwrap(), tempfile().unwrap(), Attributes::default()).unwrap();
+    let growing = Growing::new(tempfile().unwrap(), None, Some(&key())).unwrap();
+    let mut writer = Writer::new(growing, tempfile().unwrap(), Attributes::default()).unwrap();
     unpack(&packed.stdout[..], &mut writer, &Limits::default()).unwrap();
-    let (image, _) = writer.finish().unwrap();
-    let tree = Tree::of(&image, Some(&key())).unwrap();
+    let hashed = writer.finish().unwrap().0.finish().unwrap();
     let mut file = tempfile().unwrap();
-    seal(&image, &tree, Some(&key()), &mut file).unwrap();
+    seal(&hashed, &mut file).unwrap();
     file.flush().unwrap();
-    (file, tree.root())
+    (file, hashed.root())
 }
 
 struct Serving {

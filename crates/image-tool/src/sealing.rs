@@ -8,7 +8,7 @@ use std::path::Path;
 
 use casemate_erofs::{Attributes, Writer};
 use casemate_image::blob;
-use casemate_image::sealed::{ImageKey, Tree};
+use casemate_image::sealed::{Growing, ImageKey};
 use casemate_image::unpack::{Limits, unpack};
 use casemate_request::progress;
 use rustix::fs::{Advice, Mode, OFlags, fadvise};
@@ -34,6 +34,7 @@ pub fn seal(
     let about = |error: &io::Error| Failure::host(archive, error);
     let opened = opening::regular(archive)?;
     let total = opened.metadata().map_err(|error| about(&error))?.len();
+    let again = opened.try_clone().map_err(|error| about(&error))?;
     let told = Told {
         from: opened,
         done: 0,
@@ -46,20 +47,21 @@ pub fn seal(
         ..Attributes::default()
     };
     let written = |error: casemate_erofs::Error| Failure::host(folder, &io::Error::other(error));
-    let mut writer = Writer::new(nameless()?, nameless()?, root).map_err(written)?;
+    let growing = Growing::new(nameless()?, Some(again), key)?;
+    let mut writer = Writer::new(growing, nameless()?, root).map_err(written)?;
     let taken = unpack(told, &mut writer, limits)?;
     diff_id.check(&taken.digest)?;
-    let (image, blocks) = writer.finish().map_err(written)?;
-    let tree = Tree::of(&image, key)?;
+    let (growing, blocks) = writer.finish().map_err(written)?;
+    let hashed = growing.finish()?;
     let out = create(target).map_err(|error| Failure::host(target, &error))?;
     let out = Leaving {
         to: out,
         at: 0,
         left: 0,
     };
-    let blob = blob::write(&image, &tree, key, BufWriter::with_capacity(BUFFER, out))?;
+    let blob = blob::write(&hashed, BufWriter::with_capacity(BUFFER, out))?;
     Ok(json!({
-        "root": format!("sha256:{}", tree.root()),
+        "root": format!("sha256:{}", hashed.root()),
         "blocks": blocks,
         "entries": taken.entries,
         "bytes": taken.bytes,

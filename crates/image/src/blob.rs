@@ -3,12 +3,11 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
-use std::thread;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use tar::{EntryType, Header};
 
-use crate::sealed::{self, ImageKey, Layer, Root, Tree};
+use crate::sealed::{self, Hashed, ImageKey, Layer, Root};
 
 /// Where sealed layers lie in the image, by their roots.
 pub const FOLDER: &str = "casemate/layers/";
@@ -16,8 +15,6 @@ pub const FOLDER: &str = "casemate/layers/";
 const FOLDERS: [&str; 2] = ["casemate/", FOLDER];
 /// Bytes of a header, and what an archive is filled up to.
 const BLOCK: u64 = 512;
-/// Bytes that are worth a thread.
-const MUCH: usize = 256 * 1024;
 /// Bytes of zeros that say the end.
 const END: usize = 1024;
 
@@ -52,26 +49,28 @@ pub enum BlobError {
     Layer(#[from] sealed::Error),
 }
 
-/// Writes the archive with a file system's sealed layer.
+/// Bytes of the archive with a file system's sealed layer.
+#[must_use]
+pub fn length(hashed: &Hashed) -> u64 {
+    let before = BLOCK * (FOLDERS.len() as u64 + 1);
+    before + hashed.sealed_length().next_multiple_of(BLOCK) + END as u64
+}
+
+/// Writes it.
 ///
 /// # Errors
 /// Those of [`sealed::seal`].
-pub fn write(
-    image: &File,
-    tree: &Tree,
-    key: Option<&ImageKey>,
-    out: impl Write + Send,
-) -> Result<Written, sealed::Error> {
+pub fn write(hashed: &Hashed, out: impl Write) -> Result<Written, sealed::Error> {
     let mut out = Hashing {
         out,
         hash: Context::new(&SHA256),
         size: 0,
     };
-    let length = tree.sealed_length(key);
-    for header in headers(&tree.root(), length) {
+    let length = hashed.sealed_length();
+    for header in headers(&hashed.root(), length) {
         out.write_all(header.as_bytes())?;
     }
-    sealed::seal(image, tree, key, &mut out)?;
+    sealed::seal(hashed, &mut out)?;
     let fills = length.next_multiple_of(BLOCK) - length;
     out.write_all(&[0; BLOCK as usize][..usize::try_from(fills).unwrap_or(0)])?;
     out.write_all(&[0; END])?;
@@ -148,26 +147,16 @@ struct Hashing<W> {
     size: u64,
 }
 
-impl<W: Write + Send> Write for Hashing<W> {
+impl<W: Write> Write for Hashing<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_all(bytes)?;
         Ok(bytes.len())
     }
 
-    /// Much is hashed and written at the same time: neither can be shared out, and both take long.
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let (hash, out) = (&mut self.hash, &mut self.out);
-        if bytes.len() < MUCH {
-            hash.update(bytes);
-            out.write_all(bytes)?;
-        } else {
-            thread::scope(|scope| {
-                scope.spawn(|| hash.update(bytes));
-                out.write_all(bytes)
-            })?;
-        }
+        self.hash.update(bytes);
         self.size += bytes.len() as u64;
-        Ok(())
+        self.out.write_all(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -7,7 +7,7 @@
 
 use casemate_erofs::{Attributes, Writer, kind};
 use casemate_image::merged::{Merged, Node, Number};
-use casemate_image::sealed::{Layer, Tree, seal};
+use casemate_image::sealed::{Growing, Layer, seal};
 use casemate_image::unpack::{Limits, unpack};
 use tar::{Builder, EntryType, Header};
 use tempfile::tempfile;
@@ -38,13 +38,13 @@ fn layer(entries: &[(&str, u32)]) -> Layer {
         builder.append(&header, &[][..]).unwrap();
     }
     let archive = builder.into_inner().unwrap();
-    let mut writer = Writer::new(tempfile().unwrap(), tempfile().unwrap(), Attributes::default()).unwrap();
+    let growing = Growing::new(tempfile().unwrap(), None, None).unwrap();
+    let mut writer = Writer::new(growing, tempfile().unwrap(), Attributes::default()).unwrap();
     unpack(&archive[..], &mut writer, &Limits::default()).unwrap();
-    let (image, _) = writer.finish().unwrap();
-    let tree = Tree::of(&image, None).unwrap();
+    let hashed = writer.finish().unwrap().0.finish().unwrap();
     let mut file = tempfile().unwrap();
-    seal(&image, &tree, None, &mut file).unwrap();
-    Layer::open(file, tree.root(), None).unwrap()
+    seal(&hashed, &mut file).unwrap();
+    Layer::open(file, hashed.root(), None).unwrap()
 }
 
 fn merged(layers: &[&[(&str, u32)]]) -> Merged {

@@ -11,7 +11,7 @@ use std::io::Write;
 
 use casemate_erofs::{Attributes, ReadError, Writer, kind};
 use casemate_image::merged::{Merged, Number};
-use casemate_image::sealed::{ImageKey, Layer, Tree, seal};
+use casemate_image::sealed::{Growing, ImageKey, Layer, seal};
 use casemate_image::unpack::{Limits, unpack};
 use proptest::prelude::*;
 use tar::{Builder, EntryType, Header};
@@ -55,15 +55,15 @@ fn marked(path: &str) -> String {
 }
 
 fn sealed(archive: &[u8], key: &ImageKey) -> Layer {
-    let mut writer = Writer::new(tempfile().unwrap(), tempfile().unwrap(), Attributes::default()).unwrap();
+    let growing = Growing::new(tempfile().unwrap(), None, Some(key)).unwrap();
+    let mut writer = Writer::new(growing, tempfile().unwrap(), Attributes::default()).unwrap();
     unpack(archive, &mut writer, &Limits::default()).unwrap();
-    let (image, _) = writer.finish().unwrap();
-    let tree = Tree::of(&image, Some(key)).unwrap();
+    let hashed = writer.finish().unwrap().0.finish().unwrap();
     let mut file = tempfile().unwrap();
-    seal(&image, &tree, Some(key), &mut file).unwrap();
+    seal(&hashed, &mut file).unwrap();
     file.flush().unwrap();
     let again: File = file.try_clone().unwrap();
-    Layer::open(again, tree.root(), Some(key)).unwrap()
+    Layer::open(again, hashed.root(), Some(key)).unwrap()
 }
 
 fn merged(layers: &[Vec<Said>]) -> Merged {

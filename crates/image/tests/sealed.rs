@@ -6,10 +6,11 @@
 )]
 
 use std::fs::File;
-use std::io::{Seek, Write};
+use std::io::Write;
+use std::os::unix::fs::FileExt;
 
 use casemate_image::blob::{self, BlobError};
-use casemate_image::sealed::{Error, ImageKey, Layer, PIECE, Root, Tree, seal};
+use casemate_image::sealed::{Error, Growing, Hashed, ImageKey, Layer, PIECE, Root, seal};
 use tempfile::tempfile;
 
 const BLOCK: usize = 4096;
@@ -18,18 +19,21 @@ fn key() -> ImageKey {
     ImageKey::new([7; 32])
 }
 
-fn image(blocks: usize) -> (File, Vec<u8>) {
-    let bytes: Vec<u8> = (0..blocks * BLOCK).map(|at| (at / 7 % 251) as u8).collect();
-    let mut file = tempfile().unwrap();
-    file.write_all(&bytes).unwrap();
-    (file, bytes)
+fn image(blocks: usize) -> Vec<u8> {
+    (0..blocks * BLOCK).map(|at| (at / 7 % 251) as u8).collect()
 }
 
-fn sealed(image: &File, key: Option<&ImageKey>) -> (Root, Vec<u8>) {
-    let tree = Tree::of(image, key).unwrap();
+fn hashed(image: &[u8], key: Option<&ImageKey>) -> Hashed {
+    let mut growing = Growing::new(tempfile().unwrap(), None, key).unwrap();
+    growing.write_all(image).unwrap();
+    growing.finish().unwrap()
+}
+
+fn sealed(image: &[u8], key: Option<&ImageKey>) -> (Root, Vec<u8>) {
+    let hashed = hashed(image, key);
     let mut out = Vec::new();
-    seal(image, &tree, key, &mut out).unwrap();
-    (tree.root(), out)
+    seal(&hashed, &mut out).unwrap();
+    (hashed.root(), out)
 }
 
 fn file(bytes: &[u8]) -> File {
@@ -53,8 +57,8 @@ fn content(layer: &Layer) -> Result<Vec<u8>, Error> {
 fn what_was_sealed_is_read_whatever_its_size() {
     for key in [Some(key()), None] {
         for blocks in [1, 3, 4, 5, 2048, 2049, 4 * 512 * 3 + 1] {
-            let (image, bytes) = image(blocks);
-            let (root, sealed) = sealed(&image, key.as_ref());
+            let bytes = image(blocks);
+            let (root, sealed) = sealed(&bytes, key.as_ref());
             let layer = open(&sealed, root, key.as_ref()).unwrap();
             assert!(content(&layer).unwrap() == bytes, "{blocks}");
             let mut some = [0; 5000];
@@ -68,7 +72,7 @@ fn what_was_sealed_is_read_whatever_its_size() {
 
 #[test]
 fn the_same_input_gives_the_same_bytes_and_another_key_other_ones() {
-    let (image, _) = image(100);
+    let image = image(100);
     let (root, bytes) = sealed(&image, Some(&key()));
     assert_eq!((root, bytes.clone()), sealed(&image, Some(&key())));
     let other = ImageKey::new([8; 32]);
@@ -87,8 +91,8 @@ fn the_same_input_gives_the_same_bytes_and_another_key_other_ones() {
 
 #[test]
 fn nothing_of_the_content_is_in_an_encrypted_layer() {
-    let (image, bytes) = image(64);
-    let (_, sealed) = sealed(&image, Some(&key()));
+    let bytes = image(64);
+    let (_, sealed) = sealed(&bytes, Some(&key()));
     let part = &bytes[5000..5032];
     assert!(!sealed.windows(part.len()).any(|window| window == part));
 }
@@ -96,8 +100,8 @@ fn nothing_of_the_content_is_in_an_encrypted_layer() {
 #[test]
 fn every_changed_byte_is_refused_or_never_read() {
     for key in [Some(key()), None] {
-        let (image, bytes) = image(9);
-        let (root, sealed) = sealed(&image, key.as_ref());
+        let bytes = image(9);
+        let (root, sealed) = sealed(&bytes, key.as_ref());
         let step = if key.is_some() { 1 } else { 3 };
         for at in (0..sealed.len()).step_by(step) {
             let mut changed = sealed.clone();
@@ -111,7 +115,7 @@ fn every_changed_byte_is_refused_or_never_read() {
 
 #[test]
 fn pieces_elsewhere_are_refused() {
-    let (image, _) = image(16);
+    let image = image(16);
     let (root, sealed) = sealed(&image, Some(&key()));
     let stride = PIECE + 16;
     let mut exchanged = sealed.clone();
@@ -123,7 +127,7 @@ fn pieces_elsewhere_are_refused() {
 
 #[test]
 fn what_does_not_fit_is_refused_before_anything_is_read() {
-    let (image, _) = image(5);
+    let image = image(5);
     let (root, sealed) = sealed(&image, Some(&key()));
     let refused = |bytes: &[u8], root, key: Option<&ImageKey>| open(bytes, root, key).map(drop).unwrap_err();
     let other = ImageKey::new([8; 32]);
@@ -148,61 +152,64 @@ fn what_does_not_fit_is_refused_before_anything_is_read() {
 #[test]
 fn the_host_cannot_pass_off_another_file_system_as_readable() {
     // Whoever has the key of the image, but not the word of who approved the root.
-    let (image, _) = image(5);
+    let mut image = image(5);
     let (root, _) = sealed(&image, Some(&key()));
-    let mut other = image.try_clone().unwrap();
-    other.rewind().unwrap();
-    other.write_all(b"other").unwrap();
-    let tree = Tree::of(&other, Some(&key())).unwrap();
-    assert_ne!(tree.root(), root);
-    let mut bytes = Vec::new();
-    seal(&other, &tree, Some(&key()), &mut bytes).unwrap();
+    image[..5].copy_from_slice(b"other");
+    let (other, bytes) = sealed(&image, Some(&key()));
+    assert_ne!(other, root);
     assert!(matches!(open(&bytes, root, Some(&key())), Err(Error::Tampered { .. })));
 }
 
 #[test]
 fn a_file_system_that_changes_while_it_is_sealed_is_not_sealed() {
-    let (mut image, _) = image(40);
-    let tree = Tree::of(&image, Some(&key())).unwrap();
-    image.rewind().unwrap();
-    image.write_all(b"other").unwrap();
-    let outcome = seal(&image, &tree, Some(&key()), &mut Vec::new());
-    assert!(matches!(outcome, Err(Error::Tampered { piece: 0 })));
+    let kept = tempfile().unwrap();
+    let mut growing = Growing::new(kept.try_clone().unwrap(), None, Some(&key())).unwrap();
+    growing.write_all(&image(40)).unwrap();
+    let hashed = growing.finish().unwrap();
+    let outcome = || seal(&hashed, &mut Vec::new());
+    assert!(outcome().is_ok());
+    kept.write_all_at(b"other", 5 * PIECE as u64).unwrap();
+    assert!(matches!(outcome(), Err(Error::Changed { piece: 5 })));
+    kept.set_len(2 * PIECE as u64 + 1).unwrap();
+    assert!(matches!(outcome(), Err(Error::Changed { piece: 2 })));
 }
 
 #[test]
 fn only_whole_blocks_are_sealed() {
     for length in [0, 100, 4097] {
-        let mut file = tempfile().unwrap();
-        file.write_all(&vec![1; length]).unwrap();
-        assert!(matches!(Tree::of(&file, None), Err(Error::Size)));
+        let mut growing = Growing::new(tempfile().unwrap(), None, None).unwrap();
+        growing.write_all(&vec![1; length]).unwrap();
+        assert!(matches!(growing.finish(), Err(Error::Size)));
     }
 }
 
 #[test]
 fn a_blob_is_an_archive_with_the_layer_in_it() {
-    let (image, bytes) = image(21);
+    let bytes = image(21);
     for key in [Some(key()), None] {
-        let tree = Tree::of(&image, key.as_ref()).unwrap();
+        let hashed = hashed(&bytes, key.as_ref());
         let mut out = Vec::new();
-        let written = blob::write(&image, &tree, key.as_ref(), &mut out).unwrap();
-        assert_eq!(written.size, out.len() as u64);
+        let written = blob::write(&hashed, &mut out).unwrap();
+        assert_eq!(
+            (written.size, blob::length(&hashed)),
+            (out.len() as u64, out.len() as u64)
+        );
         let mut archive = tar::Archive::new(&out[..]);
         let paths = archive
             .entries()
             .unwrap()
             .map(|entry| entry.unwrap().path().unwrap().into_owned());
-        let name = format!("casemate/layers/{}", tree.root());
+        let name = format!("casemate/layers/{}", hashed.root());
         assert!(paths.eq(["casemate/", "casemate/layers/", &name].map(std::path::PathBuf::from)));
-        let opened = blob::open(file(&out), tree.root(), key.as_ref()).unwrap();
+        let opened = blob::open(file(&out), hashed.root(), key.as_ref()).unwrap();
         assert!(content(&opened).unwrap() == bytes);
-        let either = blob::open_either(file(&out), tree.root(), key.as_ref()).unwrap();
+        let either = blob::open_either(file(&out), hashed.root(), key.as_ref()).unwrap();
         assert_eq!(either.size(), opened.size());
         let other = blob::open(file(&out), Root::new([1; 32]), key.as_ref());
         assert!(matches!(other, Err(BlobError::Unknown)));
         for length in [0, 1535, 1536, 9000, out.len() - 1536] {
             assert!(
-                blob::open(file(&out[..length]), tree.root(), key.as_ref()).is_err(),
+                blob::open(file(&out[..length]), hashed.root(), key.as_ref()).is_err(),
                 "{length}"
             );
         }

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::Seek;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
@@ -16,7 +17,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use casemate_erofs::{Attributes, Device, Kind, Node, Reader, Source, Time, Tree as Names, Writer, kind};
-use casemate_image::sealed::{ImageKey, Layer, Root, Tree, seal};
+use casemate_image::sealed::{Growing, ImageKey, Layer, Root, seal};
 use serde_json::{Value, json};
 use tempfile::tempfile;
 
@@ -154,13 +155,16 @@ fn description(image: &File, root: &Root, key: Option<[u8; 32]>) -> String {
 
 #[test]
 fn layers_are_written_and_read_as_they_always_were() {
-    let image = make();
+    let mut image = make();
     for (name, bytes) in [("encrypted", Some([7; 32])), ("authenticated", None)] {
         let key = bytes.map(ImageKey::new);
-        let tree = Tree::of(&image, key.as_ref()).unwrap();
+        let mut growing = Growing::new(tempfile().unwrap(), None, key.as_ref()).unwrap();
+        image.rewind().unwrap();
+        std::io::copy(&mut image, &mut growing).unwrap();
+        let hashed = growing.finish().unwrap();
         let mut layer = Vec::new();
-        seal(&image, &tree, key.as_ref(), &mut layer).unwrap();
-        let said = description(&image, &tree.root(), bytes);
+        seal(&hashed, &mut layer).unwrap();
+        let said = description(&image, &hashed.root(), bytes);
         let [of_layer, of_said] = ["layer", "json"].map(|kind| folder().join(format!("{name}.{kind}")));
         if std::env::var_os("CASEMATE_WRITE_VECTORS").is_some() {
             fs::write(&of_layer, &layer).unwrap();
@@ -168,7 +172,7 @@ fn layers_are_written_and_read_as_they_always_were() {
         }
         assert!(fs::read(&of_layer).unwrap() == layer, "{name}");
         assert!(fs::read_to_string(&of_said).unwrap() == said, "{name}");
-        let root = Root::parse(&tree.root().to_string()).unwrap();
+        let root = Root::parse(&hashed.root().to_string()).unwrap();
         Layer::open(File::open(of_layer).unwrap(), root, key.as_ref()).unwrap();
     }
 }

@@ -28,6 +28,12 @@ pub enum Error {
         /// Which.
         piece: u64,
     },
+    /// What a layer is made from changed between the time it was hashed and the time it was to be sealed.
+    #[error("what the layer is made from changed meanwhile: piece {piece} is not the one that was hashed")]
+    Changed {
+        /// Which.
+        piece: u64,
+    },
     /// A file system that is empty, larger than 16 TiB, or not whole blocks.
     #[error("a layer holds 1 to 2^32 blocks of 4,096 bytes")]
     Size,

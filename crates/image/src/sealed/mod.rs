@@ -7,14 +7,18 @@
 
 mod error;
 mod format;
+mod growing;
+mod hashing;
 mod keys;
+mod plain;
 mod read;
 mod tree;
 mod write;
 
 pub use error::Error;
 pub use format::{PIECE, Protection};
+pub use growing::{Growing, Hashed};
 pub use keys::ImageKey;
 pub use read::Layer;
-pub use tree::{Root, Tree};
+pub use tree::Root;
 pub use write::seal;

@@ -1,14 +1,12 @@
 //! The tree of hashes over a layer's pieces.
 
 use std::fmt;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::thread;
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use super::format::{HASH, HASHES, PIECE, Shape, TAG, check_size};
-use super::keys::Marks;
+use super::format::{HASH, HASHES, PIECE, Shape, TAG};
+use super::hashing::{Found, Working};
 use super::{Error, ImageKey};
 
 /// A layer's root: it binds the file system, to the last bit.
@@ -90,67 +88,46 @@ impl Hasher {
 }
 
 /// All hashes of a file system, and what its pieces are recognised by: 3 MiB for each GiB.
-#[derive(Debug)]
 pub struct Tree {
-    pub(super) size: u64,
-    pub(super) shape: Shape,
+    pub size: u64,
+    pub shape: Shape,
     /// Pieces of hashes, from level 1 up to the one at the top.
-    pub(super) pieces: Vec<Box<[u8; PIECE]>>,
+    pub pieces: Vec<Box<[u8; PIECE]>>,
     /// Of each piece of the file system.
     marks: Vec<[u8; TAG]>,
-    marking: Marks,
+    working: Arc<Working>,
     root: Root,
 }
 
-/// A piece's hash and its mark.
-type Found = ([u8; HASH], [u8; TAG]);
-
-/// Pieces that a thread hashes before it looks who is next.
-const BATCH: u64 = 64;
-
 impl Tree {
-    /// Hashes a file system.
-    ///
-    /// # Errors
-    /// [`Error::Io`], [`Error::Size`].
-    pub fn of(image: &File, key: Option<&ImageKey>) -> Result<Self, Error> {
-        let size = image.metadata()?.len();
-        check_size(size)?;
-        let hasher = Hasher::new(key)?;
+    /// Over the pieces of a file system of this size.
+    pub fn over(found: Vec<Found>, size: u64, working: Arc<Working>) -> Self {
+        let (mut hashes, marks): (Vec<_>, Vec<_>) = found.into_iter().unzip();
         let shape = Shape::of(size);
-        let marking = Marks::new()?;
-        let work = Work {
-            image,
-            size,
-            hasher: &hasher,
-            marking: &marking,
-        };
-        let (mut hashes, marks): (Vec<_>, Vec<_>) = work.all(shape.pieces(0))?.into_iter().unzip();
         let mut pieces = Vec::new();
         for level in 1..shape.levels() {
             let made = pack(&hashes);
-            hashes = made.iter().map(|piece| hasher.piece(level, piece)).collect();
+            hashes = made.iter().map(|piece| working.hasher.piece(level, piece)).collect();
             pieces.extend(made);
         }
-        let root = hasher.root(size, &hashes[0]);
-        Ok(Self {
+        let root = working.hasher.root(size, &hashes[0]);
+        Self {
             size,
             shape,
             pieces,
             marks,
-            marking,
+            working,
             root,
-        })
+        }
     }
 
     /// Whether a piece of the file system is the one that was hashed.
-    pub(super) fn knows(&self, number: u64, piece: &[u8]) -> Result<bool, Error> {
+    pub fn knows(&self, number: u64, piece: &[u8]) -> Result<bool, Error> {
         let index = usize::try_from(number).map_err(|_| Error::Size)?;
-        Ok(self.marks.get(index) == Some(&self.marking.of(number, piece)?))
+        Ok(self.marks.get(index) == Some(&self.working.marking.of(number, piece)?))
     }
 
     /// The layer's root.
-    #[must_use]
     pub fn root(&self) -> Root {
         self.root
     }
@@ -164,55 +141,4 @@ fn pack(hashes: &[[u8; HASH]]) -> Vec<Box<[u8; PIECE]>> {
         piece
     };
     hashes.chunks(HASHES as usize).map(pack).collect()
-}
-
-/// What threads that hash a file system share.
-#[derive(Clone, Copy)]
-struct Work<'t> {
-    image: &'t File,
-    size: u64,
-    hasher: &'t Hasher,
-    marking: &'t Marks,
-}
-
-impl Work<'_> {
-    /// All pieces, with all processors.
-    fn all(self, count: u64) -> Result<Vec<Found>, Error> {
-        let mut found = vec![Found::default(); usize::try_from(count).map_err(|_| Error::Size)?];
-        let workers = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let batches = found.chunks_mut(BATCH as usize).enumerate();
-        let mut shares: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
-        batches.for_each(|(index, batch)| shares[index % workers].push((index as u64 * BATCH, batch)));
-        thread::scope(|scope| {
-            let working = shares.into_iter().map(|share| scope.spawn(move || self.share(share)));
-            let working: Vec<_> = working.collect();
-            working
-                .into_iter()
-                .try_for_each(|worker| worker.join().unwrap_or(Err(Error::Cipher)))
-        })?;
-        Ok(found)
-    }
-
-    fn share(self, share: Vec<(u64, &mut [Found])>) -> Result<(), Error> {
-        let mut room = vec![0; BATCH as usize * PIECE];
-        share.into_iter().try_for_each(|(first, batch)| {
-            let pieces = &mut room[..batch.len() * PIECE];
-            read(self.image, self.size, first, pieces)?;
-            for ((number, found), piece) in (first..).zip(batch).zip(pieces.chunks_exact(PIECE)) {
-                let piece = piece.first_chunk().ok_or(Error::Size)?;
-                *found = (self.hasher.piece(0, piece), self.marking.of(number, piece)?);
-            }
-            Ok(())
-        })
-    }
-}
-
-/// Reads pieces of a file system; behind its end, zeros.
-pub fn read(image: &File, size: u64, first: u64, pieces: &mut [u8]) -> Result<(), Error> {
-    let at = first * PIECE as u64;
-    let there = usize::try_from(size - at).map_or(pieces.len(), |there| there.min(pieces.len()));
-    let (bytes, behind) = pieces.split_at_mut(there);
-    image.read_exact_at(bytes, at)?;
-    behind.fill(0);
-    Ok(())
 }

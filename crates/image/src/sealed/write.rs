@@ -1,97 +1,106 @@
 //! Writing a sealed layer.
 
-use std::fs::File;
-use std::io::Write;
-use std::sync::mpsc::sync_channel;
+use std::io::{self, Write};
+use std::sync::mpsc::{channel, sync_channel};
 use std::thread;
 
+use super::Error;
 use super::format::{Head, PIECE, Protection, TAG};
+use super::growing::Hashed;
 use super::keys::LayerKey;
-use super::tree::{Tree, read};
-use super::{Error, ImageKey};
 
 /// Pieces of one batch: 2 MiB.
 const BATCH: u64 = 128;
 /// Batches of each thread that wait to be written.
 const WAITING: usize = 1;
 
-/// Writes the sealed layer of a file system whose tree was made with the same key, from its first byte to its last.
+/// Writes the sealed layer of a file system, from its first byte to its last.
 ///
 /// # Errors
-/// [`Error::Io`], and [`Error::Tampered`] if the file system changed since: then what was written must be thrown away.
-pub fn seal(image: &File, tree: &Tree, key: Option<&ImageKey>, out: &mut impl Write) -> Result<(), Error> {
-    let head = head(tree, key);
-    let key = key.map(|key| key.layer(&tree.root())).transpose()?;
-    out.write_all(&head.encode())?;
-    let starts = (0..tree.shape.all()).step_by(BATCH as usize);
+/// [`Error::Io`], and [`Error::Changed`] if the file system did since it was hashed: then what was written must be thrown
+/// away.
+pub fn seal(hashed: &Hashed, out: &mut impl Write) -> Result<(), Error> {
+    let key = hashed.key.as_ref().map(|key| key.layer(&hashed.root())).transpose()?;
+    out.write_all(&hashed.head().encode())?;
+    let starts = (0..hashed.tree.shape.all()).step_by(BATCH as usize);
     let workers = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     thread::scope(|scope| {
         let working = |worker| {
             let (send, sealed) = sync_channel(WAITING);
+            let (give_back, room) = channel::<Vec<u8>>();
             let (mine, key) = (starts.clone().skip(worker).step_by(workers), key.as_ref());
             scope.spawn(move || {
                 for first in mine {
-                    if send.send(batch(image, tree, key, first)).is_err() {
+                    let room = room.try_recv().unwrap_or_default();
+                    if send.send(hashed.batch(key, first, room)).is_err() {
                         return;
                     }
                 }
             });
-            sealed
+            (sealed, give_back)
         };
-        let sealed: Vec<_> = (0..workers).map(working).collect();
+        let working: Vec<_> = (0..workers).map(working).collect();
         for (number, _) in starts.clone().enumerate() {
+            let (sealed, give_back) = &working[number % workers];
             // A worker that is gone had nothing more to say: it said its error.
-            let batch = sealed[number % workers].recv().map_err(|_| Error::Cipher)?;
-            out.write_all(&batch?)?;
+            let batch = sealed.recv().map_err(|_| Error::Cipher)??;
+            out.write_all(&batch)?;
+            // A worker that is gone needs no room.
+            let _ = give_back.send(batch);
         }
         Ok(())
     })
 }
 
-fn head(tree: &Tree, key: Option<&ImageKey>) -> Head {
-    let protection = match key {
-        Some(_) => Protection::Encrypted,
-        None => Protection::Authenticated,
-    };
-    Head {
-        protection,
-        size: tree.size,
-    }
-}
-
-/// Sealed pieces from one on.
-fn batch(image: &File, tree: &Tree, key: Option<&LayerKey>, first: u64) -> Result<Vec<u8>, Error> {
-    let last = (first + BATCH).min(tree.shape.all());
-    let mut bytes = Vec::with_capacity(BATCH as usize * (PIECE + TAG));
-    let mut piece = Box::new([0; PIECE]);
-    for number in first..last {
-        plain(image, tree, number, &mut piece)?;
-        let tag = key.map(|key| key.seal(number, &mut piece)).transpose()?;
-        bytes.extend_from_slice(&piece[..]);
-        bytes.extend(tag.into_iter().flatten());
-    }
-    Ok(bytes)
-}
-
-/// A piece of the file system, or of its tree. Sealed is only what was hashed: another plaintext under the same number
-/// would be a second one under the same nonce.
-fn plain(image: &File, tree: &Tree, number: u64, piece: &mut [u8; PIECE]) -> Result<(), Error> {
-    let content = tree.shape.pieces(0);
-    if let Some(index) = number.checked_sub(content) {
-        piece.copy_from_slice(&tree.pieces[usize::try_from(index).map_err(|_| Error::Size)?][..]);
-        return Ok(());
-    }
-    read(image, tree.size, number, piece)?;
-    if !tree.knows(number, piece)? {
-        return Err(Error::Tampered { piece: number });
-    }
-    Ok(())
-}
-
-impl Tree {
+impl Hashed {
     /// Bytes of the sealed layer.
     #[must_use]
-    pub fn sealed_length(&self, key: Option<&ImageKey>) -> u64 {
-        head(self, key).length()
+    pub fn sealed_length(&self) -> u64 {
+        self.head().length()
+    }
+
+    fn head(&self) -> Head {
+        let protection = match self.key {
+            Some(_) => Protection::Encrypted,
+            None => Protection::Authenticated,
+        };
+        Head {
+            protection,
+            size: self.tree.size,
+        }
+    }
+
+    /// Sealed pieces from one on, in `room`.
+    fn batch(&self, key: Option<&LayerKey>, first: u64, mut room: Vec<u8>) -> Result<Vec<u8>, Error> {
+        let count = BATCH.min(self.tree.shape.all() - first) as usize;
+        let stride = PIECE + key.map_or(0, |_| TAG);
+        room.resize(count * stride, 0);
+        for (number, sealed) in (first..).zip(room.chunks_exact_mut(stride)) {
+            let (piece, tag) = sealed.split_first_chunk_mut().ok_or(Error::Size)?;
+            self.piece(number, piece)?;
+            if let Some(key) = key {
+                tag.copy_from_slice(&key.seal(number, piece)?);
+            }
+        }
+        Ok(room)
+    }
+
+    /// A piece of the file system, or of its tree. Sealed is only what was hashed: another plaintext under the same number
+    /// would be a second one under the same nonce.
+    fn piece(&self, number: u64, piece: &mut [u8; PIECE]) -> Result<(), Error> {
+        let content = self.tree.shape.pieces(0);
+        if let Some(index) = number.checked_sub(content) {
+            piece.copy_from_slice(&self.tree.pieces[usize::try_from(index).map_err(|_| Error::Size)?][..]);
+            return Ok(());
+        }
+        self.plain.read(number, piece).map_err(|error| match error.kind() {
+            // Both files were longer.
+            io::ErrorKind::UnexpectedEof => Error::Changed { piece: number },
+            _ => Error::Io(error),
+        })?;
+        if !self.tree.knows(number, piece)? {
+            return Err(Error::Changed { piece: number });
+        }
+        Ok(())
     }
 }

@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use tar::{EntryType, GnuExtSparseHeader, Header};
 
 use super::Reason;
+use super::ahead::Parts as Ahead;
 use super::pax::{self, Extended};
 use super::sparse::Parts;
 
@@ -212,6 +213,13 @@ impl<R: Read> Archive<R> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(())
+    }
+}
+
+impl Archive<&mut Ahead> {
+    /// Bytes before what is read next.
+    pub fn position(&self) -> u64 {
+        self.from.position()
     }
 }
 

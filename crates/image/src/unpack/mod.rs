@@ -24,7 +24,7 @@ mod whole;
 
 use std::io::{Read, Seek, Write};
 
-use casemate_erofs::{Kind, Writer};
+use casemate_erofs::{Kind, Out, Writer};
 
 pub use error::{Error, Reason};
 
@@ -68,32 +68,40 @@ pub struct Taken {
     pub digest: [u8; 32],
 }
 
-/// Unpacks an archive into a file system in which nothing is yet, compressed by gzip or zstd or not at all.
+/// Unpacks an archive into a file system in which nothing is yet, compressed by gzip or zstd or not at all. If not, the
+/// file system is told where content lies in the archive.
 ///
 /// # Errors
 /// [`Error`].
 pub fn unpack<W, S>(archive: impl Read + Send, writer: &mut Writer<W, S>, limits: &Limits) -> Result<Taken, Error>
 where
-    W: Write + Seek,
+    W: Out,
     S: Read + Write + Seek,
 {
-    let whole = Whole::new(compression::open(archive).map_err(Error::Archive)?);
-    let (whole, taken) = ahead::read(whole, |parts| take_all(parts, writer, limits));
+    let opened = compression::open(archive).map_err(Error::Archive)?;
+    let whole = Whole::new(opened.archive);
+    let (whole, taken) = ahead::read(whole, |parts| take_all(parts, opened.is_plain, writer, limits));
     Ok(Taken {
         digest: whole.digest(),
         ..taken?
     })
 }
 
-fn take_all<W, S>(archive: &mut ahead::Parts, writer: &mut Writer<W, S>, limits: &Limits) -> Result<Taken, Error>
+fn take_all<W, S>(
+    archive: &mut ahead::Parts,
+    is_plain: bool,
+    writer: &mut Writer<W, S>,
+    limits: &Limits,
+) -> Result<Taken, Error>
 where
-    W: Write + Seek,
+    W: Out,
     S: Read + Write + Seek,
 {
     let mut archive = Archive::new(archive);
     place::imply_root(&mut writer.tree).map_err(|reason| refused(b"/", reason))?;
     let mut unpacking = Unpacking {
         tree: Tree::default(),
+        is_plain,
         writer,
         limits,
         taken: Taken::default(),
@@ -111,15 +119,17 @@ where
     Ok(taken)
 }
 
-struct Unpacking<'w, W: Write, S: Write> {
+struct Unpacking<'w, W: Out, S: Write> {
     tree: Tree,
+    /// Content lies in the file as in the archive.
+    is_plain: bool,
     writer: &'w mut Writer<W, S>,
     limits: &'w Limits,
     taken: Taken,
 }
 
-impl<W: Write + Seek, S: Read + Write + Seek> Unpacking<'_, W, S> {
-    fn take(&mut self, member: Member, archive: &mut Archive<impl Read>) -> Result<(), Error> {
+impl<W: Out, S: Read + Write + Seek> Unpacking<'_, W, S> {
+    fn take(&mut self, member: Member, archive: &mut Archive<&mut ahead::Parts>) -> Result<(), Error> {
         self.taken.entries += 1;
         within("entries", self.taken.entries, self.limits.entries)?;
         let path = member.path.clone();
@@ -144,7 +154,7 @@ impl<W: Write + Seek, S: Read + Write + Seek> Unpacking<'_, W, S> {
         within("entries", self.taken.entries, self.limits.entries)
     }
 
-    fn place(&mut self, said: Said, archive: &mut Archive<impl Read>) -> Result<(), Outcome> {
+    fn place(&mut self, said: Said, archive: &mut Archive<&mut ahead::Parts>) -> Result<(), Outcome> {
         let names = &mut self.writer.tree;
         let (directory, name) = match self.tree.resolve(names, &said.path)? {
             Name::Root => return Ok(self.tree.put_root(names, said.attributes)?),
@@ -165,7 +175,7 @@ impl<W: Write + Seek, S: Read + Write + Seek> Unpacking<'_, W, S> {
 
     fn content(
         &mut self,
-        archive: &mut Archive<impl Read>,
+        archive: &mut Archive<&mut ahead::Parts>,
         size: u64,
         sparse: Sparse,
     ) -> Result<casemate_erofs::Content, Outcome> {
@@ -175,7 +185,10 @@ impl<W: Write + Seek, S: Read + Write + Seek> Unpacking<'_, W, S> {
             Sparse::Known(parts) => Some(parts),
         };
         let content = match parts {
-            None => self.writer.content(archive, size),
+            None => {
+                let lies = self.is_plain.then(|| archive.position());
+                self.writer.content_that_lies(archive, size, lies)
+            }
             Some(parts) => self.writer.content(&mut sparse::Sparse::new(archive, parts), size),
         };
         content.map_err(|error| match error {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use casemate_erofs::{Attributes, Writer};
 use casemate_image::blob;
-use casemate_image::sealed::{ImageKey, Tree, seal};
+use casemate_image::sealed::{Growing, ImageKey, seal};
 use casemate_image::unpack::{Limits, unpack};
 use casemate_testing::{Custodian, Server, b64u};
 use serde_json::{Map, Value, json};
@@ -75,20 +75,20 @@ impl Layers {
             .arg(content.path())
             .arg(".")
             .output();
-        let mut writer = Writer::new(tempfile().unwrap(), tempfile().unwrap(), Attributes::default()).unwrap();
+        let growing = Growing::new(tempfile().unwrap(), None, self.key.as_ref()).unwrap();
+        let mut writer = Writer::new(growing, tempfile().unwrap(), Attributes::default()).unwrap();
         unpack(&tar.unwrap().stdout[..], &mut writer, &Limits::default()).unwrap();
-        let (image, _) = writer.finish().unwrap();
-        let tree = Tree::of(&image, self.key.as_ref()).unwrap();
+        let hashed = writer.finish().unwrap().0.finish().unwrap();
         let path = self.folder.path().join(self.layers.len().to_string());
         let mut file = File::create(&path).unwrap();
         // Both forms in turn: a file of its own, and a layer of an OCI image.
         if self.layers.len() % 2 == 0 {
-            seal(&image, &tree, self.key.as_ref(), &mut file).unwrap();
+            seal(&hashed, &mut file).unwrap();
         } else {
-            blob::write(&image, &tree, self.key.as_ref(), &mut file).unwrap();
+            blob::write(&hashed, &mut file).unwrap();
         }
         self.layers.push(Layer {
-            root: format!("sha256:{}", tree.root()),
+            root: format!("sha256:{}", hashed.root()),
             file: path,
         });
         self
