@@ -10,6 +10,7 @@ mod archive;
 mod listing;
 mod looking;
 mod opening;
+mod out;
 mod report;
 mod request;
 mod sealing;

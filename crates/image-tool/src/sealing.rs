@@ -1,9 +1,7 @@
 //! From a layer's archive to a blob.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Read, Write};
-use std::num::NonZero;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use casemate_erofs::{Attributes, Writer};
@@ -11,17 +9,16 @@ use casemate_image::blob;
 use casemate_image::sealed::{Growing, ImageKey};
 use casemate_image::unpack::{Limits, unpack};
 use casemate_request::progress;
-use rustix::fs::{Advice, Mode, OFlags, fadvise};
+use rustix::fs::{Mode, OFlags};
 use serde_json::{Value, json};
 
 use crate::opening;
+use crate::out::Out;
 use crate::report::Failure;
 use crate::request::Digest;
 
-/// Bytes between two words about how far the work is, and to the kernel.
+/// Bytes between two words about how far the work is.
 const STEP: u64 = 16 << 20;
-/// Bytes that are written at once.
-const BUFFER: usize = 1 << 20;
 
 /// Seals an archive's file system, if the archive hashes to what the image's configuration says.
 pub fn seal(
@@ -53,13 +50,10 @@ pub fn seal(
     diff_id.check(&taken.digest)?;
     let (growing, blocks) = writer.finish().map_err(written)?;
     let hashed = growing.finish()?;
-    let out = create(target).map_err(|error| Failure::host(target, &error))?;
-    let out = Leaving {
-        to: out,
-        at: 0,
-        left: 0,
-    };
-    let blob = blob::write(&hashed, BufWriter::with_capacity(BUFFER, out))?;
+    let created = Out::create(target, blob::length(&hashed));
+    let mut out = created.map_err(|error| Failure::host(target, &error))?;
+    let blob = blob::write(&hashed, &mut out)?;
+    out.finish().map_err(|error| Failure::host(target, &error))?;
     Ok(json!({
         "root": format!("sha256:{}", hashed.root()),
         "blocks": blocks,
@@ -73,35 +67,6 @@ pub fn seal(
 fn nameless(folder: &Path) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC | OFlags::EXCL;
     Ok(rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR)?.into())
-}
-
-fn create(target: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o644).open(target)
-}
-
-/// Has the kernel bring to the disk what was written, while more comes: whoever flushes it in the end waits less.
-struct Leaving {
-    to: File,
-    at: u64,
-    /// Up to where the kernel was told.
-    left: u64,
-}
-
-impl Write for Leaving {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.to.write(bytes)?;
-        self.at += count as u64;
-        if let Some(length) = NonZero::new(self.at - self.left).filter(|length| length.get() >= STEP) {
-            // An advice: nothing rests on it. What is not on the disk yet stays in memory.
-            let _ = fadvise(&self.to, self.left, Some(length), Advice::DontNeed);
-            self.left = self.at;
-        }
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
-    }
 }
 
 /// Says how far the reading is.
