@@ -72,6 +72,16 @@ class Clinic:
         door = self.cast.stage.folder / "containers.sock"
         return self.podman.podman("run", "--rm", *shield_arguments(door, "--env", f"CASEMATE_CUSTODIAN={at}"), image)
 
+    def seal_output(self) -> None:
+        """From the next start on, what the service writes is for its owner alone."""
+        ask = self.cast.stage.ask
+        made = ask("output", "seal", self.policy, "--policy", _POLICY, "--as", "alice")
+        ask("policy", "submit", self.policy, "--as", "alice", "--on-top", "--sealed", made["sealed"])
+
+    def read_output(self, log: str) -> Result:
+        """By its owner."""
+        return self.cast.stage.cli("output", "open", "-", "--policy", _POLICY, stdin=log)
+
     def stored(self) -> Iterator[Path]:
         """Every file in which the host has anything of the protected image."""
         if self.podman is not None:

@@ -64,7 +64,7 @@ def test_what_a_host_does_to_the_log_is_named(policy: Policy) -> None:
     assert len(lines) == 5
     cut = opened(policy, "\n".join(lines[:2] + lines[3:]))
     assert (cut.status, cut.output) == (111, "one\nthree\n")
-    assert "lines 2 to 2 are missing" in cut.errors
+    assert "line 2 is missing" in cut.errors
     altered = opened(policy, "\n".join([*lines[:2], lines[2][:-2] + "AA", *lines[3:]]))
     assert (altered.status, altered.output) == (111, "one\nthree\n")
     twice = opened(policy, "\n".join([*lines[:3], lines[1], *lines[3:]]))

@@ -13,6 +13,7 @@ __all__ = ["ATTACKS"]
 
 _REFUSED = 67
 _SILENT = 68
+_CUT = 111
 _BLOCK = 4096
 
 
@@ -76,6 +77,23 @@ def alone(clinic: Clinic) -> Outcome:
     )
 
 
+def logged(clinic: Clinic) -> Outcome:
+    clinic.seal_output()
+    ran = clinic.run(clinic.pull("2"))
+    whole = clinic.read_output(ran.output)
+    first, *rest = ran.output.splitlines(keepends=True)
+    cut = clinic.read_output("".join([first, *rest[1:]]))
+    noticed = next((line for line in cut.errors.splitlines() if "missing" in line), cut.said)
+    leaked = PASSWORD in ran.output + ran.errors
+    return Outcome(
+        tried="The program prints the password. Read the log, then take a line out of it.",
+        happened=f"{len(rest) + 1} lines, {'the password is THERE' if leaked else 'no password'}; its owner reads all "
+        f"of it (status {whole.status}), and of the shorter log: status {cut.status}: {noticed}",
+        why="The policy has the output sealed: it leaves the domain as numbered lines under a key of its owner.",
+        held=not leaked and (whole.status, cut.status) == (0, _CUT) and PASSWORD in whole.output,
+    )
+
+
 def _counted(told: list[Result]) -> str:
     return f"{sum(one.status != 0 for one in told)} of {len(told)} starts failed"
 
@@ -85,4 +103,5 @@ ATTACKS: Final[tuple[tuple[str, str, Callable[[Clinic], Outcome]], ...]] = (
     ("p2", "altered layers", altered),
     ("p3", "an older image under the same name", exchanged),
     ("p4", "no custodian", alone),
+    ("p5", "reading and shortening the log", logged),
 )

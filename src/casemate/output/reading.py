@@ -108,7 +108,7 @@ class Reader:
             yield Finding("after the end", f"line {line.number} comes after the end", name)
             return
         if line.number > stream.expected:
-            yield Finding("missing", f"lines {stream.expected} to {line.number - 1} are missing", name)
+            yield Finding("missing", _missing(stream.expected, line.number - 1), name)
         stream.expected = line.number + 1
         stream.status = status
         if about is not None:
@@ -120,6 +120,10 @@ class Reader:
 
     def _stream_key(self, stream: bytes) -> StreamKey:
         return StreamKey(self._key, genesis=self._genesis, service=self._service, stream=stream)
+
+
+def _missing(first: int, last: int) -> str:
+    return f"line {first} is missing" if first == last else f"lines {first} to {last} are missing"
 
 
 def _about(piece: Piece) -> About:
