@@ -1,4 +1,4 @@
-//! Reading ahead: one thread opens and hashes an archive while another one takes it apart.
+//! Reading ahead: one thread decompresses or hashes an archive while another one takes what it has done.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};

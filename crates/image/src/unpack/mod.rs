@@ -79,8 +79,25 @@ where
     S: Read + Write + Seek,
 {
     let opened = compression::open(archive).map_err(Error::Archive)?;
-    let whole = Whole::new(opened.archive);
-    let (whole, taken) = ahead::read(whole, |parts| take_all(parts, opened.is_plain, writer, limits));
+    if opened.is_plain {
+        return take_hashed(opened.archive, true, writer, limits);
+    }
+    // To decompress takes longest of all: nothing else is done by the thread that does it.
+    let (_, taken) = ahead::read(opened.archive, |archive| take_hashed(archive, false, writer, limits));
+    taken
+}
+
+fn take_hashed<W, S>(
+    archive: impl Read + Send,
+    is_plain: bool,
+    writer: &mut Writer<W, S>,
+    limits: &Limits,
+) -> Result<Taken, Error>
+where
+    W: Out,
+    S: Read + Write + Seek,
+{
+    let (whole, taken) = ahead::read(Whole::new(archive), |parts| take_all(parts, is_plain, writer, limits));
     Ok(Taken {
         digest: whole.digest(),
         ..taken?
