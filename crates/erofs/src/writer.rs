@@ -14,7 +14,7 @@ use crate::{Attributes, BLOCK, Error, IMPLIED, OPAQUE, xattr};
 /// Bytes that are given to the system at once.
 const BUFFER: usize = 1 << 20;
 /// Bytes of a file from which on it is said where its content lies.
-const LARGE: u64 = 64 << 10;
+const LARGE: u64 = 16 << 10;
 
 /// Writes one file system.
 pub struct Writer<W: Out, S: Write> {

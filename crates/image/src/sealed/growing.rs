@@ -9,7 +9,7 @@ use casemate_erofs::{BLOCK, Out};
 
 use super::format::{PIECE, check_size};
 use super::hashing::{Batch, Hashing};
-use super::plain::{self, Lent, Plain};
+use super::plain::{self, Lent, Lies, Plain};
 use super::tree::{Root, Tree};
 use super::{Error, ImageKey};
 
@@ -92,7 +92,7 @@ impl Growing {
         let at = self.size - length as u64;
         let parts = plain::parts(&self.lent, at, length);
         let keep = parts
-            .filter(|part| part.from.is_none())
+            .filter(|part| part.lies == Lies::Kept)
             .map(|part| part.bytes)
             .collect();
         let mut bytes = std::mem::take(&mut self.batch);
