@@ -54,7 +54,8 @@ The shield's exit codes are in crates/shield; `casemate run` passes them on.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 __all__ = [
     "CasemateError",
@@ -130,7 +131,7 @@ class CasemateError(Exception):
         self.got = got
         self.remedy = remedy
 
-    def diagnostics(self) -> dict[str, str]:
+    def diagnostics(self) -> dict[str, Any]:
         """All that is known, for `--json` and for people, in reading order."""
         facts = {
             "code": self.code,
@@ -388,8 +389,25 @@ class ImageDiffersError(ImageError):
 
 
 class OutputError(CasemateError):
+    """`report` is all that was found in the log, for `--json`."""
+
     exit_code = 110
     code = "output"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        step: str | None = None,
+        got: str | None = None,
+        remedy: str | None = None,
+        report: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, step=step, got=got, remedy=remedy)
+        self.report = report
+
+    def diagnostics(self) -> dict[str, Any]:
+        return {**super().diagnostics(), **({} if self.report is None else {"log": self.report})}
 
 
 class OutputTamperedError(OutputError):

@@ -133,6 +133,20 @@ def test_whoever_asks_learns_a_word_and_nothing_of_the_check_is_left(checked: Ch
         assert "sleep 987" not in said
 
 
+def test_what_runs_the_check_has_nothing_of_the_hosts_open(checked: Checked) -> None:
+    with checked.running("one") as name:
+        checked.is_healthy(name)
+        shield = checked.podman.ask("inspect", "--format", "{{.State.Pid}}", name).strip()
+        (first,) = _children(shield)
+        workload, checker = sorted(_children(first), key=int)
+        assert not os.readlink(f"/proc/{workload}/fd/1").startswith("/dev/null")
+        assert [os.readlink(f"/proc/{checker}/fd/{number}") for number in range(3)] == ["/dev/null"] * 3
+
+
+def _children(process: str) -> list[str]:
+    return Path(f"/proc/{process}/task/{process}/children").read_text().split()
+
+
 def _logs(checked: Checked, name: str) -> str:
     told = checked.podman.podman("logs", name)
     return told.output + told.errors

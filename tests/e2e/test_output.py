@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -73,6 +74,43 @@ def test_what_a_host_does_to_the_log_is_named(policy: Policy) -> None:
     assert endless.status == 112
     assert "--unfinished" in endless.errors
     assert opened(policy, "\n".join(lines[:-1]), "--unfinished").status == 0
+
+
+def test_starts_of_one_log_follow_one_another(policy: Policy) -> None:
+    first, second = (run(policy, f"echo {word}; busybox sleep 0.2; echo more").output for word in ("one", "two"))
+    assert opened(policy, first + second).output == "one\nmore\ntwo\nmore\n"
+    lines, others = first.splitlines(), second.splitlines()
+    spliced = opened(policy, "\n".join([*lines[:2], *others[:2], *lines[2:], *others[2:]]))
+    assert (spliced.status, spliced.output) == (111, "one\ntwo\nmore\n")
+    # The end of an earlier start is missed whatever is known of the last one; what was killed is named.
+    cut = "\n".join([*lines[:2], *others])
+    told = opened(policy, cut, "--unfinished")
+    assert told.status == 112
+    name = lines[0].split(":")[2]
+    assert f"--killed {name}" in told.errors
+    assert opened(policy, cut, "--killed", name).status == 0
+
+
+def test_what_is_wrong_with_a_log_is_one_object_for_programs(policy: Policy) -> None:
+    lines = run(policy).output.splitlines()
+    told = opened(policy, "\n".join([lines[0], *lines[2:]]), "--json")
+    assert told.status == 111
+    error = json.loads(told.output)["error"]
+    assert error["code"] == "output.tampered"
+    assert [finding["code"] for finding in error["log"]["findings"]] == ["missing"]
+    assert len(error["log"]["starts"]) == 1
+
+
+def test_another_key_is_not_taken_for_the_one_that_the_policy_has(policy: Policy) -> None:
+    stage, service = policy.stage, f"{policy.name}#sh"
+    (key,) = (stage.home / "output-keys").glob(f"{policy.genesis.removeprefix('sha256:')[:32]}-sh.key")
+    away = key.rename(key.with_suffix(".away"))
+    told = stage.cli("output", "seal", str(policy.path), "--policy", service, "--as", "alice")
+    away.rename(key)
+    assert told.status == 2
+    assert str(key) in told.errors
+    told = stage.cli("output", "seal", str(policy.path), "--policy", service, "--as", "alice", "--key-file", "new.key")
+    assert (told.status, (stage.folder / "new.key").exists()) == (2, False)
 
 
 def test_a_log_without_sealed_output_is_an_error(policy: Policy) -> None:

@@ -28,13 +28,11 @@ fn main() -> ExitCode {
     let container = is_nth(1, "--container");
     let timings = is_nth(1 + usize::from(container), "--timings");
     let options = Options { container, timings };
-    match run(&options) {
-        Ok(status) => ExitCode::from(exit_byte(status)),
-        Err(failure) => {
-            tell(&failure);
-            ExitCode::from(failure.exit as u8)
-        }
+    let ended = run(&options);
+    if let Err(failure) = &ended {
+        tell(failure);
     }
+    ExitCode::from(exit_byte(&ended))
 }
 
 /// What container engines expect of a health check: status 0 if all is well, else 1, and a word for people.

@@ -78,19 +78,18 @@ pub fn run(options: &Options) -> Result<i32, Failure> {
     // Where the lease is over, nothing more is written: what was acknowledged is safe.
     let ended = supervise(init, behind).and_then(|status| served.end().map(|()| status));
     if let Some(output) = output {
-        output.end(
-            ended
-                .as_ref()
-                .map_or_else(|failure| failure.exit as u8, |status| exit_byte(*status)),
-        );
+        output.end(exit_byte(&ended));
     }
     ended
 }
 
-/// Statuses of processes fit a byte; anything else counts as a failure.
+/// What this process ends with. Statuses of processes fit a byte; anything else counts as a failure.
 #[must_use]
-pub fn exit_byte(status: i32) -> u8 {
-    u8::try_from(status).unwrap_or(u8::MAX)
+pub fn exit_byte(ended: &Result<i32, Failure>) -> u8 {
+    match ended {
+        Ok(status) => u8::try_from(*status).unwrap_or(u8::MAX),
+        Err(failure) => failure.exit as u8,
+    }
 }
 
 /// What a platform that launched this process handed over.

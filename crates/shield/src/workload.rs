@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use casemate_sys::stay_among_own_processes;
 use casemate_sys::{close_on_exec_from, execute, place_descriptor, reset_personality, reset_signals};
-use rustix::fs::{Mode, OFlags, fcntl_getfl};
+use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat};
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use rustix::stdio::stdin;
@@ -190,10 +190,12 @@ fn only_descriptors(descriptors: Descriptors) -> Result<(), Failure> {
     close_on_exec_from(3 + kept).map_err(refused("close_range"))
 }
 
-/// Puts the pipes where the workload writes, and leaves it no input that it could write to: that is the host's.
+/// Puts the pipes where the workload writes. Its input stays if it can only be read, and is no terminal: one of those
+/// may become the controlling one, and a way out.
 fn seal_output(ends: output::Ends) -> Result<(), Failure> {
-    let input = fcntl_getfl(stdin()).map_err(refused("standard input"))?;
-    if input & OFlags::RWMODE != OFlags::RDONLY {
+    let mode = fcntl_getfl(stdin()).map_err(refused("standard input"))? & OFlags::RWMODE;
+    let kind = FileType::from_raw_mode(fstat(stdin()).map_err(refused("standard input"))?.st_mode);
+    if mode != OFlags::RDONLY || !matches!(kind, FileType::RegularFile | FileType::Fifo) {
         let nothing = File::open("/dev/null").map_err(refused("/dev/null"))?;
         place_descriptor(nothing.into(), 0).map_err(refused("standard input"))?;
     }

@@ -127,7 +127,11 @@ fn an_input_that_can_be_written_to_is_no_way_out() {
     let outcome = launch.run();
     assert_eq!(fs::read_to_string(file.path()).unwrap(), "asked\n");
     assert_eq!(opened(&outcome).text(1), "character special file\n");
-    // One that can only be read is the workload's, as it is without sealing.
+    // A terminal is a device, and so is this.
+    let mut launch = sealed("busybox head -c 3 | busybox wc -c");
+    launch.input = "/dev/zero".to_owned();
+    assert_eq!(opened(&launch.run()).text(1), "0\n");
+    // A file that can only be read is the workload's, as it is without sealing.
     let mut launch = sealed("busybox cat");
     launch.input = file.path().display().to_string();
     assert_eq!(opened(&launch.run()).text(1), "asked\n");
@@ -186,7 +190,7 @@ fn without_a_key_nothing_is_sealed() {
 }
 
 #[test]
-fn the_workload_has_no_other_way_to_the_host() {
+fn the_workload_has_its_pipes_and_nothing_of_the_hosts() {
     let script = "for number in 0 1 2; do busybox readlink /proc/$$/fd/$number; done; busybox ls /proc/$$/fd; :";
     let outcome = sealed(script).run().ended_with(0, MARK);
     let found = opened(&outcome);

@@ -18,7 +18,7 @@ import typer
 
 from casemate.errors import CasemateError
 
-__all__ = ["Json", "JsonFailure", "OutputClosedError", "emit", "fail", "note", "progress", "table"]
+__all__ = ["Json", "JsonFailure", "OutputClosedError", "emit", "fail", "note", "printable", "progress", "table"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 JsonFailure = Annotated[
@@ -50,7 +50,7 @@ def table(columns: list[str], rows: list[list[str]]) -> None:
     widths = [max(len(row[number]) for row in (columns, *rows)) for number in range(len(columns))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (columns, *rows)]
     head, *rest = (line.rstrip() for line in lines)
-    _write("\n".join([_styled(head, _BOLD, sys.stdout), *(_printable(line) for line in rest)]), trusted=True)
+    _write("\n".join([_styled(head, _BOLD, sys.stdout), *(printable(line) for line in rest)]), trusted=True)
 
 
 def note(text: str) -> None:
@@ -67,7 +67,7 @@ def progress(text: str, *, quiet: bool) -> Iterator[None]:
     from rich.console import Console  # slow to import, and most commands do without
     from rich.markup import escape
 
-    with Console(stderr=True, highlight=False).status(escape(_printable(text))):
+    with Console(stderr=True, highlight=False).status(escape(printable(text))):
         yield
 
 
@@ -91,7 +91,7 @@ def _write_json(value: Mapping[str, Any]) -> None:
 
 
 def _write(text: str, *, trusted: bool = False) -> None:
-    shown = text if trusted else _printable(text)
+    shown = text if trusted else printable(text)
     _write_bytes(f"{shown}\n".encode(sys.stdout.encoding, "backslashreplace"))
 
 
@@ -126,12 +126,13 @@ def _abandon(stream: IO[str]) -> None:
 
 def _styled(text: str, style: str, stream: IO[str]) -> str:
     plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return _printable(text) if plain else f"\x1b[{style}m{_printable(text)}\x1b[0m"
+    return printable(text) if plain else f"\x1b[{style}m{printable(text)}\x1b[0m"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """With control characters spelled out, but tab and newline."""
     return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _one_line(text: str) -> str:
-    return _printable(text.replace("\n", "\\n").replace("\t", " "))
+    return printable(text.replace("\n", "\\n").replace("\t", " "))

@@ -19,7 +19,7 @@ from casemate.secrets.catalogue import SCHEMAS
 from casemate.wire.fields import b64u_encode
 from casemate.wire.policies import PolicyGenesis
 
-__all__ = ["SEALED_REMEDY", "Brought", "PolicyFile", "unused"]
+__all__ = ["SEALED_REMEDY", "Brought", "PolicyFile"]
 
 SEALED_REMEDY: Final = "make it with: casemate policy seal"
 _LONGEST_NAME: Final = 63
@@ -46,8 +46,8 @@ class PolicyFile:
     @classmethod
     def opened(cls, path: Path, genesis: PolicyGenesis, *, otherwise: str | None = None) -> PolicyFile:
         """What is there, or `otherwise`. Errors: UsageError, also for a version of another policy."""
-        known = otherwise is not None and not path.exists()
-        text = str(otherwise) if known else read_bytes(path).decode("utf-8", "replace")
+        is_new = otherwise is not None and not path.exists()
+        text = str(otherwise) if is_new else read_bytes(path).decode("utf-8", "replace")
         try:
             document = yaml.safe_load(text)
         except (yaml.YAMLError, RecursionError) as error:
@@ -69,6 +69,14 @@ class PolicyFile:
         found = self.document.get("secrets")
         return found if isinstance(found, dict) else {}
 
+    def secret_for(self, service: str, field: str, member: str, otherwise: str) -> str:
+        """The secret that the service names in `field: {member: …}`, or an unused name like `otherwise`: each service
+        has keys of its own.
+        """
+        said = self.service(service).get(field)
+        named = said.get(member) if isinstance(said, dict) else None
+        return named if isinstance(named, str) else _unused(otherwise, self.secrets)
+
     def save(
         self,
         edits: list[tuple[tuple[str, ...], Any]],
@@ -79,7 +87,8 @@ class PolicyFile:
     ) -> Path | None:
         """Writes the file with `edits` (path, value); the file of newly sealed secrets, where there are some.
 
-        A secret that the policy has stays what it is: the custodian keeps it until it is rotated.
+        A secret that the policy has stays what it is: the custodian keeps it until it is rotated. What is sealed is
+        written first: a commitment without its value would be a secret that nobody can bring.
         Errors: UsageError, PolicyError.
         """
         text = self.text
@@ -95,26 +104,28 @@ class PolicyFile:
             text = edit.put(text, ("secrets", name), {"kind": secret.kind, "commitment": sealed.commitment})
             kept[name] = b64u_encode(sealed.sealed)
         source.load(text, SCHEMAS)
-        self._replace(text)
-        return self._keep(kept)
-
-    def _replace(self, text: str) -> None:
-        try:
-            self.path.touch(exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"{self.path}: {error.strerror}") from error
-        replace_text(self.path, text)
+        sealed_file = self._keep(kept)
+        _replace(self.path, text)
+        return sealed_file
 
     def _keep(self, sealed: Mapping[str, str]) -> Path | None:
         if not sealed:
             return None
         path = self.path.with_name(f"{self.path.stem}.sealed.json")
         kept = read_table(path, what="a file of sealed values", remedy=SEALED_REMEDY) if path.exists() else {}
-        path.write_text(json.dumps({**kept, **sealed}, indent=1, sort_keys=True) + "\n")
+        _replace(path, json.dumps({**kept, **sealed}, indent=1, sort_keys=True) + "\n")
         return path
 
 
-def unused(name: str, secrets: Mapping[str, Any]) -> str:
+def _replace(path: Path, text: str) -> None:
+    try:
+        path.touch(exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    replace_text(path, text)
+
+
+def _unused(name: str, secrets: Mapping[str, Any]) -> str:
     """`name`, or one like it that no secret has."""
     numbers = (f"_{number}" for number in itertools.count(2))
     names = (f"{name[: _LONGEST_NAME - len(suffix)]}{suffix}" for suffix in itertools.chain([""], numbers))

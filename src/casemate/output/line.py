@@ -20,9 +20,8 @@ from casemate.wire.fields import MAX_INTEGER, b64u_decode
 __all__ = ["MARK", "Kind", "Piece", "SealedLine", "StreamKey", "lines_in"]
 
 MARK: Final = b"casemate-output:v1:"
-_LINE: Final = re.compile(
-    re.escape(MARK) + rb"([A-Za-z0-9_-]{22}):(0|[1-9][0-9]{0,15}):([A-Za-z0-9_-]{1,4000})(?![A-Za-z0-9_-])"
-)
+_REST: Final = re.compile(rb"([A-Za-z0-9_-]{22}):(0|[1-9][0-9]{0,15}):([A-Za-z0-9_-]{1,4000})(?![A-Za-z0-9_-])")
+"""What follows the mark."""
 _STREAM_PURPOSE: Final = b"casemate/output/v1"
 _LINE_PURPOSE: Final = b"casemate/output/line/v1"
 _STEP: Final = 64
@@ -54,9 +53,9 @@ class Piece:
 
 def lines_in(text: bytes) -> Iterator[SealedLine | None]:
     """The sealed lines in one line of a log, which may have other text around them; None for each that is damaged."""
-    found = list(_LINE.finditer(text))
-    yield from (_parsed(*match.groups()) for match in found)
-    yield from [None] * (text.count(MARK) - len(found))
+    for rest in text.split(MARK)[1:]:
+        found = _REST.match(rest)
+        yield None if found is None else _parsed(*found.groups())
 
 
 def _parsed(stream: bytes, number: bytes, body: bytes) -> SealedLine | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal
 
@@ -15,7 +15,7 @@ from casemate.wire.fields import Model, Sha256, b64u_encode
 
 __all__ = ["About", "Event", "Finding", "Reader", "Stream", "Written"]
 
-Code = Literal["altered", "missing", "repeated", "after the end"]
+Code = Literal["altered", "missing", "repeated", "after the end", "mixed"]
 
 
 class About(Model):
@@ -40,8 +40,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What the workload wrote."""
+    """What the workload wrote in one start."""
 
+    stream: str
     channel: Literal["stdout", "stderr"]
     content: bytes = field(repr=False)
 
@@ -65,11 +66,16 @@ _CHANNELS: Final[dict[Kind, Literal["stdout", "stderr"]]] = {Kind.OUTPUT: "stdou
 
 
 class Reader:
-    """Reads a log line by line. What it yields is authentic and in order, whatever is missing of it."""
+    """Reads a log line by line. What it yields is authentic and in order, whatever is missing of it.
 
-    def __init__(self, key: bytes, *, genesis: str, service: str) -> None:
-        self._key, self._genesis, self._service = key, genesis, service
+    `keys` are those under which it may have been written. Starts follow one another; `mixed` says that their lines may
+    come in turns, as they do where the logs of several machines were put together.
+    """
+
+    def __init__(self, keys: Sequence[bytes], *, genesis: str, service: str, mixed: bool = False) -> None:
+        self._keys, self._genesis, self._service, self._mixed = tuple(keys), genesis, service, mixed
         self._streams: dict[bytes, Stream] = {}
+        self._last: Stream | None = None
         self.findings = 0
         self.unsealed = 0
 
@@ -92,34 +98,51 @@ class Reader:
             yield Finding("altered", "a sealed line is damaged")
             return
         name = b64u_encode(line.stream)
-        stream = self._streams.get(line.stream) or Stream(name, self._stream_key(line.stream))
         try:
-            piece = stream.key.open(line)
+            stream, piece = self._opened(line)
             about = _about(piece) if piece.kind is Kind.START else None
             status = _status(piece) if piece.kind is Kind.END else None
         except (OutputTamperedError, InputError) as error:
             yield Finding("altered", f"line {line.number}: {error.message}", name)
             return
-        self._streams[line.stream] = stream
-        if line.number < stream.expected:
-            yield Finding("repeated", f"line {line.number} comes again, or too late", name)
-            return
-        if stream.status is not None:
-            yield Finding("after the end", f"line {line.number} comes after the end", name)
+        if (wrong := self._out_of_place(stream, line)) is not None:
+            yield wrong
             return
         if line.number > stream.expected:
             yield Finding("missing", _missing(stream.expected, line.number - 1), name)
-        stream.expected = line.number + 1
-        stream.status = status
+        self._streams[line.stream] = self._last = stream
+        stream.expected, stream.status = line.number + 1, status
         if about is not None:
             stream.about = about
             yield stream
         if piece.kind in _CHANNELS:
             stream.written += len(piece.content)
-            yield Written(_CHANNELS[piece.kind], piece.content)
+            yield Written(name, _CHANNELS[piece.kind], piece.content)
 
-    def _stream_key(self, stream: bytes) -> StreamKey:
-        return StreamKey(self._key, genesis=self._genesis, service=self._service, stream=stream)
+    def _opened(self, line: SealedLine) -> tuple[Stream, Piece]:
+        """The stream that the line is of, under the key that opens it. Errors: OutputTamperedError."""
+        known = self._streams.get(line.stream)
+        if known is not None:
+            return known, known.key.open(line)
+        name, refused = b64u_encode(line.stream), OutputTamperedError("there is no key", step="output.line")
+        for key in self._keys:
+            own = StreamKey(key, genesis=self._genesis, service=self._service, stream=line.stream)
+            try:
+                return Stream(name, own), own.open(line)
+            except OutputTamperedError as error:
+                refused = error
+        raise refused
+
+    def _out_of_place(self, stream: Stream, line: SealedLine) -> Finding | None:
+        """Why the line is not to be shown although it is authentic."""
+        if line.number < stream.expected:
+            return Finding("repeated", f"line {line.number} comes again, or too late", stream.name)
+        if stream.status is not None:
+            return Finding("after the end", f"line {line.number} comes after the end", stream.name)
+        goes_on = self._last is None or self._last is stream or not stream.expected
+        if not goes_on and not self._mixed:
+            return Finding("mixed", f"line {line.number} comes after another start began", stream.name)
+        return None
 
 
 def _missing(first: int, last: int) -> str:

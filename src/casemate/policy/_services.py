@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from casemate.errors import TemplateError
@@ -30,8 +30,10 @@ def is_confidential(reference: SecretReference, kinds: Mapping[str, SecretSchema
     return parts[reference.part or next(iter(parts))]
 
 
-def service_faults(value: object, kinds: Mapping[str, SecretSchema | None]) -> list[Fault]:
-    """All that is wrong with `services`; `kinds` are the secrets of the document, nothing for a broken one."""
+def service_faults(value: object, kinds: Mapping[str, SecretSchema | None], brought: Collection[str]) -> list[Fault]:
+    """All that is wrong with `services`; `kinds` are the secrets of the document, nothing for a broken one, `brought`
+    those that their owner made.
+    """
     faults: list[Fault] = []
     for name, service in value.items() if isinstance(value, dict) else ():
         if not isinstance(service, dict):
@@ -40,6 +42,7 @@ def service_faults(value: object, kinds: Mapping[str, SecretSchema | None]) -> l
         faults += _platform_faults(service.get("platforms"), (*path, "platforms"))
         for field, member, what in _KEYS:
             faults += _key_faults(service.get(field), (*path, field, member), kinds, what)
+        faults += _reader_faults(service.get("output"), (*path, "output", "sealed"), kinds, brought)
         faults += _hole_faults(service, path, kinds)
         faults += _file_faults(service.get("files"), (*path, "files"), kinds)
         if service.get("tcb") == {}:
@@ -82,6 +85,18 @@ def _key_faults(value: object, path: Path, kinds: Mapping[str, SecretSchema | No
         return []
     message = f"'{name}' is of kind {schema.kind}, and no key {what}"
     return [Fault(path, message, f"name a secret of kind {KEY_KIND}")]
+
+
+def _reader_faults(
+    value: object, path: Path, kinds: Mapping[str, SecretSchema | None], brought: Collection[str]
+) -> list[Fault]:
+    """Output under a key that the custodian made would be output that nobody can read, ever."""
+    name = value.get("sealed") if isinstance(value, dict) else None
+    schema = kinds.get(name) if isinstance(name, str) else None
+    if schema is None or schema.kind != KEY_KIND or name in brought:
+        return []
+    message = f"nobody has the key '{name}': the custodian would make it"
+    return [Fault(path, message, "let `casemate output seal` make it, with a commitment in the policy")]
 
 
 def _hole_faults(service: dict[str, Any], path: Path, kinds: Mapping[str, SecretSchema | None]) -> list[Fault]:

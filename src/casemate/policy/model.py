@@ -190,7 +190,8 @@ def judge(value: object, schemas: SecretSchemas) -> tuple[PolicyDocument | None,
     # 3. Secrets by the schemas of their kinds; 4. services, with their templates and volumes.
     specs, found = read_secrets(value.get("secrets"), schemas)
     releases = release_faults(value.get("services"), value.get("principals"), value.get("access"))
-    faults += rules + releases + found + service_faults(value.get("services"), _kinds(value.get("secrets"), schemas))
+    kinds, brought = _kinds(value.get("secrets"), schemas), _brought(value.get("secrets"))
+    faults += rules + releases + found + service_faults(value.get("services"), kinds, brought)
     faults += volume_faults(value.get("volumes"), value.get("services"))
     faults += people_faults(value.get("volumes"), value.get("principals"))
     # 5. Fields and text forms.
@@ -265,6 +266,12 @@ def _admitted(form: WorkloadForm | RuntimeForm | ReleaseForm) -> str | Released:
 def _filling(text: str, kinds: Mapping[str, SecretSchema]) -> Filling:
     template = Template.parse(text)
     return Filling(template, any(is_confidential(reference, kinds) for reference in template.references))
+
+
+def _brought(value: object) -> frozenset[str]:
+    """Secrets that their owner made, and commits to."""
+    secrets = value.items() if isinstance(value, dict) else ()
+    return frozenset(name for name, entry in secrets if isinstance(entry, dict) and "commitment" in entry)
 
 
 def _kinds(value: object, schemas: SecretSchemas) -> dict[str, SecretSchema | None]:

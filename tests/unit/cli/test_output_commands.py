@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from casemate.cli.output.seal import _secret_of
+from casemate.cli._policy_file import PolicyFile
 from casemate.client import identities, pins
 from casemate.errors import UsageError
 from casemate.output import key
@@ -14,6 +15,7 @@ from casemate.output import key
 from .conftest import Casemate
 
 TO = ("--policy", "acme/records#api")
+GENESIS: Any = None
 
 
 @pytest.fixture
@@ -50,16 +52,17 @@ def test_a_file_of_another_policy_is_refused(casemate: Casemate, made: Path) -> 
     assert "is not a version of acme/records" in error["message"]
 
 
-def test_each_service_has_a__secret_of_its_own() -> None:
-    assert _secret_of("api", {}, {}) == "output_key_api"
-    assert _secret_of("api-2", {}, {}) == "output_key_api_2"
-    assert _secret_of("api_2", {}, {"output_key_api_2": {}}) == "output_key_api_2_2"
-    assert _secret_of("api", {"output": {"sealed": "mine"}}, {"mine": {}}) == "mine"
-    long = "a" * 63
-    names = {_secret_of(long, {}, {}): None}
-    names[_secret_of(long, {}, names)] = None
-    assert {len(name) for name in names} == {63}
-    assert len(names) == 2
+def test_each_service_has_a_secret_of_its_own() -> None:
+    def named(service: str, secrets: dict[str, Any], said: object = None) -> str:
+        document = {"services": {service: {"output": said}}, "secrets": secrets}
+        return PolicyFile(Path("p"), GENESIS, "", document).secret_for(service, "output", "sealed", f"key_{service}")
+
+    assert named("api", {}) == "key_api"
+    assert named("api", {"key_api": {}, "key_api_2": {}}) == "key_api_3"
+    assert named("api", {"mine": {}}, {"sealed": "mine"}) == "mine"
+    long = named("a" * 63, {})
+    again = named("a" * 63, {long: {}})
+    assert (len(long), len(again), long == again) == (63, 63, False)
 
 
 def test_a_key_file_of_another_kind_is_refused(tmp_path: Path) -> None:

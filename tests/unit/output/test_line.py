@@ -41,7 +41,7 @@ def test_each_line_of_a_stream_opens(stream: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", VECTORS["hostile"], ids=lambda case: case["name"])
 def test_what_is_no_line_of_the_stream_is_a_finding_and_shows_nothing(case: dict[str, Any]) -> None:
-    reader = Reader(b64u_decode(VECTORS["key"]), genesis=VECTORS["genesis"], service=VECTORS["service"])
+    reader = Reader([b64u_decode(VECTORS["key"])], genesis=VECTORS["genesis"], service=VECTORS["service"])
     start, *_ = VECTORS["good"][0]["lines"]
     before = [] if case["name"].startswith(("a start with", "a start that says")) else [start["line"]]
     for line in before:
@@ -63,6 +63,9 @@ def test_other_text_may_stand_around_a_line() -> None:
     ):
         assert list(lines_in(text)) == bare
     assert list(lines_in(line + b" " + line)) == bare * 2
+    # One that was cut off while it was written, and the next behind it.
+    cut, whole = lines_in(line[:60] + line)
+    assert (cut == whole, [whole]) == (False, bare)
 
 
 def test_a_line_that_is_damaged_is_no_line_and_is_not_passed_over() -> None:

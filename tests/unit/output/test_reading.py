@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from casemate.output.reading import Finding, Reader, Stream, Written
 from casemate.wire.fields import b64u_decode
 
 from .conftest import vectors
 
 VECTORS = vectors("output")
+KEY = b64u_decode(VECTORS["key"])
 WHOLE = [line["line"].encode() + b"\n" for line in VECTORS["good"][0]["lines"]]
 OTHER = [line["line"].encode() + b"\n" for line in VECTORS["good"][1]["lines"]]
 CONTENT = [b64u_decode(line["content"]) for line in VECTORS["good"][0]["lines"][1:-1]]
 
 
-def read(log: list[bytes]) -> tuple[Reader, list[bytes], list[tuple[str, str]]]:
+def read(log: list[bytes], **options: Any) -> tuple[Reader, list[bytes], list[tuple[str, str]]]:
     """The reader, what was written, and codes with texts of what is wrong."""
-    reader = Reader(b64u_decode(VECTORS["key"]), genesis=VECTORS["genesis"], service=VECTORS["service"])
+    reader = Reader([KEY], genesis=VECTORS["genesis"], service=VECTORS["service"], **options)
     events = [event for line in log for event in reader.read(line)]
     findings = [(event.code, event.text) for event in events if isinstance(event, Finding)]
     assert reader.findings == len(findings)
@@ -82,11 +85,39 @@ def test_an_end_that_comes_early_ends_it() -> None:
     assert (written, reader.streams[0].status) == (CONTENT[:1], 143)
 
 
-def test_starts_of_one_service_are_told_apart() -> None:
-    mixed = [*WHOLE[:2], OTHER[0], *WHOLE[2:], OTHER[1]]
-    reader, written, findings = read(mixed)
+def test_starts_of_one_service_follow_one_another() -> None:
+    reader, written, findings = read([*WHOLE, *OTHER])
     assert (written, findings) == (CONTENT, [])
     assert [stream.status for stream in reader.streams] == [143, 0]
+    # One that was killed, and the next.
+    reader, _, findings = read([*WHOLE[:3], *OTHER])
+    assert (findings, [stream.status for stream in reader.streams]) == ([], [None, 0])
+
+
+def test_starts_are_not_spliced_into_each_other() -> None:
+    mixed = [*WHOLE[:2], OTHER[0], *WHOLE[2:], OTHER[1]]
+    reader, written, findings = read(mixed)
+    assert {code for code, _ in findings} == {"mixed"}
+    assert findings[0] == ("mixed", "line 2 comes after another start began")
+    assert (written, reader.streams[0].status) == (CONTENT[:1], None)
+    # Where somebody put the logs of replicas together, it is said which start each piece is of.
+    reader, written, findings = read(mixed, mixed=True)
+    assert (written, findings) == (CONTENT, [])
+    assert [stream.status for stream in reader.streams] == [143, 0]
+
+
+def test_each_piece_names_its_start() -> None:
+    reader, _, _ = read([])
+    events = [event for line in WHOLE for event in reader.read(line)]
+    assert {event.stream for event in events if isinstance(event, Written)} == {VECTORS["stream"]}
+
+
+def test_after_a_change_of_keys_each_start_opens_under_its_own() -> None:
+    reader = Reader([bytes(32), KEY], genesis=VECTORS["genesis"], service=VECTORS["service"])
+    assert not any(isinstance(event, Finding) for line in WHOLE for event in reader.read(line))
+    reader = Reader([bytes(32)], genesis=VECTORS["genesis"], service=VECTORS["service"])
+    assert all(isinstance(event, Finding) for line in WHOLE for event in reader.read(line))
+    assert reader.streams == []
 
 
 def test_a_line_that_was_altered_leaves_a_gap_and_its_number_to_come() -> None:

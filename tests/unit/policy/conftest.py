@@ -34,7 +34,7 @@ class RandomSpec(Model):
 
 
 class VolumeKeySpec(Model):
-    pass
+    commitment: str | None = None
 
 
 class CaSpec(Model):

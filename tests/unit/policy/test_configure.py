@@ -53,6 +53,7 @@ def test_an_image_gets_its_key_and_nobody_else_does(world: Any) -> None:
 
 def test_output_is_sealed_under_the_key_that_the_service_names(world: Any) -> None:
     assert rendered(world).output_key is None
+    world.document["secrets"]["image"]["commitment"] = "sha256:" + "0" * 64
     world.service["output"] = {"sealed": "image"}
     configuration = rendered(world)
     assert (configuration.output_key, configuration.image_key) == (IMAGE_KEY, None)

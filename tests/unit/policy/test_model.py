@@ -200,6 +200,15 @@ def test_the_key_of_an_image_is_a_secret_that_can_be_one(world: Any, key: str, m
     assert fault.remedy == remedy
 
 
+def test_output_under_a_key_that_nobody_has_is_refused(world: Any) -> None:
+    world.service["output"] = {"sealed": "image"}
+    _, (fault,) = judge(world.document, world.schemas)
+    assert fault.message == "nobody has the key 'image': the custodian would make it"
+    world.document["secrets"]["image"]["commitment"] = "sha256:" + "0" * 64
+    document, faults = judge(world.document, world.schemas)
+    assert (document is not None, faults) == (True, [])
+
+
 @pytest.mark.parametrize(
     ("key", "message", "remedy"),
     [

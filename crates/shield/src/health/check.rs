@@ -63,8 +63,9 @@ impl Checker {
 
     /// Answers as long as there is a supervisor; returns only if it cannot begin. The process is confined already.
     pub fn serve(&mut self) -> Failure {
-        if let Err(error) = close_others(self.channel.as_fd()) {
-            return Failure::because(Exit::Confinement, "close_range")(error);
+        // It has no use for the host's descriptors, and the workload, of the same user, none of a way to them.
+        if let Err(error) = close_others(self.channel.as_fd()).and_then(|()| with_nothing()) {
+            return Failure::because(Exit::Confinement, "the health check's descriptors")(error);
         }
         while matches!(self.channel.read(&mut [0]), Ok(1)) {
             let answer = match self.succeeds() {
@@ -95,7 +96,8 @@ impl Checker {
     }
 
     fn run(&self) -> ! {
-        if let (Ok(()), Some(program)) = (apart(), self.command.first()) {
+        // A group of its own.
+        if let (Ok(_), Some(program)) = (setsid(), self.command.first()) {
             let program: &CStr = program.as_ref();
             let _ = execute(program, &self.command, &self.environment);
         }
@@ -103,9 +105,8 @@ impl Checker {
     }
 }
 
-/// A group of its own, and nothing on the standard descriptors.
-fn apart() -> io::Result<()> {
-    setsid()?;
+/// Nothing on the standard descriptors.
+fn with_nothing() -> io::Result<()> {
     let nothing = OpenOptions::new().read(true).write(true).open(NOTHING)?;
     for number in 0..3 {
         place_descriptor(nothing.try_clone()?.into(), number)?;

@@ -7,6 +7,8 @@
 mod seal;
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -25,8 +27,10 @@ use crate::tell;
 pub use seal::Service;
 use seal::{CONTENT, Kind, NotSealed, Sealer};
 
-/// How long the last lines may take to be taken.
-const LAST_LINES: Duration = Duration::from_secs(10);
+/// How often it is looked whether the host still takes the last lines. Container engines lose patience after 10 s.
+const LAST_LINES: Duration = Duration::from_secs(3);
+/// Before a line is tried again for which the host had no room.
+const NO_ROOM: Duration = Duration::from_millis(100);
 /// What each end is read as.
 const KINDS: [Kind; 2] = [Kind::Output, Kind::Error];
 
@@ -60,6 +64,7 @@ pub struct Granted {
 pub struct Sealing {
     status: Sender<u8>,
     finished: Receiver<Never>,
+    taken: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -76,9 +81,14 @@ impl Sealing {
         let about = json!({"decision": granted.decision, "manifest": granted.manifest}).to_string();
         let (status, last) = channel();
         let (working, finished) = sync_channel(0);
+        let taken = Arc::new(AtomicU64::new(0));
+        let lines = Lines {
+            sealer,
+            taken: Arc::clone(&taken),
+        };
         let work = move || {
             // What is not taken is not read either: the workload's next write fails.
-            if let Err(why) = seal_all(sealer, &about, ends, &last) {
+            if let Err(why) = lines.seal_all(&about, ends, &last) {
                 tell(&format_args!("the sealed output is cut off here: {why}"));
             }
             drop(working);
@@ -87,15 +97,24 @@ impl Sealing {
         thread
             .spawn(work)
             .map_err(Failure::because(Exit::Confinement, "a thread for sealed output"))?;
-        Ok(Self { status, finished })
+        Ok(Self {
+            status,
+            finished,
+            taken,
+        })
     }
 
     /// Waits for what the workload wrote last, and says with which `status` all of it ends.
     pub fn end(self, status: u8) {
         // Where it ended already, it said why.
         let _ = self.status.send(status);
-        if let Err(RecvTimeoutError::Timeout) = self.finished.recv_timeout(LAST_LINES) {
-            tell(&"the sealed output is cut off here: nobody takes it");
+        let mut before = None;
+        while let Err(RecvTimeoutError::Timeout) = self.finished.recv_timeout(LAST_LINES) {
+            let taken = self.taken.load(Ordering::Relaxed);
+            if before.replace(taken) == Some(taken) {
+                tell(&"the sealed output is cut off here: nobody takes it");
+                return;
+            }
         }
     }
 }
@@ -110,36 +129,67 @@ enum Stopped {
     Refused(#[from] casemate_hardening::Refused),
 }
 
-/// The whole stream; without an end where no status comes.
-fn seal_all(mut sealer: Sealer, about: &str, ends: Ends, status: &Receiver<u8>) -> Result<(), Stopped> {
-    keep_only(CapabilitySet::IPC_LOCK)?;
-    put(&mut sealer, Kind::Start, about.as_bytes())?;
-    pass_on(ends, &mut sealer)?;
-    match status.recv() {
-        Ok(status) => put(&mut sealer, Kind::End, json!({"status": status}).to_string().as_bytes()),
-        Err(_) => Ok(()),
-    }
+/// Lines of one stream, written to the host.
+struct Lines {
+    sealer: Sealer,
+    taken: Arc<AtomicU64>,
 }
 
-/// Until every process of the domain closed its ends.
-fn pass_on(ends: Ends, sealer: &mut Sealer) -> Result<(), Stopped> {
-    let mut content = Zeroizing::new(vec![0; CONTENT]);
-    let mut open: Vec<(OwnedFd, Kind)> = ends.into_iter().zip(KINDS).collect();
-    while !open.is_empty() {
-        for index in readable(&open)? {
-            let (end, kind) = &open[index];
-            match read(end, content.as_mut_slice()) {
-                Ok(0) => drop(open.remove(index)),
-                Ok(count) => put(sealer, *kind, &content[..count])?,
+impl Lines {
+    /// The whole stream; without an end where no status comes.
+    fn seal_all(mut self, about: &str, ends: Ends, status: &Receiver<u8>) -> Result<(), Stopped> {
+        keep_only(CapabilitySet::IPC_LOCK)?;
+        self.put(Kind::Start, about.as_bytes())?;
+        self.pass_on(ends)?;
+        match status.recv() {
+            Ok(status) => self.put(Kind::End, json!({"status": status}).to_string().as_bytes()),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Until every process of the domain closed its ends.
+    fn pass_on(&mut self, ends: Ends) -> Result<(), Stopped> {
+        let mut content = Zeroizing::new(vec![0; CONTENT]);
+        let mut open: Vec<(OwnedFd, Kind)> = ends.into_iter().zip(KINDS).collect();
+        while !open.is_empty() {
+            let mut closed = Vec::new();
+            for index in readable(&open)? {
+                let (end, kind) = &open[index];
+                match read(end, content.as_mut_slice()) {
+                    Ok(0) => closed.push(*kind),
+                    Ok(count) => self.put(*kind, &content[..count])?,
+                    Err(Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            open.retain(|(_, kind)| !closed.contains(kind));
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, kind: Kind, content: &[u8]) -> Result<(), Stopped> {
+        let line = self.sealer.line(kind, content)?;
+        let mut left = line.as_slice();
+        while !left.is_empty() {
+            match write(stdout(), left) {
+                Ok(count) => left = &left[count..],
                 Err(Errno::INTR) => {}
+                // Whoever else has the host's terminal or pipe may have set it not to wait.
+                Err(Errno::AGAIN) => {
+                    // Interrupted or not: writing shows.
+                    let _ = poll(&mut [PollFd::from_borrowed_fd(stdout(), PollFlags::OUT)], None);
+                }
+                // A log on a full disk: the workload waits, nothing is lost.
+                Err(Errno::NOSPC | Errno::DQUOT) => thread::sleep(NO_ROOM),
                 Err(error) => return Err(error.into()),
             }
         }
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
-    Ok(())
 }
 
-/// Waits until there is something to read; where, the last first.
+/// Waits until there is something to read; where.
 fn readable(open: &[(OwnedFd, Kind)]) -> Result<Vec<usize>, Errno> {
     let mut waiting: Vec<_> = open.iter().map(|(end, _)| PollFd::new(end, PollFlags::IN)).collect();
     match poll(&mut waiting, None) {
@@ -148,23 +198,5 @@ fn readable(open: &[(OwnedFd, Kind)]) -> Result<Vec<usize>, Errno> {
         Err(error) => return Err(error),
     }
     let ready = |index: &usize| !waiting[*index].revents().is_empty();
-    Ok((0..open.len()).rev().filter(ready).collect())
-}
-
-/// Writes a line. A terminal or pipe of the host may be set not to wait, by whoever else has it.
-fn put(sealer: &mut Sealer, kind: Kind, content: &[u8]) -> Result<(), Stopped> {
-    let line = sealer.line(kind, content)?;
-    let mut left = line.as_slice();
-    while !left.is_empty() {
-        match write(stdout(), left) {
-            Ok(count) => left = &left[count..],
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => {
-                // Interrupted or not: writing shows.
-                let _ = poll(&mut [PollFd::from_borrowed_fd(stdout(), PollFlags::OUT)], None);
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
+    Ok((0..open.len()).filter(ready).collect())
 }

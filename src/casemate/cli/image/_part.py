@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import yaml
 
-from casemate.cli._policy_file import Brought, PolicyFile, unused
+from casemate.cli._policy_file import Brought, PolicyFile
 from casemate.policy.starter import starter
 from casemate.wire.policies import PolicyGenesis
 
@@ -65,16 +65,9 @@ def write(part: Part, file: Path, genesis: PolicyGenesis, *, custodian: str, sea
     """
     new = starter(genesis, service=part.service, manifest=part.manifest, measurement=part.runtime)
     policy = PolicyFile.opened(file, genesis, otherwise=new)
-    image_key = _image_key(policy.service(part.service), policy.secrets)
+    image_key = policy.secret_for(part.service, "image", "key", _IMAGE_KEY)
     edits = _edits(part, policy, image_key)
     return policy.save(edits, _secrets(part, image_key), custodian=custodian, sealing_key=sealing_key)
-
-
-def _image_key(service: Mapping[str, Any], secrets: Mapping[str, Any]) -> str:
-    """The secret that the policy says for it, or a new one: each service has a key of its own."""
-    image = service.get("image")
-    known = image.get("key") if isinstance(image, dict) else None
-    return known if isinstance(known, str) else unused(_IMAGE_KEY, secrets)
 
 
 def _edits(part: Part, policy: PolicyFile, image_key: str) -> list[tuple[tuple[str, ...], Any]]:

@@ -8,106 +8,158 @@ from typing import IO, Annotated, Any, Final
 
 import typer
 
-from casemate.cli._output import Json, OutputClosedError, emit, note
-from casemate.cli.output._keys import KEYS, KeyFile, Policy, bound
+from casemate.cli._output import Json, OutputClosedError, emit, note, printable
+from casemate.cli.output._keys import KEYS, Policy, bound
 from casemate.errors import OutputError, OutputTamperedError, OutputUnfinishedError, UsageError
 from casemate.output import key
+from casemate.output.log import lines
 from casemate.output.reading import Event, Finding, Reader, Stream, Written
 from casemate.wire.fields import b64u_decode
+from casemate.wire.manifest import PolicyBinding
 
-_LONGEST_LINE: Final = 1 << 16
-_MOST_NOTES: Final = 100
+_MOST_FINDINGS: Final = 100
 
 
 def open_log(
     log: Annotated[Path, typer.Argument(help="The log, as an engine or `casemate run` wrote it; - is standard input.")],
     policy: Policy,
-    key_file: KeyFile = None,
+    key_file: Annotated[
+        list[Path] | None, typer.Option("--key-file", help="An output key, more than once after a change of keys.")
+    ] = None,
     unfinished: Annotated[
-        bool, typer.Option("--unfinished", help="The end may be missing: the service still runs, or was killed.")
+        bool, typer.Option("--unfinished", help="The last start may have no end: it still runs, or was killed.")
+    ] = False,
+    killed: Annotated[
+        list[str] | None, typer.Option(help="An earlier start that may have no end, because it was killed.")
+    ] = None,
+    mixed: Annotated[
+        bool, typer.Option("--mixed", help="Lines of several starts may come in turns: logs of replicas, put together.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Read the sealed output of a service: its standard output and error go to those of this command.
 
     What was altered, left out, repeated or put elsewhere is named, and ends this with an error; so does an end that is
-    missing. With `--json` only the findings are printed. Example: `podman logs api | casemate output open - --policy
-    acme/records#api`, and with `podman logs --follow` while it runs
+    missing. With `--json` starts and findings are printed instead of what was written. Example: `podman logs api |
+    casemate output open - --policy acme/records#api`, with `podman logs --follow` while it runs
     """
     binding, genesis = bound(policy)
-    kept = KEYS.kept(key_file, binding)
-    if kept is None:
-        raise UsageError(f"where is the output key of {policy}?", remedy="name it with --key-file")
-    reader = Reader(b64u_decode(key.load(kept)), genesis=genesis.identity(), service=binding.service)
+    reader = Reader(_keys(key_file, binding), genesis=genesis.identity(), service=binding.service, mixed=mixed)
     findings: list[Finding] = []
+    screen = _Screen()
     for event in _events(log, reader):
-        if isinstance(event, Finding):
-            if len(findings) < _MOST_NOTES:
-                findings.append(event)
-            if not as_json and reader.findings <= _MOST_NOTES:
-                note(_sentence(event))
-        elif not as_json:
-            _show(event)
-    if as_json:
-        emit(_result(reader, findings), as_json=True)
-    else:
+        if isinstance(event, Finding) and len(findings) < _MOST_FINDINGS:
+            findings.append(event)
+            if not as_json:
+                note(f"casemate: {_sentence(event)}")
+        elif not isinstance(event, Finding) and not as_json:
+            screen.show(event)
+    report = _report(reader, findings)
+    if not as_json:
         _close(reader)
-    _judge(reader, log, findings, unfinished=unfinished)
+    _judge(reader, report, log, without_end=_without_end(reader, killed, unfinished=unfinished))
+    if as_json:
+        emit(report, as_json=True)
+
+
+def _keys(given: list[Path] | None, binding: PolicyBinding) -> list[bytes]:
+    paths = given or [path for path in [KEYS.kept(None, binding)] if path is not None]
+    if not paths:
+        service = f"{binding.name}#{binding.service}"
+        raise UsageError(f"where is the output key of {service}?", remedy="name it with --key-file")
+    return [b64u_decode(key.load(path)) for path in paths]
 
 
 def _events(log: Path, reader: Reader) -> Iterator[Event]:
     try:
         with nullcontext(sys.stdin.buffer) if str(log) == "-" else log.open("rb") as file:
-            while line := file.readline(_LONGEST_LINE):
+            for line in lines(file):
                 yield from reader.read(line)
     except OSError as error:
         raise UsageError(f"{log}: {error.strerror}") from error
 
 
-def _show(event: Stream | Written) -> None:
-    if isinstance(event, Stream):
-        if event.about is not None:
-            note(f"Start {event.name}: decision {event.about.decision}, manifest {event.about.manifest}")
-        return
-    _write(sys.stdout if event.channel == "stdout" else sys.stderr, event.content)
+class _Screen:
+    """Shows what was written, each start from the beginning of a line on."""
 
+    def __init__(self) -> None:
+        self._stream = ""
+        self._unended: set[str] = set()
 
-def _write(stream: IO[str], content: bytes) -> None:
-    """At once: somebody may be following."""
-    try:
-        stream.buffer.write(content)  # type: ignore[attr-defined]
-        stream.flush()
-    except BrokenPipeError as error:
-        raise OutputClosedError from error
+    def show(self, event: Stream | Written) -> None:
+        if isinstance(event, Stream):
+            if event.about is not None:
+                note(f"casemate: start {event.name}: decision {event.about.decision}, manifest {event.about.manifest}")
+            return
+        if event.stream != self._stream:
+            for channel in self._unended:
+                self._write(channel, b"\n")
+            self._stream, self._unended = event.stream, set()
+        self._write(event.channel, event.content)
+        ended = event.content.endswith(b"\n")
+        self._unended = self._unended - {event.channel} if ended else self._unended | {event.channel}
+
+    def _write(self, channel: str, content: bytes) -> None:
+        """At once: somebody may be following. A terminal is shown what was written, and obeys nothing of it."""
+        stream: IO[str] = sys.stdout if channel == "stdout" else sys.stderr
+        try:
+            if stream.isatty():
+                stream.write(printable(content.decode("utf-8", "backslashreplace")))
+            else:
+                stream.buffer.write(content)  # type: ignore[attr-defined]
+            stream.flush()
+        except BrokenPipeError as error:
+            raise OutputClosedError from error
 
 
 def _close(reader: Reader) -> None:
     for stream in reader.streams:
         ended = "its end is missing" if stream.status is None else f"ended with status {stream.status}"
-        note(f"Start {stream.name}: {stream.written} bytes; {ended}")
+        note(f"casemate: start {stream.name}: {stream.written} bytes; {ended}")
     if reader.unsealed:
-        note(f"Lines that nobody sealed: {reader.unsealed} (the shield's own messages, or the host's word)")
+        note(f"casemate: {reader.unsealed} lines that nobody sealed (the shield's own messages, or the host's word)")
 
 
-def _judge(reader: Reader, log: Path, findings: list[Finding], *, unfinished: bool) -> None:
-    if findings:
+def _without_end(reader: Reader, killed: list[str] | None, *, unfinished: bool) -> set[str]:
+    """Starts that need no end."""
+    last = [stream.name for stream in reader.streams[-1:]] if unfinished else []
+    return {*(killed or ()), *last}
+
+
+def _judge(reader: Reader, report: dict[str, Any], log: Path, *, without_end: set[str]) -> None:
+    if reader.findings and not reader.streams:
+        raise OutputTamperedError(
+            f"nothing of {log} opens",
+            step="output.log",
+            report=report,
+            remedy="is it of another service or policy, or under another key (--key-file)? else it was altered",
+        )
+    if reader.findings:
         raise OutputTamperedError(
             f"the log is not whole: {reader.findings} findings",
             step="output.log",
-            got=_sentence(findings[0]),
-            remedy="take the log from where it was written; lines of other services or keys do not open either",
+            report=report,
+            got=report["findings"][0]["text"],
+            remedy="take the log from where it was written, rotated parts in their order",
         )
     if not reader.streams:
         raise OutputError(
             f"no sealed output in {log}",
             step="output.log",
+            report=report,
             remedy="does the policy say `output: {sealed: …}`, and has the service been started since?",
         )
-    if not unfinished and any(stream.status is None for stream in reader.streams):
+    endless = [stream.name for stream in reader.streams if stream.status is None and stream.name not in without_end]
+    if endless:
+        last = endless[0] == reader.streams[-1].name
+        known = (
+            "if it still runs or was killed, say --unfinished" if last else f"if it was killed: --killed {endless[0]}"
+        )
         raise OutputUnfinishedError(
-            "the end is missing",
+            f"the end of start {endless[0]} is missing",
             step="output.end",
-            remedy="if the service still runs or was killed, say --unfinished; else somebody holds it back",
+            report=report,
+            remedy=f"{known}; else somebody holds it back",
         )
 
 
@@ -115,7 +167,7 @@ def _sentence(finding: Finding) -> str:
     return finding.text if finding.stream is None else f"{finding.text} (start {finding.stream})"
 
 
-def _result(reader: Reader, findings: list[Finding]) -> dict[str, Any]:
+def _report(reader: Reader, findings: list[Finding]) -> dict[str, Any]:
     return {
         "starts": [
             {

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,10 +9,11 @@ import typer
 from casemate.cli._connecting import As, connect
 from casemate.cli._custodians import Custodian, chosen
 from casemate.cli._output import Json, emit, note
-from casemate.cli._policy_file import Brought, PolicyFile, unused
+from casemate.cli._policy_file import Brought, PolicyFile
 from casemate.cli.output._keys import KEYS, KeyFile, Policy, bound
 from casemate.errors import UsageError
 from casemate.wire.fields import b64u_decode
+from casemate.wire.manifest import PolicyBinding
 
 
 def seal(
@@ -32,18 +32,18 @@ def seal(
     """
     binding, genesis = bound(policy)
     policy_file = PolicyFile.opened(file, genesis)
-    said = policy_file.service(binding.service)
-    if not said:
+    if not policy_file.service(binding.service):
         raise UsageError(f"{file} has no service {binding.service}", remedy="name one that it has, after the #")
     pin = chosen(custodian, identity=genesis.custodian)
     with connect(pin.name, who) as client:
         sealing_key = client.instance().sealing_key
-    key, kept = KEYS.made_or_kept(key_file, binding, quiet=as_json)
-    name = _secret_of(binding.service, said, policy_file.secrets)
-    is_new = name not in policy_file.secrets
+    name = policy_file.secret_for(
+        binding.service, "output", "sealed", f"output_key_{re.sub(r'[^a-z0-9_]', '_', binding.service)}"
+    )
+    kept = _key(policy_file, name, key_file, binding, quiet=as_json)
     sealed = policy_file.save(
         [(("services", binding.service, "output"), {"sealed": name})],
-        {name: Brought("volume-key", b64u_decode(key))},
+        {name: Brought("volume-key", b64u_decode(KEYS.load(kept)))},
         custodian=pin.identity,
         sealing_key=sealing_key,
     )
@@ -56,14 +56,22 @@ def seal(
     }
     emit(result, as_json=as_json, text="\n".join(f"{what}: {value}" for what, value in result.items() if value))
     if not as_json:
-        if not is_new:
-            note(f"The policy has a secret {name} already: it is opened with the key that was sealed then.")
         brought = "" if sealed is None else f" --sealed {sealed}"
         note(f"Next: casemate policy submit {file}{brought} (with --on-top, if it is not the first)")
+        if sealed is None:
+            note(
+                "The key was sealed before: --sealed is needed all the same if the policy with it was never submitted."
+            )
 
 
-def _secret_of(service: str, said: Mapping[str, Any], secrets: Mapping[str, Any]) -> str:
-    """The secret that the policy says for it, or a new one: each service has a key of its own."""
-    output = said.get("output")
-    known = output.get("sealed") if isinstance(output, dict) else None
-    return known if isinstance(known, str) else unused(f"output_key_{re.sub(r'[^a-z0-9_]', '_', service)}", secrets)
+def _key(policy: PolicyFile, secret: str, given: Path | None, binding: PolicyBinding, *, quiet: bool) -> Path:
+    """Where the service's key is; made where the policy has none yet. Another one would open nothing."""
+    if secret not in policy.secrets:
+        return KEYS.made_or_kept(given, binding, quiet=quiet)[1]
+    own = KEYS.kept(None, binding)
+    if given is not None or own is None:
+        raise UsageError(
+            f"the policy has a key for this output already: {secret}",
+            remedy=f"bring its file to {KEYS.own(binding)}, or take `output` out of the service to begin with another",
+        )
+    return own
