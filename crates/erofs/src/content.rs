@@ -111,10 +111,10 @@ fn place(map: Vec<u32>, chunk: u64) -> Place {
     }
 }
 
-fn read(from: &mut impl Read, buffer: &mut Vec<u8>, length: u64) -> io::Result<()> {
-    let count = from.take(length).read_to_end(buffer)?;
+fn read(from: &mut impl Read, buffer: &mut Vec<u8>, length: u64) -> Result<(), Error> {
+    let count = from.take(length).read_to_end(buffer).map_err(Error::Content)?;
     if (count as u64) < length {
-        return Err(io::ErrorKind::UnexpectedEof.into());
+        return Err(Error::Content(io::ErrorKind::UnexpectedEof.into()));
     }
     Ok(())
 }

@@ -5,9 +5,12 @@ use std::io;
 /// Why a file system was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Reading content, or writing the file system.
+    /// Writing the file system.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// Reading content that goes in.
+    #[error("content cannot be read: {0}")]
+    Content(#[source] io::Error),
     /// A name that no directory can hold.
     #[error("a name is empty, longer than 255 bytes, \".\", \"..\", or has a slash or a zero byte in it")]
     Name,

@@ -44,7 +44,7 @@ impl<W: Out, S: Read + Write + Seek> Writer<W, S> {
     /// Takes a file's content, for [`Tree::put`].
     ///
     /// # Errors
-    /// [`Error::Io`], also if there is less than `size`; [`Error::TooLarge`].
+    /// [`Error::Content`], also if there is less than `size`; [`Error::Io`], [`Error::TooLarge`].
     pub fn content(&mut self, from: &mut impl Read, size: u64) -> Result<Content, Error> {
         self.content_that_lies(from, size, None)
     }

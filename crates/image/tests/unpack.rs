@@ -6,12 +6,12 @@
 )]
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::PathBuf;
 use std::process::Command;
 
-use casemate_erofs::{Attributes, Writer};
+use casemate_erofs::{Attributes, BLOCK, Out, Writer};
 use casemate_image::unpack::{Error, Limits, Reason, Taken, unpack};
 use tar::{Builder, EntryType, Header};
 use tempfile::{TempDir, tempfile};
@@ -456,4 +456,34 @@ fn archives_that_are_none_are_refused() {
         take(&cut[..3000], &Limits::default()).map(drop),
         Err(Error::Archive(_))
     ));
+}
+
+/// Takes the first block, and nothing more.
+struct Full(bool);
+
+impl Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if std::mem::replace(&mut self.0, true) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Out for Full {
+    fn first_block(&mut self, _block: &[u8; BLOCK]) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_full_disk_is_not_the_archives_fault() {
+    let archive = Packing::new().file("file", &[1; 5000]).bytes();
+    let mut writer = Writer::new(Full(false), tempfile().unwrap(), Attributes::default()).unwrap();
+    let outcome = unpack(&archive[..], &mut writer, &Limits::default());
+    assert!(matches!(outcome, Err(Error::Write(_))), "{outcome:?}");
 }

@@ -209,7 +209,7 @@ impl<W: Out, S: Read + Write + Seek> Unpacking<'_, W, S> {
             Some(parts) => self.writer.content(&mut sparse::Sparse::new(archive, parts), size),
         };
         content.map_err(|error| match error {
-            casemate_erofs::Error::Io(error) => Outcome::Archive(error),
+            casemate_erofs::Error::Content(error) => Outcome::Archive(error),
             error => Outcome::Write(error),
         })
     }
