@@ -114,6 +114,41 @@ fn every_changed_byte_is_refused_or_never_read() {
 }
 
 #[test]
+fn each_piece_of_a_long_read_is_held_against_the_root_and_a_refused_read_gives_nothing() {
+    for key in [Some(key()), None] {
+        let bytes = image(4 * 11);
+        let (root, sealed) = sealed(&bytes, key.as_ref());
+        let stride = PIECE + key.as_ref().map_or(0, |_| 16);
+        for number in 0..11 {
+            let mut changed = sealed.clone();
+            changed[BLOCK + number * stride + 77] ^= 1;
+            let layer = open(&changed, root, key.as_ref()).unwrap();
+            // From the first piece on, and from within it.
+            for from in [0, 100] {
+                let mut out = vec![0; bytes.len() - from];
+                let refused = layer.read_at(from as u64, &mut out).unwrap_err();
+                assert!(
+                    matches!(refused, Error::Tampered { piece } if piece == number as u64),
+                    "{number}: {refused}"
+                );
+                assert!(out.iter().all(|byte| *byte == 0), "{number}");
+            }
+        }
+        let layer = open(&sealed, root, key.as_ref()).unwrap();
+        for (from, to) in [
+            (0, 4 * PIECE),
+            (100, 9 * PIECE),
+            (PIECE - 1, 6 * PIECE + 1),
+            (3 * PIECE, bytes.len()),
+        ] {
+            let mut out = vec![0; to - from];
+            assert_eq!(layer.read_at(from as u64, &mut out).unwrap(), to - from);
+            assert!(out == bytes[from..to], "{from} to {to}");
+        }
+    }
+}
+
+#[test]
 fn pieces_elsewhere_are_refused() {
     let image = image(16);
     let (root, sealed) = sealed(&image, Some(&key()));

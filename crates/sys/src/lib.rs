@@ -1,4 +1,5 @@
-//! The calls into the kernel that need `unsafe`, as small functions that are safe to use.
+//! The calls into the kernel that need `unsafe`, and instructions of processors that do, as small functions that are safe
+//! to use.
 //!
 //! What rustix offers safely is not repeated here. Linux only.
 //!
@@ -11,6 +12,7 @@ mod landlock;
 mod memory;
 mod mounts;
 mod processes;
+mod sha256;
 mod signals;
 
 pub use allocator::WipingAllocator;
@@ -20,6 +22,7 @@ pub use memory::prefer_large_pages;
 pub use mounts::{AttachedFlags, set_mount_attributes};
 pub use processes::{Fork, execute, fork, fork_into, reset_personality, unshare};
 pub use rustix::thread::UnshareFlags;
+pub use sha256::{LANES, sha256_of_four};
 pub use signals::{
     SignalDescriptor, block_signals, end_on_signals, reset_signals, send_signal, survive_broken_pipes, unblock_signals,
 };

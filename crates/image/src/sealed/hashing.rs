@@ -8,6 +8,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use casemate_sys::LANES;
+
 use super::format::{HASH, PIECE, TAG};
 use super::keys::Marks;
 use super::tree::Hasher;
@@ -127,11 +129,16 @@ impl Working {
 
     fn batch(&self, batch: &Batch) -> Result<Vec<Found>, Error> {
         self.keep(batch)?;
-        let pieces = batch.bytes.chunks_exact(PIECE);
-        (batch.first..)
-            .zip(pieces)
-            .map(|(number, piece)| self.piece(number, piece))
-            .collect()
+        let mut found = Vec::with_capacity(batch.bytes.len() / PIECE);
+        for (four, bytes) in batch.bytes.chunks(LANES * PIECE).enumerate() {
+            let first = batch.first + (four * LANES) as u64;
+            let pieces: Vec<_> = bytes.chunks_exact(PIECE).filter_map(<[u8]>::first_chunk).collect();
+            let hashes = self.hasher.pieces(0, &pieces);
+            for ((number, piece), hash) in (first..).zip(pieces).zip(hashes) {
+                found.push((hash, self.marking.of(number, piece)?));
+            }
+        }
+        Ok(found)
     }
 
     fn keep(&self, batch: &Batch) -> io::Result<()> {

@@ -1,9 +1,12 @@
 //! Reading a sealed layer: no byte leaves it unverified.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use casemate_sys::LANES;
 
 use super::format::{HASH, HEAD, Head, MAGIC, PIECE, Protection, Shape, place};
 use super::keys::LayerKey;
@@ -15,10 +18,19 @@ const KEPT: usize = 2048;
 /// Who reads no more than so many bytes is likely to want others of the same pieces: inodes, names, maps, small files.
 const SHORT: usize = 2 * PIECE;
 
+/// Bytes of the pieces that are hashed at the same time.
+const FOUR: usize = LANES * PIECE;
 /// Pieces that are read from the host at once.
 const ROW: usize = 64;
 
 type Piece = Arc<[u8; PIECE]>;
+/// A sealed piece of the file system, and its number.
+type Numbered<'r> = (u64, &'r [u8]);
+
+thread_local! {
+    /// Where each thread reads sealed pieces into: memory of that size is new, and cleared, each time it is asked for.
+    static SEALED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// An open layer. Threads may share it.
 #[derive(Debug)]
@@ -101,40 +113,54 @@ impl Layer {
         Ok(())
     }
 
-    /// Reads from an offset on; how many bytes there were.
+    /// Reads from an offset on; how many bytes there were. Where that fails, `out` has nothing of the layer.
     ///
     /// # Errors
     /// [`Error::Tampered`], [`Error::Io`].
     pub fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<usize, Error> {
         let left = self.head.size.saturating_sub(offset);
         let count = usize::try_from(left).map_or(out.len(), |left| left.min(out.len()));
-        let mut sealed = Vec::new();
-        let (mut at, mut rest) = (offset, &mut out[..count]);
+        let out = &mut out[..count];
+        let read = self.read(offset, out);
+        if read.is_err() {
+            // Pieces are opened there before they are verified.
+            out.fill(0);
+        }
+        read.map(|()| count)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), Error> {
+        let most = if out.len() <= SHORT { PIECE } else { ROW * PIECE };
+        let (mut at, mut rest) = (offset, out);
         while !rest.is_empty() {
             let (first, within) = (at / PIECE as u64, (at % PIECE as u64) as usize);
-            let most = if count <= SHORT { PIECE } else { ROW * PIECE };
             let length = rest.len().min(most - within);
             let (room, behind) = rest.split_at_mut(length);
-            if count <= SHORT {
+            if most == PIECE {
                 room.copy_from_slice(&self.kept(0, first)?[within..within + length]);
             } else {
-                self.read_row(first, within, room, &mut sealed)?;
+                SEALED.with_borrow_mut(|sealed| self.read_row(first, within, room, sealed))?;
             }
             (at, rest) = (at + length as u64, behind);
         }
-        Ok(count)
+        Ok(())
     }
 
     /// Reads from within a piece on, from pieces in a row.
     fn read_row(&self, first: u64, within: usize, out: &mut [u8], sealed: &mut Vec<u8>) -> Result<(), Error> {
-        let (mut skip, mut rest) = (within, out);
-        let pieces = self.sealed(0, first, (within + rest.len()).div_ceil(PIECE), sealed)?;
-        for (index, piece) in (first..).zip(pieces) {
-            let piece = self.open_piece(0, index, piece)?;
-            let length = rest.len().min(PIECE - skip);
-            let (room, behind) = rest.split_at_mut(length);
-            room.copy_from_slice(&piece[skip..skip + length]);
-            (skip, rest) = (0, behind);
+        let pieces = self.sealed(0, first, (within + out.len()).div_ceil(PIECE), sealed)?;
+        let mut pieces = (first..).zip(pieces);
+        let (begun, whole) = out.split_at_mut(if within == 0 { 0 } else { out.len().min(PIECE - within) });
+        if !begun.is_empty() {
+            self.open_part(pieces.next(), within, begun)?;
+        }
+        for room in whole.chunks_mut(FOUR) {
+            match room.first_chunk_mut() {
+                Some(four) => self.open_four(&mut pieces, four)?,
+                None => room
+                    .chunks_mut(PIECE)
+                    .try_for_each(|room| self.open_part(pieces.next(), 0, room))?,
+            }
         }
         Ok(())
     }
@@ -146,26 +172,66 @@ impl Layer {
         first: u64,
         count: usize,
         room: &'r mut Vec<u8>,
-    ) -> Result<std::slice::ChunksExactMut<'r, u8>, Error> {
+    ) -> Result<std::slice::ChunksExact<'r, u8>, Error> {
         let stride = usize::try_from(self.head.stride()).map_err(|_| Error::Size)?;
-        room.resize(count * stride, 0);
+        let length = count * stride;
+        room.resize(room.len().max(length), 0);
+        let room = &mut room[..length];
         let at = self.head.at(self.shape.first(level) + first);
         self.file.read_exact_at(room, self.start + at)?;
-        Ok(room.chunks_exact_mut(stride))
+        Ok(room.chunks_exact(stride))
     }
 
-    /// Opens a piece in place, and verifies it.
-    fn open_piece<'r>(&self, level: usize, index: u64, sealed: &'r mut [u8]) -> Result<&'r [u8; PIECE], Error> {
-        let number = self.shape.first(level) + index;
-        if let Some(key) = &self.key {
-            key.open(number, sealed)?;
+    /// A part of a piece.
+    fn open_part(&self, piece: Option<Numbered<'_>>, from: usize, out: &mut [u8]) -> Result<(), Error> {
+        let (index, sealed) = piece.ok_or(Error::Size)?;
+        let mut piece = [0; PIECE];
+        self.open_piece(0, index, sealed, &mut piece)?;
+        out.copy_from_slice(&piece[from..from + out.len()]);
+        Ok(())
+    }
+
+    /// Whole pieces, hashed at the same time.
+    fn open_four<'r>(
+        &self,
+        sealed: &mut impl Iterator<Item = Numbered<'r>>,
+        out: &mut [u8; FOUR],
+    ) -> Result<(), Error> {
+        let mut rest = &mut out[..];
+        let mut opened = [(0, &[0; PIECE]); LANES];
+        for opened in &mut opened {
+            let (index, sealed) = sealed.next().ok_or(Error::Size)?;
+            let (piece, behind) = rest.split_first_chunk_mut().ok_or(Error::Size)?;
+            self.decrypt(index, sealed, piece)?;
+            *opened = (index, &*piece);
+            rest = behind;
         }
-        let piece = sealed.first_chunk::<PIECE>().ok_or(Error::Size)?;
-        let hash = self.hasher.piece(level, piece);
-        if !self.is_bound(level, index, &hash)? {
-            return Err(Error::Tampered { piece: number });
+        let hashes = self.hasher.four(0, opened.map(|(_, piece)| piece));
+        let mut found = opened.into_iter().zip(hashes);
+        found.try_for_each(|((index, _), hash)| self.check(0, index, &hash))
+    }
+
+    /// Opens a piece, and verifies it; until then nobody may have what `piece` holds.
+    fn open_piece(&self, level: usize, index: u64, sealed: &[u8], piece: &mut [u8; PIECE]) -> Result<(), Error> {
+        self.decrypt(self.shape.first(level) + index, sealed, piece)?;
+        self.check(level, index, &self.hasher.piece(level, piece))
+    }
+
+    /// Opens a piece that nobody has verified then.
+    fn decrypt(&self, number: u64, sealed: &[u8], piece: &mut [u8; PIECE]) -> Result<(), Error> {
+        match &self.key {
+            Some(key) => key.open(number, sealed, piece),
+            None => sealed.first_chunk().map(|sealed| *piece = *sealed).ok_or(Error::Size),
         }
-        Ok(piece)
+    }
+
+    fn check(&self, level: usize, index: u64, hash: &[u8; HASH]) -> Result<(), Error> {
+        if !self.is_bound(level, index, hash)? {
+            return Err(Error::Tampered {
+                piece: self.shape.first(level) + index,
+            });
+        }
+        Ok(())
     }
 
     /// Whether the hash of a piece is the one that the tree has; of the last, that the root has.
@@ -187,7 +253,9 @@ impl Layer {
         }
         let mut room = Vec::new();
         let sealed = self.sealed(level, index, 1, &mut room)?.next().ok_or(Error::Size)?;
-        let piece = Arc::new(*self.open_piece(level, index, sealed)?);
+        let mut piece = [0; PIECE];
+        self.open_piece(level, index, sealed, &mut piece)?;
+        let piece = Arc::new(piece);
         let mut verified = self.verified();
         if verified.len() >= KEPT {
             verified.clear();

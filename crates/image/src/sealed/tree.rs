@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use casemate_sys::{LANES, sha256_of_four};
 
 use super::format::{HASH, HASHES, PIECE, Shape, TAG};
 use super::hashing::{Found, Working};
@@ -69,7 +70,31 @@ impl Hasher {
     }
 
     pub fn piece(&self, level: usize, piece: &[u8; PIECE]) -> [u8; HASH] {
-        self.hash(&[PURPOSE, &[u8::try_from(level).unwrap_or(u8::MAX)], &self.salt, piece])
+        self.hash(&[&self.start(level), piece])
+    }
+
+    /// Those of pieces of one level, sooner than one after the other.
+    pub fn pieces(&self, level: usize, pieces: &[&[u8; PIECE]]) -> Vec<[u8; HASH]> {
+        let fours = pieces.chunks_exact(LANES);
+        let rest = fours.remainder().iter().map(|piece| self.piece(level, piece));
+        let hashed = fours
+            .filter_map(|four| four.try_into().ok())
+            .flat_map(|four| self.four(level, four));
+        hashed.chain(rest).collect()
+    }
+
+    /// Likewise of four.
+    pub fn four(&self, level: usize, pieces: [&[u8; PIECE]; LANES]) -> [[u8; HASH]; LANES] {
+        let hashed = sha256_of_four(&self.start(level), pieces);
+        hashed.unwrap_or_else(|| pieces.map(|piece| self.piece(level, piece)))
+    }
+
+    fn start(&self, level: usize) -> [u8; 64] {
+        let mut start = [0; 64];
+        start[..31].copy_from_slice(PURPOSE);
+        start[31] = u8::try_from(level).unwrap_or(u8::MAX);
+        start[32..].copy_from_slice(&self.salt);
+        start
     }
 
     /// The root above the one piece of the last level.
