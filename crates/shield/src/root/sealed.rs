@@ -14,8 +14,9 @@ use crate::failure::{Exit, Failure};
 const DEVICE: &str = "/dev/fuse";
 /// Devices of file systems, by number (Linux Documentation/ABI/testing/sysfs-class-bdi).
 const DEVICES: &str = "/sys/class/bdi";
-/// KiB that the kernel reads ahead of a program that reads in a row: several requests, for several threads.
-const READ_AHEAD: u32 = 2048;
+/// KiB that the kernel reads ahead of a program that reads in a row, several requests for several threads; and around
+/// each page that a mapped program lacks, which is why it is not more.
+const READ_AHEAD: u32 = 512;
 /// Major and minor number (Linux Documentation/admin-guide/devices.txt).
 const NUMBERS: (u32, u32) = (10, 229);
 
