@@ -40,8 +40,8 @@ def open_log(
     """Read the sealed output of a service: its standard output and error go to those of this command.
 
     What was altered, left out, repeated or put elsewhere is named, and ends this with an error; so does an end that is
-    missing. With `--json` starts and findings are printed instead of what was written. Example: `podman logs api |
-    casemate output open - --policy acme/records#api`, with `podman logs --follow` while it runs
+    missing. With `--json` starts and findings are printed instead of what was written. `podman logs --follow api` may
+    come by a pipe, while it runs. Example: `casemate output open api.log --policy acme/records#api`
     """
     binding, genesis = bound(policy)
     reader = Reader(_keys(key_file, binding), genesis=genesis.identity(), service=binding.service, mixed=mixed)
