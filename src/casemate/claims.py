@@ -13,7 +13,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
-__all__ = ["SIMULATED_PLATFORMS", "VERIFIER_TOKEN", "RevocationSeen", "Tcb", "VerifiedClaims"]
+__all__ = ["SIMULATED_PLATFORMS", "VERIFIER_TOKEN", "VerifiedClaims"]
 
 SIMULATED_PLATFORMS: Final = frozenset({"simulated", "simulated-container"})
 """They protect nothing; the second cannot even say for sure what was launched (spec/evidence.md)."""
@@ -27,51 +27,34 @@ VERIFIER_TOKEN: Final = _VerifierToken()
 
 
 @dataclass(frozen=True, slots=True)
-class Tcb:
-    """Security versions of an AMD platform, 0..255 each (SNP firmware ABI, table TCB_VERSION). `fmc` is Turin's."""
-
-    bootloader: int
-    tee: int
-    snp: int
-    microcode: int
-    fmc: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RevocationSeen:
-    """The revocation list that was used: `issuer` is `sha256:…` of the root's certificate, `number` the list's."""
-
-    issuer: str
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
 class VerifiedClaims:
     """Claims of evidence that verified.
 
-    `platform` follows from the root that verified the report (`sev-snp`, `simulated`, `simulated-container`).
-    `runtime_measurement` is `sha384:…`; `host_data`, `report_data`, `chip_id` are raw bytes (32, 64, 64). `tcb` is the
-    lowest that the domain ran under. `revocation` is None where the claims come from a record. `details` holds the rest
-    for people: nothing in it decides.
+    `platform` follows from the root that verified the evidence (`sev-snp`, `simulated`, `simulated-container`).
+    `runtime_measurement` is `sha384:…`. `manifest` is the digest of the launch manifest (32 bytes) that the platform
+    bound to the domain before it ran. `report_data` has 64 bytes. `hardware` tells one machine from another, in bytes
+    of the platform's own. `tcb` are security versions by the platform's own names, the lowest that the domain ran
+    under. `seen` are numbers of what endorsed the evidence and must never be lower again, by name (`Expected.floors`);
+    none where the claims come from a record. `details` holds the rest for people: nothing in it decides.
     """
 
     platform: str
     product: str
     runtime_measurement: str
-    host_data: bytes
+    manifest: bytes
     report_data: bytes
-    chip_id: bytes
-    tcb: Tcb
-    vmpl: int
+    hardware: bytes
+    tcb: Mapping[str, int]
     verified_at: datetime
     token: InitVar[_VerifierToken]
-    revocation: RevocationSeen | None = None
+    seen: Mapping[str, int] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __post_init__(self, token: _VerifierToken) -> None:
         if token is not VERIFIER_TOKEN:
             raise TypeError("VerifiedClaims are made by casemate.attestation only")
-        object.__setattr__(self, "details", MappingProxyType(dict(self.details)))
+        for name in ("tcb", "seen", "details"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def __init_subclass__(cls) -> NoReturn:
         raise TypeError("VerifiedClaims have no other forms")

@@ -24,17 +24,18 @@ class Roots:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """`report_data` 64 bytes, `host_data` 32. `crl_floors`: `sha256:…` of a root → lowest number of its revocation list
-    that is still believed. `max_vmpl`: the least privileged level of the guest whose reports are believed; the shield
-    runs at 0, and what runs below it may ask for reports too.
+    """`report_data` 64 bytes, `manifest` 32: the launch manifest's digest. `floors`: the lowest numbers of what
+    endorses evidence that are still believed, by the names that `VerifiedClaims.seen` gives them. `max_vmpl`: the least
+    privileged level of the guest whose reports are believed; the shield runs at 0, and what runs below it may ask for
+    reports too.
 
     `insecure_without_crl` is a reason to go without revocation lists: for evidence in archives. Nothing in the product
     gives one.
     """
 
     report_data: bytes
-    host_data: bytes
-    crl_floors: Mapping[str, int] = field(default_factory=dict)
+    manifest: bytes
+    floors: Mapping[str, int] = field(default_factory=dict)
     max_vmpl: int = 0
     insecure_without_crl: str | None = None
 

@@ -6,14 +6,16 @@ from its sealed store. Nothing that arrives from outside is ever a `RecordedClai
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from casemate.claims import VERIFIER_TOKEN, Tcb, VerifiedClaims
-from casemate.wire.fields import Bytes, Model, Time
+from casemate.claims import VERIFIER_TOKEN, VerifiedClaims
+from casemate.wire.fields import MAX_INTEGER, Bytes, Model, Time
 
-__all__ = ["RecordedClaims", "RecordedTcb"]
+__all__ = ["RecordedClaims"]
+
+SecurityVersion = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 
 
 class RecordedClaims(Model):
@@ -22,11 +24,10 @@ class RecordedClaims(Model):
     platform: str
     product: str
     runtime_measurement: str
-    host_data: Bytes
+    manifest: Bytes
     report_data: Bytes
-    chip_id: Bytes
-    tcb: RecordedTcb
-    vmpl: int
+    hardware: Bytes
+    tcb: Annotated[dict[str, SecurityVersion], Field(max_length=32)]
     verified_at: Time
 
     @classmethod
@@ -35,30 +36,14 @@ class RecordedClaims(Model):
             platform=claims.platform,
             product=claims.product,
             runtime_measurement=claims.runtime_measurement,
-            host_data=claims.host_data,
+            manifest=claims.manifest,
             report_data=claims.report_data,
-            chip_id=claims.chip_id,
-            tcb=RecordedTcb.of(claims.tcb),
-            vmpl=claims.vmpl,
+            hardware=claims.hardware,
+            tcb=dict(claims.tcb),
             verified_at=claims.verified_at,
         )
 
     def restore(self) -> VerifiedClaims:
         """The claims, as good as when they were verified; `verified_at` says when that was."""
-        values: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields if name != "tcb"}
-        return VerifiedClaims(**values, tcb=Tcb(**self.tcb.model_dump()), token=VERIFIER_TOKEN)
-
-
-class RecordedTcb(Model):
-    bootloader: int = Field(ge=0, le=255)
-    tee: int = Field(ge=0, le=255)
-    snp: int = Field(ge=0, le=255)
-    microcode: int = Field(ge=0, le=255)
-    fmc: int | None = Field(default=None, ge=0, le=255)
-
-    @classmethod
-    def of(cls, tcb: Tcb) -> RecordedTcb:
-        return cls(bootloader=tcb.bootloader, tee=tcb.tee, snp=tcb.snp, microcode=tcb.microcode, fmc=tcb.fmc)
-
-
-RecordedClaims.model_rebuild()
+        values: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields}
+        return VerifiedClaims(**values, token=VERIFIER_TOKEN)

@@ -54,6 +54,6 @@ def verify_custodian(
         answer.endorsements,
         roots=roots,
         at=at,
-        expected=Expected(report_data=expected, host_data=digest_bytes(manifest.digest)),
+        expected=Expected(report_data=expected, manifest=digest_bytes(manifest.digest)),
     )
     return AttestedCustodian(claims, manifest.digest)

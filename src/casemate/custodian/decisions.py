@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -147,10 +146,9 @@ def _claims(claims: VerifiedClaims) -> dict[str, Any]:
         "platform": claims.platform,
         "product": claims.product,
         "runtime_measurement": claims.runtime_measurement,
-        "host_data": claims.host_data.hex(),
-        "chip_id": claims.chip_id.hex(),
-        "tcb": {name: value for name, value in asdict(claims.tcb).items() if value is not None},
-        "vmpl": claims.vmpl,
+        "manifest": f"sha256:{claims.manifest.hex()}",
+        "hardware": claims.hardware.hex(),
+        "tcb": dict(claims.tcb),
         "details": _plain(claims.details),
     }
 

@@ -6,7 +6,6 @@ opens nothing here; relying parties check it against `GET /v1/jwks`.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
@@ -88,6 +87,6 @@ def _appraisal(claims: VerifiedClaims, manifest: str, policy_version: str, servi
             "runtime_measurement": claims.runtime_measurement,
             "manifest": manifest,
             "service": service,
-            "tcb": {name: value for name, value in asdict(claims.tcb).items() if value is not None},
+            "tcb": dict(claims.tcb),
         },
     }

@@ -77,8 +77,8 @@ async def _prove(custodian: Custodian, request: AttestationRequest, now: datetim
                 hpke_key=request.hpke_key,
                 manifest=digest,
             ),
-            host_data=digest_bytes(digest),
-            crl_floors=await custodian.floors.current(),
+            manifest=digest_bytes(digest),
+            floors=await custodian.floors.current(),
         )
         claims = verify(request.evidence, request.endorsements, roots=custodian.roots, at=now, expected=expected)
     except (EvidenceError, InputError) as error:

@@ -44,19 +44,18 @@ class Floors:
         self._read_at: float | None = None
 
     async def current(self) -> Mapping[str, int]:
-        """What `casemate.attestation` takes as `crl_floors`."""
+        """What `casemate.attestation` takes as `floors`."""
         if self._read_at is None or self._clock() - self._read_at > FRESH_SECONDS:
             await self._load()
         return self._numbers
 
     async def raise_to(self, claims: VerifiedClaims) -> None:
-        """Remember the list by which `claims` verified, if it is newer than all before."""
-        seen = claims.revocation
-        if seen is None or seen.number <= self._numbers.get(seen.issuer, -1):
+        """Remember what endorsed `claims`, where it is newer than all before."""
+        if not self._rise(claims.seen):
             return
         for _ in range(_TRIES):
             revision = await self._load()
-            raised = {**self._numbers, seen.issuer: max(seen.number, self._numbers.get(seen.issuer, seen.number))}
+            raised = {**self._numbers, **self._rise(claims.seen)}
             value = _Floors(numbers=raised).model_dump_json().encode()
             try:
                 await self._state.transact([Compare(FLOORS_KEY, revision)], [Put(FLOORS_KEY, value)], None)
@@ -64,6 +63,9 @@ class Floors:
                 continue  # Another worker raised one at the same moment.
             self._numbers = raised
             return
+
+    def _rise(self, seen: Mapping[str, int]) -> dict[str, int]:
+        return {name: number for name, number in seen.items() if number > self._numbers.get(name, -1)}
 
     async def _load(self) -> int | None:
         item = await self._state.get(FLOORS_KEY)

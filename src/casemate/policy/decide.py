@@ -133,7 +133,7 @@ def _records(findings: list[Finding]) -> Iterator[StepRecord]:
 
 def _digest(claims: VerifiedClaims, manifest: ParsedManifest) -> Finding:
     """1. The manifest is the one that the platform bound to the domain at launch."""
-    expected = f"sha256:{claims.host_data.hex()}"
+    expected = f"sha256:{claims.manifest.hex()}"
     # Hashed anew: what is measured are the bytes, whatever the parsed object says of itself.
     got = sha256_text(manifest.data)
     held = expected == got == manifest.digest
@@ -221,7 +221,7 @@ def _image(service: Service, manifest: Manifest) -> Finding:
 def _tcb(service: Service, claims: VerifiedClaims) -> Finding:
     """9. The platform's firmware is new enough."""
     minima = service.tcb.to_object() if service.tcb else {}
-    reported = {name: getattr(claims.tcb, name) for name in minima}
+    reported = {name: claims.tcb.get(name) for name in minima}
     held = all(reported[name] is not None and reported[name] >= least for name, least in minima.items())
     expected = ", ".join(f"{name} ≥ {least}" for name, least in minima.items()) or "any"
     got = ", ".join(f"{name} {'none' if value is None else value}" for name, value in reported.items()) or "any"

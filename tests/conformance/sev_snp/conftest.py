@@ -48,7 +48,7 @@ class Real:
             at=self.at,
             expected=Expected(
                 report_data=report.report_data,
-                host_data=report.host_data,
+                manifest=report.host_data,
                 max_vmpl=self.max_vmpl,
                 insecure_without_crl=self.reason,
             ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -54,16 +53,16 @@ def outcome(vector: dict[str, Any]) -> dict[str, Any]:
         claims = judge(vector)
     except EvidenceError as error:
         return {"refused": {"code": error.code, "step": error.step}}
-    assert claims.revocation is not None
+    (number,) = claims.seen.values()
     return {
         "claims": {
             "platform": claims.platform,
             "product": claims.product,
             "measurement": claims.runtime_measurement.removeprefix("sha384:"),
-            "chip_id": claims.chip_id.hex(),
-            "tcb": {part: version for part, version in asdict(claims.tcb).items() if version is not None},
-            "vmpl": claims.vmpl,
-            "crl_number": claims.revocation.number,
+            "chip_id": claims.hardware.hex(),
+            "tcb": dict(claims.tcb),
+            "vmpl": claims.details["vmpl"],
+            "crl_number": number,
         }
     }
 
@@ -77,8 +76,8 @@ def judge(vector: dict[str, Any]) -> VerifiedClaims:
         at=parse_time(vector["at"]),
         expected=Expected(
             report_data=bytes.fromhex(expected["report_data"]),
-            host_data=bytes.fromhex(expected["host_data"]),
-            crl_floors=expected["crl_floors"],
+            manifest=bytes.fromhex(expected["host_data"]),
+            floors=expected["crl_floors"],
             max_vmpl=expected["max_vmpl"],
         ),
     )

@@ -40,7 +40,7 @@ async def test_the_custodian_attests_itself_for_the_callers_nonce_and_its_own_ke
                 hpke_key=said.hpke_key,
                 manifest=manifest,
             ),
-            host_data=digest_bytes(manifest),
+            manifest=digest_bytes(manifest),
         ),
     )
     assert claims.platform == "simulated"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from casemate.attestation.verify import Expected, verify
-from casemate.claims import VERIFIER_TOKEN, RevocationSeen, VerifiedClaims
+from casemate.claims import VERIFIER_TOKEN, VerifiedClaims
 from casemate.custodian.release_floors import Floors
 from casemate.wire.evidence import Endorsements, Evidence
 
@@ -22,10 +22,10 @@ def claims_by_list(house: House, number: int, issuer: str | None = None) -> Veri
         Endorsements(certificates=platform.certificate_table, crls=list(platform.crls)),
         roots=house.custodian.roots,
         at=datetime.fromtimestamp(house.parts.clock(), UTC),
-        expected=Expected(report_data=bytes(64), host_data=bytes(32)),
+        expected=Expected(report_data=bytes(64), manifest=bytes(32)),
     )
     facts: dict[str, Any] = {item.name: getattr(found, item.name) for item in fields(found)}
-    facts["revocation"] = RevocationSeen(issuer=issuer or platform.root_fingerprint, number=number)
+    facts["seen"] = {issuer or platform.root_fingerprint: number}
     return VerifiedClaims(**facts, token=VERIFIER_TOKEN)
 
 

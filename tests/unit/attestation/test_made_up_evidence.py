@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import pytest
 
 from casemate.errors import EvidenceError
@@ -14,19 +12,19 @@ from casemate.testing.amd.cases import RIGHT, WRONG, base_of, case
 def test_right_evidence_gives_the_claims_that_were_made(name: str) -> None:
     given = case(name)
     claims = given.judge()
-    assert claims.revocation is not None
+    ((root, number),) = claims.seen.items()
     assert given.claims == {
         "platform": claims.platform,
         "product": claims.product,
         "measurement": claims.runtime_measurement.removeprefix("sha384:"),
-        "chip_id": claims.chip_id.hex(),
-        "tcb": {part: version for part, version in asdict(claims.tcb).items() if version is not None},
-        "vmpl": claims.vmpl,
-        "crl_number": claims.revocation.number,
+        "chip_id": claims.hardware.hex(),
+        "tcb": claims.tcb,
+        "vmpl": claims.details["vmpl"],
+        "crl_number": number,
     }
-    assert (claims.report_data, claims.host_data) == (given.expected.report_data, given.expected.host_data)
+    assert (claims.report_data, claims.manifest) == (given.expected.report_data, given.expected.manifest)
     assert claims.verified_at == given.at
-    assert {claims.revocation.issuer} == given.roots.simulated
+    assert {root} == given.roots.simulated
 
 
 @pytest.mark.parametrize("name", WRONG)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from casemate.claims import VERIFIER_TOKEN, Tcb, VerifiedClaims
+from casemate.claims import VERIFIER_TOKEN, VerifiedClaims
 from casemate.policy.genesis import make_genesis
 from casemate.policy.model import PolicyDocument, parse_document
 from casemate.wire import canonical
@@ -74,6 +74,11 @@ def public_key(name: str) -> str:
     return signing_key_text(private_key(name).public_key().public_bytes_raw())
 
 
+def tcb(*versions: int) -> dict[str, int]:
+    """Of an AMD platform."""
+    return dict(zip(("bootloader", "tee", "snp", "microcode"), versions, strict=True))
+
+
 @dataclass
 class World:
     """All that a decision is made of. `document` and `manifest` are plain values, to be changed by a test."""
@@ -83,7 +88,7 @@ class World:
     manifest: dict[str, Any]
     platform: str = "simulated"
     runtime: str = MEASUREMENT
-    tcb: Tcb = field(default_factory=lambda: Tcb(4, 0, 24, 219))
+    tcb: dict[str, int] = field(default_factory=lambda: tcb(4, 0, 24, 219))
     schemas: SecretSchemas = field(default_factory=lambda: SCHEMAS)
     custodian: str = CUSTODIAN
     now: datetime = NOW
@@ -107,11 +112,10 @@ class World:
             "platform": self.platform,
             "product": "Milan",
             "runtime_measurement": self.runtime,
-            "host_data": bytes.fromhex(self.parsed_manifest().digest.removeprefix("sha256:")),
+            "manifest": bytes.fromhex(self.parsed_manifest().digest.removeprefix("sha256:")),
             "report_data": bytes(64),
-            "chip_id": bytes(64),
+            "hardware": bytes(64),
             "tcb": self.tcb,
-            "vmpl": 0,
             "verified_at": NOW,
             "token": VERIFIER_TOKEN,
         }

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from casemate.claims import Tcb
 from casemate.policy.decide import STEPS, Decision, decide
+
+from .conftest import tcb
 
 OTHER = "sha256:" + "9" * 64
 
@@ -62,7 +63,7 @@ def test_the_labels_of_the_steps_are_stable() -> None:
 
 def test_1_a_manifest_that_the_platform_did_not_bind_is_denied(world: Any) -> None:
     digest = world.parsed_manifest().digest
-    decision = judge(world, claims=world.claims(host_data=b"\x09" * 32))
+    decision = judge(world, claims=world.claims(manifest=b"\x09" * 32))
     assert_denied(decision, "manifest.digest", expected="sha256:" + "09" * 32, got=digest, remedy="HOST_DATA")
 
 
@@ -238,13 +239,13 @@ def test_8_an_encrypted_image_with_its_key_is_admitted(world: Any) -> None:
 
 
 def test_9_firmware_below_a_minimum_is_denied(world: Any) -> None:
-    world.tcb = Tcb(4, 0, 19, 219)
+    world.tcb = tcb(4, 0, 19, 219)
     expected, got = "snp ≥ 20, microcode ≥ 200", "snp 19, microcode 219"
     assert_denied(judge(world), "tcb.minima", expected=expected, got=got, remedy="update the machine's firmware")
 
 
 def test_9_firmware_at_its_minimum_is_admitted(world: Any) -> None:
-    world.tcb = Tcb(0, 0, 20, 200)
+    world.tcb = tcb(0, 0, 20, 200)
     assert judge(world).admitted
 
 
@@ -255,7 +256,7 @@ def test_9_a_component_that_the_platform_does_not_report_is_denied(world: Any) -
 
 def test_9_without_minima_any_firmware_is_admitted(world: Any) -> None:
     del world.service["tcb"]
-    world.tcb = Tcb(0, 0, 0, 0)
+    world.tcb = tcb(0, 0, 0, 0)
     decision = judge(world)
     assert decision.admitted
     assert decision.steps[8].expected == "any"
@@ -330,7 +331,7 @@ def test_11_no_user_at_all_is_denied(world: Any) -> None:
 
 def test_the_first_reason_counts_and_later_ones_are_recorded_too(world: Any) -> None:
     world.runtime = "sha384:" + "d" * 96
-    world.tcb = Tcb(0, 0, 0, 0)
+    world.tcb = tcb(0, 0, 0, 0)
     decision = judge(world)
     assert decision.failed is not None
     assert decision.failed.step == "runtime.measurement"

@@ -63,9 +63,9 @@ def _vector(made: Case, parts: _Parts) -> dict[str, Any]:
         "at": format_time(made.at),
         "expected": {
             "report_data": made.expected.report_data.hex(),
-            "host_data": made.expected.host_data.hex(),
+            "host_data": made.expected.manifest.hex(),
             "max_vmpl": made.expected.max_vmpl,
-            "crl_floors": dict(made.expected.crl_floors),
+            "crl_floors": dict(made.expected.floors),
         },
         "outcome": _outcome(made),
     }

@@ -102,8 +102,8 @@ class Plan:
     def expected(self, ark: bytes) -> Expected:
         return Expected(
             report_data=REPORT_DATA,
-            host_data=HOST_DATA,
-            crl_floors={_fingerprint(ark): self.floor},
+            manifest=HOST_DATA,
+            floors={_fingerprint(ark): self.floor},
             max_vmpl=self.max_vmpl,
         )
 

@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from casemate.attestation.expectations import Expected, Roots
 from casemate.attestation.platforms.sev_snp.chain import Chain, verified_chain
 from casemate.attestation.platforms.sev_snp.report import Report
-from casemate.claims import VERIFIER_TOKEN, RevocationSeen, Tcb, VerifiedClaims
+from casemate.claims import VERIFIER_TOKEN, VerifiedClaims
 from casemate.errors import EvidenceRejectedError, SignatureError
 from casemate.wire.evidence import Endorsements, Evidence
 
@@ -53,7 +53,7 @@ def verify_sev_snp(
     )
     # 6. All of it at this time, and no step back in revocation.
     chain.check_times(at)
-    chain.check_floor(expected.crl_floors)
+    chain.check_floor(expected.floors)
     # 7. The chip said it.
     _check_signature(report, chain)
     # 8. This product line, at this TCB, this chip.
@@ -68,13 +68,12 @@ def verify_sev_snp(
         platform=chain.platform,
         product=chain.product.name.lower(),
         runtime_measurement=f"sha384:{report.measurement.hex()}",
-        host_data=report.host_data,
+        manifest=report.host_data,
         report_data=report.report_data,
-        chip_id=report.chip_id,
+        hardware=report.chip_id,
         tcb=_lowest(reported, chain.product.unpack(report.launch_tcb)),
-        vmpl=report.vmpl,
         verified_at=at,
-        revocation=_revocation_seen(chain),
+        seen=_seen(chain),
         token=VERIFIER_TOKEN,
         details=_details(report, chain, expected),
     )
@@ -143,9 +142,9 @@ def _check_vmpl(report: Report, expected: Expected) -> None:
 
 
 def _check_expected(report: Report, expected: Expected) -> None:
-    if not hmac.compare_digest(report.host_data, expected.host_data):
+    if not hmac.compare_digest(report.host_data, expected.manifest):
         raise _rejected(
-            "launched for another manifest", "evidence.host_data", expected.host_data.hex(), report.host_data.hex()
+            "launched for another manifest", "evidence.host_data", expected.manifest.hex(), report.host_data.hex()
         )
     if not hmac.compare_digest(report.report_data, expected.report_data):
         raise _rejected(
@@ -156,17 +155,18 @@ def _check_expected(report: Report, expected: Expected) -> None:
         )
 
 
-def _lowest(reported: Mapping[str, int], launch: Mapping[str, int]) -> Tcb:
-    return Tcb(**{name: min(version, launch[name]) for name, version in reported.items()})
+def _lowest(reported: Mapping[str, int], launch: Mapping[str, int]) -> dict[str, int]:
+    return {name: min(version, launch[name]) for name, version in reported.items()}
 
 
-def _revocation_seen(chain: Chain) -> RevocationSeen | None:
-    return None if chain.revocation is None else RevocationSeen(issuer=chain.root, number=chain.revocation.number)
+def _seen(chain: Chain) -> dict[str, int]:
+    return {} if chain.revocation is None else {chain.root: chain.revocation.number}
 
 
 def _details(report: Report, chain: Chain, expected: Expected) -> dict[str, object]:
     return {
         "report_version": report.version,
+        "vmpl": report.vmpl,
         "guest_policy": f"{report.policy.raw:#x}",
         "smt": report.policy.smt,
         "platform_info": f"{report.platform_info:#x}",
