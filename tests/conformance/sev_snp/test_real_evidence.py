@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from casemate.attestation.platforms.sev_snp.certificates import Certificate, is_signed_by
+from casemate.attestation.certificates import Certificate
 from casemate.attestation.platforms.sev_snp.key_extensions import key_extensions
 from casemate.attestation.platforms.sev_snp.products import PRODUCTS, TURIN
 from casemate.attestation.platforms.sev_snp.report import Report
+from casemate.attestation.platforms.sev_snp.signing import is_signed_by
 from casemate.errors import EndorsementError, EvidenceRejectedError
 
 

@@ -17,11 +17,12 @@ from uuid import UUID
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from casemate.attestation.certificates import Certificate
 from casemate.attestation.expectations import Roots
-from casemate.attestation.platforms.sev_snp.certificates import Certificate, is_signed_by
 from casemate.attestation.platforms.sev_snp.key_extensions import KeyExtensions, key_extensions
 from casemate.attestation.platforms.sev_snp.products import PRODUCTS, Product
 from casemate.attestation.platforms.sev_snp.revocation import RevocationList, newest_list
+from casemate.attestation.platforms.sev_snp.signing import is_signed_by
 from casemate.attestation.platforms.sev_snp.table import ARK, ASK, VCEK, VLEK, parse_certificate_table
 from casemate.errors import EndorsementError
 

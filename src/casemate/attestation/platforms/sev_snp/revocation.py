@@ -13,7 +13,8 @@ from typing import Final
 
 from cryptography import x509
 
-from casemate.attestation.platforms.sev_snp.certificates import Certificate, reading, signature_holds
+from casemate.attestation.certificates import Certificate, reading
+from casemate.attestation.platforms.sev_snp.signing import signature_holds
 from casemate.errors import EndorsementError
 
 __all__ = ["MAX_LIST_BYTES", "MAX_NUMBER", "RevocationList", "newest_list"]

@@ -1,7 +1,6 @@
-"""X.509 certificates as AMD uses them: read at once and completely, so that nothing is left to be parsed later.
+"""X.509 certificates (RFC 5280): read at once and completely, so that nothing is left to be parsed later.
 
-Profile (VCEK specification 57230, "Certificates"): RSA keys of 4,096 bits that sign with RSASSA-PSS (SHA-384, MGF1 with
-SHA-384, 48 bytes of salt), and P-384 keys that sign reports. The rest follows RFC 5280.
+How each vendor signs them is in its platform's folder.
 """
 
 from __future__ import annotations
@@ -12,21 +11,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from casemate.errors import EndorsementError
 
-__all__ = ["Certificate", "is_signed_by", "reading", "signature_holds"]
-
-_RSA_BITS: Final = 4096
-_SALT_BYTES: Final = 48
+__all__ = ["Certificate", "reading"]
 
 
 @dataclass(frozen=True)
@@ -96,24 +88,6 @@ def reading(what: str, step: str) -> Iterator[None]:
         # at once or when a part is asked for: what it raises is no interface, and an attacker chooses the bytes.
         except Exception as error:
             raise EndorsementError(f"the {what} cannot be read", step=step) from error
-
-
-def is_signed_by(certificate: Certificate, issuer: Certificate) -> bool:
-    """Names chain, and the issuer's key signed it."""
-    return certificate.issuer == issuer.subject and signature_holds(issuer, certificate.signed, certificate.signature)
-
-
-def signature_holds(issuer: Certificate, signed: bytes, signature: bytes) -> bool:
-    """Whether `signature` is one of AMD's profile, by the issuer's key, whatever the bytes say of their algorithm."""
-    key = issuer.key
-    if not isinstance(key, rsa.RSAPublicKey) or key.key_size != _RSA_BITS:
-        return False
-    pss = padding.PSS(mgf=padding.MGF1(hashes.SHA384()), salt_length=_SALT_BYTES)
-    try:
-        key.verify(signature, signed, pss, hashes.SHA384())
-    except InvalidSignature:
-        return False
-    return True
 
 
 def _load(data: bytes) -> x509.Certificate:
