@@ -20,6 +20,7 @@ HOLDS = re.compile(r"\b[Bb]ytes(16|32)?\b")
 """Private keys of the library print as objects without content."""
 
 PUBLIC = {
+    "casemate.attestation.platforms.nitro.document.Document.public_key": "what its name says, and evidence",
     "casemate.custodian.store.interface.Row.value": "ciphertext: the store is not trusted",
     "casemate.custodian.store.interface.Write.value": "ciphertext: the store is not trusted",
 }

@@ -15,7 +15,7 @@ MAX_CRLS = 8
 
 
 class Evidence(Model):
-    format: Literal["sev-snp-report"]
+    format: Literal["nitro-document", "sev-snp-report"]
     report: Bytes
 
 

@@ -15,6 +15,7 @@ from casemate.claims import VERIFIER_TOKEN, VerifiedClaims, _VerifierToken
 from casemate.testing.amd.cases import Case
 
 SOURCES = Path(casemate.__file__).parent
+PLATFORMS = ("nitro", "sev_snp")
 
 
 def facts(claims: VerifiedClaims) -> dict[str, Any]:
@@ -64,12 +65,20 @@ def test_recorded_claims_come_back_as_they_were(right: Case) -> None:
 @pytest.mark.parametrize(
     ("name", "allowed"),
     [
-        ("VERIFIER_TOKEN", {"claims.py", "attestation/recorded.py", "attestation/platforms/sev_snp/verify.py"}),
+        (
+            "VERIFIER_TOKEN",
+            {
+                "claims.py",
+                "attestation/recorded.py",
+                *(f"attestation/platforms/{name}/verify.py" for name in PLATFORMS),
+            },
+        ),
+        ("Unasked", {"attestation/expectations.py", "attestation/platforms/nitro/verify.py"}),
         ("_VerifierToken", {"claims.py"}),
         ("RecordedClaims", {"attestation/recorded.py", "custodian/leases.py", "custodian/release_record.py"}),
     ],
 )
-def test_who_could_make_claims_is_on_this_list(name: str, allowed: set[str]) -> None:
+def test_who_could_make_claims_or_ask_nothing_is_on_this_list(name: str, allowed: set[str]) -> None:
     assert {str(path.relative_to(SOURCES)) for path in SOURCES.rglob("*.py") if _mentions(path, name)} == allowed
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
+from casemate.attestation.expectations import hexadecimal
 from casemate.attestation.platforms.sev_snp.table import (
     ARK,
     ASK,
@@ -62,8 +63,8 @@ def _vector(made: Case, parts: _Parts) -> dict[str, Any]:
         "roots": sorted(made.roots.simulated),
         "at": format_time(made.at),
         "expected": {
-            "report_data": made.expected.report_data.hex(),
-            "host_data": made.expected.manifest.hex(),
+            "report_data": hexadecimal(made.expected.report_data),
+            "host_data": hexadecimal(made.expected.manifest),
             "max_vmpl": made.expected.max_vmpl,
             "crl_floors": dict(made.expected.floors),
         },

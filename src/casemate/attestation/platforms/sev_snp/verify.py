@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from casemate.attestation.expectations import Expected, Roots
+from casemate.attestation.expectations import Expected, Roots, hexadecimal, is_expected
 from casemate.attestation.platforms.sev_snp.chain import Chain, verified_chain
 from casemate.attestation.platforms.sev_snp.report import Report
 from casemate.claims import VERIFIER_TOKEN, VerifiedClaims
@@ -142,15 +142,18 @@ def _check_vmpl(report: Report, expected: Expected) -> None:
 
 
 def _check_expected(report: Report, expected: Expected) -> None:
-    if not hmac.compare_digest(report.host_data, expected.manifest):
+    if not is_expected(expected.manifest, report.host_data):
         raise _rejected(
-            "launched for another manifest", "evidence.host_data", expected.manifest.hex(), report.host_data.hex()
+            "launched for another manifest",
+            "evidence.host_data",
+            hexadecimal(expected.manifest),
+            report.host_data.hex(),
         )
-    if not hmac.compare_digest(report.report_data, expected.report_data):
+    if not is_expected(expected.report_data, report.report_data):
         raise _rejected(
             "made for another purpose, custodian, nonce or key",
             "evidence.report_data",
-            expected.report_data.hex(),
+            hexadecimal(expected.report_data),
             report.report_data.hex(),
         )
 

@@ -1,0 +1,87 @@
+"""From AWS's root to the key of one enclave's module: certificates of a few hours, so there are no revocation lists."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+from importlib.resources import files
+from itertools import pairwise
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from casemate.attestation.certificates import Certificate
+from casemate.errors import EndorsementError
+
+__all__ = ["checked_times", "shipped_root", "verified_chain"]
+
+_REMEMBERED: Final = 256
+
+
+@lru_cache(maxsize=1)
+def shipped_root() -> Certificate:
+    """AWS Nitro Enclaves Root G1: a file of this package."""
+    folder = files("casemate.attestation.platforms.nitro").joinpath("roots")
+    return Certificate.parse(folder.joinpath("aws-g1.pem").read_bytes(), "shipped root")
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def verified_chain(bundle: tuple[bytes, ...], leaf: bytes, root: bytes) -> tuple[Certificate, ...]:
+    """Root, what lies between, and the key's certificate; each signed by the one before. Times are not looked at.
+
+    `root` is the DER of the one that the caller trusts; `bundle` begins with it. Errors: EndorsementError.
+    """
+    chain = [Certificate.parse(data, "certificate of the bundle") for data in bundle]
+    chain.append(Certificate.parse(leaf, "document's certificate"))
+    if chain[0].der != root:
+        raise _bad("no root that is trusted here stands behind this document", "evidence.root")
+    for depth, (issuer, certificate) in enumerate(pairwise(chain)):
+        below = len(chain) - 2 - depth
+        _check_authority(issuer, below)
+        if certificate.issuer != issuer.subject or not _signed(certificate, issuer):
+            raise _bad("a certificate that the one before did not sign", "evidence.chain")
+    if chain[-1].authority or not _key(chain[-1]):
+        raise _bad("the document's certificate is no P-384 key that signs documents", "evidence.report_key")
+    return tuple(chain)
+
+
+def checked_times(chain: tuple[Certificate, ...], at: datetime) -> None:
+    """Errors: EndorsementError."""
+    for certificate in chain:
+        if not certificate.start <= at <= certificate.end:
+            raise EndorsementError(
+                f"{certificate.common_name or 'a certificate'} does not hold at this time",
+                step="evidence.time",
+                expected=f"{certificate.start.isoformat()} to {certificate.end.isoformat()}",
+                got=at.isoformat(),
+                remedy="ask the enclave for a new document: its certificate holds for three hours",
+            )
+
+
+def _check_authority(issuer: Certificate, below: int) -> None:
+    """`below`: how many authorities follow it."""
+    within = issuer.path_length is None or below <= issuer.path_length
+    if not (issuer.authority and issuer.signs_certificates and within):
+        raise _bad("a certificate of the bundle may not sign the next one", "evidence.chain")
+
+
+def _signed(certificate: Certificate, issuer: Certificate) -> bool:
+    key = _key(issuer)
+    if key is None:
+        return False
+    try:
+        key.verify(certificate.signature, certificate.signed, ec.ECDSA(hashes.SHA384()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _key(certificate: Certificate) -> ec.EllipticCurvePublicKey | None:
+    key = certificate.key
+    return key if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP384R1) else None
+
+
+def _bad(message: str, step: str) -> EndorsementError:
+    return EndorsementError(message, step=step)
