@@ -139,7 +139,7 @@ def test_its_evidence_is_believed_by_those_who_pinned_this_root_under_its_own_na
     endorsements = Endorsements(
         certificates=b64u_decode(answer["certificates"]), crls=[b64u_decode(crl) for crl in answer["crls"]]
     )
-    expected = Expected(report_data=b"\xab" * 64, host_data=HOST_DATA)
+    expected = Expected(report_data=b"\xab" * 64, manifest=HOST_DATA)
     root = frozenset({platform.root_fingerprint})
 
     def name(roots: Roots) -> str:

@@ -31,13 +31,13 @@ def _verified(platform: SimulatedPlatform, mode: Hostile | None, *, pinned: bool
         Endorsements(certificates=platform.certificate_table, crls=list(crls)),
         roots=Roots(amd=True, simulated=frozenset({platform.root_fingerprint} if pinned else ())),
         at=datetime.now(UTC),
-        expected=Expected(report_data=REPORT_DATA, host_data=HOST_DATA),
+        expected=Expected(report_data=REPORT_DATA, manifest=HOST_DATA),
     )
 
 
 def test_an_honest_platform_is_believed_and_called_simulated(platform: SimulatedPlatform) -> None:
     claims = _verified(platform, None)
-    assert (claims.platform, claims.host_data) == ("simulated", HOST_DATA)
+    assert (claims.platform, claims.manifest) == ("simulated", HOST_DATA)
     assert claims.runtime_measurement == f"sha384:{MEASUREMENT.hex()}"
 
 
