@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from casemate.cli import _custodians, _genesis
 from casemate.cli._home import home
 from casemate.client import identities
-from casemate.client.custodian import CustodianClient
 from casemate.errors import UsageError
+
+if TYPE_CHECKING:
+    from casemate.client.custodian import CustodianClient
 
 __all__ = ["As", "connect", "identity"]
 
@@ -22,6 +24,8 @@ def connect(custodian: str | None, who: str | None, *, policy: str | None = None
     """A client of the custodian that `policy` (name, hash of its genesis, or the first digits of it) belongs to, else
     of the pinned one; it signs as `who`.
     """
+    from casemate.client.custodian import CustodianClient  # slow, and most that can ask somebody need not
+
     named = None if policy is None else _genesis.custodian_of(home() / "policies", policy)
     pin = _custodians.chosen(custodian, identity=named)
     return CustodianClient(pin.url, pin.genesis, identity(who).key)

@@ -11,16 +11,18 @@ containers-storage:NAME[:TAG]         what Podman has, by way of skopeo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from casemate.image import archives, docker_archive, storage
 from casemate.image.layout import Layout
 from casemate.image.oci import Descriptor
 from casemate.image.places import Archive, Folder, Reference, Storage, parse
-from casemate.image.registry.images import RegistryImage
 from casemate.tool import Listener
+
+if TYPE_CHECKING:
+    from casemate.image.registry.images import RegistryImage
 
 __all__ = ["Source", "Target", "open_source", "open_target"]
 
@@ -78,7 +80,7 @@ def open_source(text: str, *, scratch: Path) -> Iterator[Source]:
         case Storage(name):
             yield storage.fetched(name, scratch / "storage")
         case Reference() as reference:
-            with RegistryImage.opened(reference, scratch) as image:
+            with _registry(reference, scratch) as image:
                 yield image
 
 
@@ -102,5 +104,11 @@ def open_target(text: str, *, scratch: Path) -> Iterator[Target]:
             yield made
             storage.store(made, name)
         case Reference() as reference:
-            with RegistryImage.opened(reference, scratch) as image:
+            with _registry(reference, scratch) as image:
                 yield image
+
+
+def _registry(reference: Reference, scratch: Path) -> AbstractContextManager[RegistryImage]:
+    from casemate.image.registry.images import RegistryImage  # slow, and most images lie on this machine
+
+    return RegistryImage.opened(reference, scratch)

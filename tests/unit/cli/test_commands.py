@@ -141,6 +141,7 @@ def test_what_belongs_to_a_program_is_told_apart(casemate: Casemate) -> None:
         (["--version"], set()),
         (["run", "acme/x#y"], {"pydantic", "cryptography", "rfc8785"}),
         (["identity", "list"], {"pydantic", "cryptography"}),
+        (["image", "protect", "oci:x:1", "oci:y:1", "--policy", "acme/x#y"], SLOW - {"httpx"}),
     ],
 )
 def test_a_command_loads_only_what_it_needs(arguments: list[str], allowed: set[str], tmp_path: Path) -> None:
