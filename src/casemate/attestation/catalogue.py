@@ -1,22 +1,39 @@
-"""The evidence formats that are understood, and who verifies each. One line a platform."""
+"""The evidence formats that are understood: who verifies each, and who reads its files. One line a platform."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from casemate.attestation.expectations import Expected, Roots
+from casemate.attestation.platforms.nitro import files as nitro
 from casemate.attestation.platforms.nitro.verify import verify_nitro
+from casemate.attestation.platforms.sev_snp import files as sev_snp
 from casemate.attestation.platforms.sev_snp.verify import verify_sev_snp
 from casemate.claims import VerifiedClaims
 from casemate.wire.evidence import Endorsements, Evidence
 
-__all__ = ["VERIFIERS", "Verifier"]
+__all__ = ["FORMATS", "Format", "Verifier"]
 
 Verifier = Callable[[Evidence, Endorsements, Roots, datetime, Expected], VerifiedClaims]
 
-VERIFIERS: Final[Mapping[str, Verifier]] = {
-    "nitro-document": verify_nitro,
-    "sev-snp-report": verify_sev_snp,
+
+@dataclass(frozen=True)
+class Format:
+    """`platform` is what people call it. `recognises` tells whether bytes may be of this format; `fields` is everything
+    that they say, for people, believed or not; `endorsements` finds in files what goes with a piece of evidence.
+    """
+
+    platform: str
+    verify: Verifier
+    recognises: Callable[[bytes], bool]
+    fields: Callable[[bytes], dict[str, Any]]
+    endorsements: Callable[[bytes, Sequence[bytes]], Endorsements]
+
+
+FORMATS: Final[Mapping[str, Format]] = {
+    "nitro-document": Format("nitro", verify_nitro, nitro.recognises, nitro.fields, nitro.endorsements),
+    "sev-snp-report": Format("sev-snp", verify_sev_snp, sev_snp.recognises, sev_snp.fields, sev_snp.endorsements),
 }

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from casemate.attestation.catalogue import VERIFIERS
+from casemate.attestation.catalogue import FORMATS
 from casemate.attestation.expectations import Expected, Roots
 from casemate.claims import VerifiedClaims
 from casemate.errors import EvidenceMalformedError
@@ -24,9 +24,9 @@ __all__ = ["Expected", "Roots", "verify"]
 def verify(
     evidence: Evidence, endorsements: Endorsements, *, roots: Roots, at: datetime, expected: Expected
 ) -> VerifiedClaims:
-    verifier = VERIFIERS.get(evidence.format)
-    if verifier is None:
+    known = FORMATS.get(evidence.format)
+    if known is None:
         raise EvidenceMalformedError(
-            "evidence of an unknown format", step="evidence.format", expected=", ".join(VERIFIERS), got=evidence.format
+            "evidence of an unknown format", step="evidence.format", expected=", ".join(FORMATS), got=evidence.format
         )
-    return verifier(evidence, endorsements, roots, at, expected)
+    return known.verify(evidence, endorsements, roots, at, expected)

@@ -120,6 +120,14 @@ _group(
     },
 )
 _group(
+    "evidence",
+    "What a platform said of a trust domain: shown, and verified.",
+    {
+        "show": "casemate.cli.evidence.show:show",
+        "verify": "casemate.cli.evidence.verify:verify",
+    },
+)
+_group(
     "output",
     "Sealed output: what workloads write, for nobody but its owner.",
     {

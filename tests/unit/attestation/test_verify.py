@@ -94,10 +94,11 @@ def test_a_reason_does_not_excuse_a_list_that_is_there() -> None:
     assert caught.value.step == "evidence.revoked"
 
 
-def test_nothing_in_the_product_goes_without_a_list_or_below_the_shield() -> None:
+def test_nothing_in_the_product_goes_without_a_list_or_below_the_shield_but_whom_a_person_tells() -> None:
     weak = {"insecure_without_crl", "max_vmpl"}
     shipped = (path for path in SOURCES.rglob("*.py") if "testing" not in path.parts)
-    assert [(path, name) for path in shipped for name in _keywords(path) if name in weak] == []
+    found = {str(path.relative_to(SOURCES)) for path in shipped for name in _keywords(path) if name in weak}
+    assert found == {"cli/evidence/verify.py"}
     assert (Expected(b"", b"").insecure_without_crl, Expected(b"", b"").max_vmpl) == (None, 0)
 
 

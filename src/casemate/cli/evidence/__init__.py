@@ -1,0 +1,1 @@
+"""`casemate evidence`: what a platform said of a trust domain, looked at and verified without a custodian."""

@@ -1,0 +1,94 @@
+"""`casemate evidence`: shown without being believed, verified against the vendors' roots alone."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from casemate.testing.amd.cases import RIGHT, case
+from casemate.testing.nitro import Chain, Plan
+
+from .conftest import Casemate
+
+VECTORS: Final = Path(os.environ.get("CASEMATE_VECTORS", Path(__file__).parents[4] / "shared" / "vectors"))
+real = pytest.mark.skipif(not VECTORS.exists(), reason="the vectors of real evidence are not here")
+
+NITRO: Final = VECTORS / "nitro" / "attestation-doc-validation" / "valid-attestation-doc-bytes"
+MILAN: Final = VECTORS / "sev-snp" / "sev" / "report_milan.hex"
+MILAN_KEYS: Final = (
+    "--endorsements", VECTORS / "sev-snp" / "sev" / "vcek_milan.der",
+    "--endorsements", VECTORS / "sev-snp" / "trustee" / "milan_ask_ark_asvk.pem",
+)  # fmt: skip
+
+
+def test_what_evidence_says_is_shown_and_not_believed(casemate: Casemate) -> None:
+    Path("report.bin").write_bytes(case(RIGHT[0]).evidence.report)
+    told = casemate("evidence", "show", "report.bin")
+    assert told.status == 0
+    assert "Nothing of this is verified" in told.output
+    shown = casemate("evidence", "show", "report.bin", "--json").data
+    assert (shown["platform"], shown["policy_debug"]) == ("sev-snp", False)
+    Path("document").write_bytes(Plan.right(Chain.made()).built())
+    assert casemate("evidence", "show", "document", "--json").data["platform"] == "nitro"
+
+
+def test_evidence_under_a_root_that_nobody_ships_is_refused(casemate: Casemate) -> None:
+    given = case(RIGHT[0])
+    Path("report.bin").write_bytes(given.evidence.report)
+    Path("table").write_bytes(given.endorsements.certificates)
+    told = casemate("evidence", "verify", "--evidence", "report.bin", "--endorsements", "table", "--json")
+    assert (told.status, json.loads(told.output)["error"]["step"]) == (22, "evidence.root")
+    Path("document").write_bytes(Plan.right(Chain.made()).built())
+    told = casemate("evidence", "verify", "--evidence", "document", "--json")
+    assert (told.status, json.loads(told.output)["error"]["step"]) == (22, "evidence.root")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (("--evidence", "none"), 2),
+        (("--evidence", "noise"), 21),
+        (("--evidence", "report.bin", "--platform", "nitro"), 21),
+        (("--evidence", "report.bin", "--report-data", "xyz"), 2),
+        (("--evidence", "report.bin", "--at", "yesterday"), 12),
+        (("--evidence", "report.bin", "--manifest", "abc"), 12),
+        (("--evidence", "report.bin"), 22),
+    ],
+)
+def test_a_mistake_has_its_own_end(casemate: Casemate, arguments: tuple[str, ...], status: int) -> None:
+    Path("report.bin").write_bytes(case(RIGHT[0]).evidence.report)
+    Path("noise").write_bytes(b"noise")
+    told = casemate("evidence", "verify", *arguments, "--json")
+    assert (told.status, "error" in json.loads(told.output)) == (status, True)
+
+
+@real
+def test_genuine_evidence_verifies_and_says_what_was_not_compared(casemate: Casemate) -> None:
+    told = casemate("evidence", "verify", "--evidence", NITRO, "--at", "2022-10-13T08:58:02Z", "--json").data
+    assert (told["platform"], told["not_compared"]) == ("nitro", ["report_data", "manifest"])
+    at = ("--at", "2024-01-01T00:00:00Z")
+    without = casemate("evidence", "verify", "--evidence", MILAN, *MILAN_KEYS, *at, "--json")
+    assert (without.status, json.loads(without.output)["error"]["step"]) == (22, "evidence.crl")
+    waived = ("--without-crl", "an archive", "--json")
+    found = casemate("evidence", "verify", "--evidence", MILAN, *MILAN_KEYS, *at, *waived).data
+    assert (found["platform"], found["product"], found["tcb"]["microcode"]) == ("sev-snp", "milan", 115)
+    assert found["details"]["insecure_without_crl"] == "an archive"
+
+
+@real
+def test_what_is_given_is_compared(casemate: Casemate) -> None:
+    arguments = ("evidence", "verify", "--evidence", MILAN, *MILAN_KEYS, "--at", "2024-01-01T00:00:00Z")
+    found = casemate(*arguments, "--without-crl", "an archive", "--json").data
+    right = ("--report-data", found["report_data"], "--manifest", found["manifest"])
+    told = casemate(*arguments, "--without-crl", "an archive", *right, "--json").data
+    assert told["not_compared"] == []
+    for option, wrong in (("--report-data", "00" * 64), ("--manifest", "sha256:" + "00" * 32)):
+        given = dict(zip(right[::2], right[1::2], strict=True)) | {option: wrong}
+        pairs = [part for pair in given.items() for part in pair]
+        refused = casemate(*arguments, "--without-crl", "an archive", *pairs, "--json")
+        expected = 0 if wrong == right[right.index(option) + 1] else 24
+        assert refused.status == expected, option
