@@ -5,6 +5,7 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from casemate.testing.engine import Engine
@@ -34,6 +35,15 @@ class Running:
     @property
     def host(self) -> Engine:
         return self.hosted.place.host
+
+    def wait_until_it_works(self) -> None:
+        """A job: until it has what it needs of its custodian, or ended."""
+        wait_for(self.container, lambda: self._has_workload() or not self.is_up(), seconds=_SECONDS)
+
+    def _has_workload(self) -> bool:
+        """Whether the first process of the domain, a child of the shield, has a child of its own."""
+        shield = self.host.podman("inspect", "--format", "{{.State.Pid}}", self.container).output.strip()
+        return any(_children(first) for first in _children(shield))
 
     def wait(self) -> None:
         """Until it listens. Errors: WorkError."""
@@ -88,3 +98,10 @@ class Running:
         """Its exit status."""
         self.host.ask("stop", "--time", "30", self.container)
         return int(self.host.ask("inspect", "--format", "{{.State.ExitCode}}", self.container))
+
+
+def _children(process: str) -> list[str]:
+    try:
+        return Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except OSError:
+        return []

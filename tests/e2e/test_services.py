@@ -88,6 +88,9 @@ def test_all_live_through_a_restart_of_their_custodian(hosted: Callable[[str], H
     all_ = [hosted(name) for name in SERVICES]
     with ExitStack() as stack:
         running = [stack.enter_context(one.started(one.pull("1"))) for one in all_]
+        for one, up in zip(all_, running, strict=True):
+            if not one.service.listens:
+                up.wait_until_it_works()
         began = time.monotonic()
         with stage.away():
             pass
