@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from casemate.errors import EndorsementError
 
-__all__ = ["Certificate", "reading"]
+__all__ = ["Certificate", "p384_key", "reading"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,12 @@ def reading(what: str, step: str) -> Iterator[None]:
         # at once or when a part is asked for: what it raises is no interface, and an attacker chooses the bytes.
         except Exception as error:
             raise EndorsementError(f"the {what} cannot be read", step=step) from error
+
+
+def p384_key(certificate: Certificate) -> ec.EllipticCurvePublicKey | None:
+    """Its key, if it is of that curve."""
+    key = certificate.key
+    return key if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP384R1) else None
 
 
 def _load(data: bytes) -> x509.Certificate:

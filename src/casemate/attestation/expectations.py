@@ -40,8 +40,8 @@ class Expected:
     privileged level of the guest whose reports are believed; the shield runs at 0, and what runs below it may ask for
     reports too.
 
-    `insecure_without_crl` is a reason to go without revocation lists: for evidence in archives. Nothing in the product
-    gives one.
+    `insecure_without_crl` is a reason to go without revocation lists: for evidence in archives. Only a person gives
+    one, to `casemate evidence verify`.
     """
 
     report_data: bytes | Unasked

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from casemate.attestation import cbor
 from casemate.attestation.platforms.nitro.verify import MANIFEST_PCR, pcr_of
+from casemate.testing.amd.certificates import usage
 
 __all__ = ["AT", "MANIFEST", "REPORT_DATA", "Chain", "Plan", "encode"]
 
@@ -54,7 +55,9 @@ class Chain:
                 .add_extension(
                     x509.BasicConstraints(is_authority, path_length if is_authority and depth == 1 else None), True
                 )
-                .add_extension(_usage(is_authority), True)
+                .add_extension(
+                    usage(*(("key_cert_sign", "crl_sign") if is_authority else ("digital_signature",))), True
+                )
             )
             made.append(builder.sign(keys[issuer], hashes.SHA384(), ecdsa_deterministic=True))
         return cls(tuple(made), tuple(keys))
@@ -136,17 +139,3 @@ def _key(name: str, curve: ec.EllipticCurve) -> ec.EllipticCurvePrivateKey:
 
 def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
-
-
-def _usage(authority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not authority,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=authority,
-        crl_sign=authority,
-        encipher_only=False,
-        decipher_only=False,
-    )

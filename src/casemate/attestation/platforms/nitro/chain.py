@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from importlib.resources import files
@@ -12,12 +13,32 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from casemate.attestation.certificates import Certificate
+from casemate.attestation.certificates import Certificate, p384_key
 from casemate.errors import EndorsementError
 
-__all__ = ["checked_times", "shipped_root", "verified_chain"]
+__all__ = ["Chain", "shipped_root", "verified_chain"]
 
 _REMEMBERED: Final = 256
+
+
+@dataclass(frozen=True)
+class Chain:
+    """`certificates` from the root down; `key`, the last one's, signs documents."""
+
+    certificates: tuple[Certificate, ...]
+    key: ec.EllipticCurvePublicKey
+
+    def check_times(self, at: datetime) -> None:
+        """Errors: EndorsementError."""
+        for certificate in self.certificates:
+            if not certificate.start <= at <= certificate.end:
+                raise EndorsementError(
+                    f"{certificate.common_name or 'a certificate'} does not hold at this time",
+                    step="evidence.time",
+                    expected=f"{certificate.start.isoformat()} to {certificate.end.isoformat()}",
+                    got=at.isoformat(),
+                    remedy="ask the enclave for a new document: its certificate holds for three hours",
+                )
 
 
 @lru_cache(maxsize=1)
@@ -28,7 +49,7 @@ def shipped_root() -> Certificate:
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def verified_chain(bundle: tuple[bytes, ...], leaf: bytes, root: bytes) -> tuple[Certificate, ...]:
+def verified_chain(bundle: tuple[bytes, ...], leaf: bytes, root: bytes) -> Chain:
     """Root, what lies between, and the key's certificate; each signed by the one before. Times are not looked at.
 
     `root` is the DER of the one that the caller trusts; `bundle` begins with it. Errors: EndorsementError.
@@ -42,22 +63,10 @@ def verified_chain(bundle: tuple[bytes, ...], leaf: bytes, root: bytes) -> tuple
         _check_authority(issuer, below)
         if certificate.issuer != issuer.subject or not _signed(certificate, issuer):
             raise _bad("a certificate that the one before did not sign", "evidence.chain")
-    if chain[-1].authority or not _key(chain[-1]):
+    key = p384_key(chain[-1])
+    if chain[-1].authority or key is None:
         raise _bad("the document's certificate is no P-384 key that signs documents", "evidence.report_key")
-    return tuple(chain)
-
-
-def checked_times(chain: tuple[Certificate, ...], at: datetime) -> None:
-    """Errors: EndorsementError."""
-    for certificate in chain:
-        if not certificate.start <= at <= certificate.end:
-            raise EndorsementError(
-                f"{certificate.common_name or 'a certificate'} does not hold at this time",
-                step="evidence.time",
-                expected=f"{certificate.start.isoformat()} to {certificate.end.isoformat()}",
-                got=at.isoformat(),
-                remedy="ask the enclave for a new document: its certificate holds for three hours",
-            )
+    return Chain(tuple(chain), key)
 
 
 def _check_authority(issuer: Certificate, below: int) -> None:
@@ -68,7 +77,7 @@ def _check_authority(issuer: Certificate, below: int) -> None:
 
 
 def _signed(certificate: Certificate, issuer: Certificate) -> bool:
-    key = _key(issuer)
+    key = p384_key(issuer)
     if key is None:
         return False
     try:
@@ -76,11 +85,6 @@ def _signed(certificate: Certificate, issuer: Certificate) -> bool:
     except InvalidSignature:
         return False
     return True
-
-
-def _key(certificate: Certificate) -> ec.EllipticCurvePublicKey | None:
-    key = certificate.key
-    return key if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP384R1) else None
 
 
 def _bad(message: str, step: str) -> EndorsementError:

@@ -24,9 +24,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from casemate.attestation.certificates import Certificate
 from casemate.attestation.expectations import Expected, Roots, Unasked, hexadecimal, is_expected
-from casemate.attestation.platforms.nitro.chain import checked_times, shipped_root, verified_chain
+from casemate.attestation.platforms.nitro.chain import Chain, shipped_root, verified_chain
 from casemate.attestation.platforms.nitro.document import Document
 from casemate.claims import VERIFIER_TOKEN, VerifiedClaims
 from casemate.errors import EndorsementError, EvidenceRejectedError, SignatureError
@@ -49,9 +48,9 @@ def verify_nitro(
     # 2, 3. Its key, from a trusted root.
     chain = verified_chain(document.bundle, document.certificate, _root(roots))
     # 4. All of it at this time.
-    checked_times(chain, at)
+    chain.check_times(at)
     # 5. The module said it.
-    _check_signature(document, chain[-1])
+    _check_signature(document, chain)
     # 6. Nobody can look in from outside.
     _check_debug(document)
     # 7. For this manifest, this caller, this moment.
@@ -81,13 +80,10 @@ def _root(roots: Roots) -> bytes:
     return shipped_root().der
 
 
-def _check_signature(document: Document, certificate: Certificate) -> None:
+def _check_signature(document: Document, chain: Chain) -> None:
     r, s = (int.from_bytes(half, "big") for half in (document.signature[:_HALF], document.signature[_HALF:]))
-    key = certificate.key
     try:
-        if not isinstance(key, ec.EllipticCurvePublicKey):
-            raise InvalidSignature
-        key.verify(encode_dss_signature(r, s), document.signed, ec.ECDSA(hashes.SHA384()))
+        chain.key.verify(encode_dss_signature(r, s), document.signed, ec.ECDSA(hashes.SHA384()))
     except InvalidSignature as error:
         raise SignatureError(
             "the document is not signed by the certified key",
@@ -119,15 +115,15 @@ def _check_expected(document: Document, expected: Expected) -> None:
         )
 
 
-def _details(document: Document, chain: tuple[Certificate, ...]) -> dict[str, object]:
+def _details(document: Document, chain: Chain) -> dict[str, object]:
     return {
         "module": document.module,
         "made": document.made.isoformat(),
         "pcrs": {str(number): value.hex() for number, value in sorted(document.pcrs.items()) if value != _ZERO},
         "nonce": None if document.nonce is None else document.nonce.hex(),
         "public_key": None if document.public_key is None else document.public_key.hex(),
-        "root": chain[0].fingerprint,
-        "ends": min(certificate.end for certificate in chain).isoformat(),
+        "root": chain.certificates[0].fingerprint,
+        "ends": min(certificate.end for certificate in chain.certificates).isoformat(),
     }
 
 

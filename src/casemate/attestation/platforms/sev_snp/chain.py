@@ -17,7 +17,7 @@ from uuid import UUID
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from casemate.attestation.certificates import Certificate
+from casemate.attestation.certificates import Certificate, p384_key
 from casemate.attestation.expectations import Roots
 from casemate.attestation.platforms.sev_snp.key_extensions import KeyExtensions, key_extensions
 from casemate.attestation.platforms.sev_snp.products import PRODUCTS, Product
@@ -180,9 +180,10 @@ def _checked_list(
 
 
 def _report_key(leaf: Certificate) -> ec.EllipticCurvePublicKey:
-    if not isinstance(leaf.key, ec.EllipticCurvePublicKey) or not isinstance(leaf.key.curve, ec.SECP384R1):
+    key = p384_key(leaf)
+    if key is None:
         raise _bad("the report key is not a P-384 key", "evidence.report_key")
-    return leaf.key
+    return key
 
 
 def _entry(entries: Mapping[UUID, bytes], guid: UUID, what: str) -> Certificate:
