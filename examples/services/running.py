@@ -5,10 +5,9 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from casemate.testing.engine import Engine
+from casemate.testing.engine import Engine, children
 from casemate.testing.stage import Result, listens, wait_for
 from examples.services.service import WorkError
 
@@ -43,7 +42,7 @@ class Running:
     def _has_workload(self) -> bool:
         """Whether the first process of the domain, a child of the shield, has a child of its own."""
         shield = self.host.podman("inspect", "--format", "{{.State.Pid}}", self.container).output.strip()
-        return any(_children(first) for first in _children(shield))
+        return any(children(first) for first in children(shield))
 
     def wait(self) -> None:
         """Until it listens. Errors: WorkError."""
@@ -98,10 +97,3 @@ class Running:
         """Its exit status."""
         self.host.ask("stop", "--time", "30", self.container)
         return int(self.host.ask("inspect", "--format", "{{.State.ExitCode}}", self.container))
-
-
-def _children(process: str) -> list[str]:
-    try:
-        return Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    except OSError:
-        return []

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from casemate.testing.engine import MISSING, Engine, engine, is_there, shield_arguments
+from casemate.testing.engine import MISSING, Engine, children, engine, is_there, shield_arguments
 from casemate.testing.images import archive, folder, member, write_image
 from casemate.testing.stage import Result, wait_for
 
@@ -137,14 +137,10 @@ def test_what_runs_the_check_has_nothing_of_the_hosts_open(checked: Checked) -> 
     with checked.running("one") as name:
         checked.is_healthy(name)
         shield = checked.podman.ask("inspect", "--format", "{{.State.Pid}}", name).strip()
-        (first,) = _children(shield)
-        workload, checker = sorted(_children(first), key=int)
+        (first,) = children(shield)
+        workload, checker = sorted(children(first), key=int)
         assert not os.readlink(f"/proc/{workload}/fd/1").startswith("/dev/null")
         assert [os.readlink(f"/proc/{checker}/fd/{number}") for number in range(3)] == ["/dev/null"] * 3
-
-
-def _children(process: str) -> list[str]:
-    return Path(f"/proc/{process}/task/{process}/children").read_text().split()
 
 
 def _logs(checked: Checked, name: str) -> str:

@@ -45,7 +45,7 @@ pub struct Confinement<'a> {
 }
 
 /// What a workload finds open besides 0, 1 and 2 as they were.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Descriptors {
     /// A custodian's channel to its platform.
     pub platform: Option<OwnedFd>,

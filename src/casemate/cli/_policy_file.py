@@ -19,7 +19,7 @@ from casemate.secrets.catalogue import SCHEMAS
 from casemate.wire.fields import b64u_encode
 from casemate.wire.policies import PolicyGenesis
 
-__all__ = ["SEALED_REMEDY", "Brought", "PolicyFile"]
+__all__ = ["SEALED_REMEDY", "Brought", "PolicyFile", "keep_sealed", "kept_sealed"]
 
 SEALED_REMEDY: Final = "make it with: casemate policy seal"
 _LONGEST_NAME: Final = 63
@@ -112,9 +112,18 @@ class PolicyFile:
         if not sealed:
             return None
         path = self.path.with_name(f"{self.path.stem}.sealed.json")
-        kept = read_table(path, what="a file of sealed values", remedy=SEALED_REMEDY) if path.exists() else {}
-        _replace(path, json.dumps({**kept, **sealed}, indent=1, sort_keys=True) + "\n")
+        keep_sealed(path, {**kept_sealed(path), **sealed})
         return path
+
+
+def kept_sealed(path: Path) -> dict[str, Any]:
+    """Sealed values that wait to be submitted, by secret; none where there is no file. Errors: UsageError."""
+    return read_table(path, what="a file of sealed values", remedy=SEALED_REMEDY) if path.exists() else {}
+
+
+def keep_sealed(path: Path, sealed: Mapping[str, Any]) -> None:
+    """Errors: UsageError."""
+    _replace(path, json.dumps(sealed, indent=1, sort_keys=True) + "\n")
 
 
 def _replace(path: Path, text: str) -> None:

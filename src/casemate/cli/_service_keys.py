@@ -30,7 +30,7 @@ class ServiceKeys:
                 path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.create(path)
             if not quiet:
-                note(f"{self.warning.format(path)}")
+                note(self.warning.format(path))
         return self.load(path), path
 
     def kept(self, given: Path | None, binding: PolicyBinding | None) -> Path | None:

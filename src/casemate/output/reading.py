@@ -99,7 +99,7 @@ class Reader:
             return
         name = b64u_encode(line.stream)
         try:
-            stream, piece = self._opened(line)
+            stream, piece = self._opened(line, name)
             about = _about(piece) if piece.kind is Kind.START else None
             status = _status(piece) if piece.kind is Kind.END else None
         except (OutputTamperedError, InputError) as error:
@@ -119,12 +119,12 @@ class Reader:
             stream.written += len(piece.content)
             yield Written(name, _CHANNELS[piece.kind], piece.content)
 
-    def _opened(self, line: SealedLine) -> tuple[Stream, Piece]:
+    def _opened(self, line: SealedLine, name: str) -> tuple[Stream, Piece]:
         """The stream that the line is of, under the key that opens it. Errors: OutputTamperedError."""
         known = self._streams.get(line.stream)
         if known is not None:
             return known, known.key.open(line)
-        name, refused = b64u_encode(line.stream), OutputTamperedError("there is no key", step="output.line")
+        refused = OutputTamperedError("there is no key", step="output.line")
         for key in self._keys:
             own = StreamKey(key, genesis=self._genesis, service=self._service, stream=line.stream)
             try:

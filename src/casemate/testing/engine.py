@@ -34,7 +34,7 @@ events_logger = "file"
 """
 
 
-__all__ = ["FLAGS", "LEAST_FLAGS", "MISSING", "SOCKET", "Engine", "engine", "is_there", "shield_arguments"]
+__all__ = ["FLAGS", "LEAST_FLAGS", "MISSING", "SOCKET", "Engine", "children", "engine", "is_there", "shield_arguments"]
 
 
 def is_there() -> bool:
@@ -128,3 +128,11 @@ def engine(folder: Path, driver: str = "vfs", user: int | None = None) -> Iterat
 def shield_arguments(door: Path, *more: str) -> Sequence[str]:
     """What a protected image needs of an engine."""
     return (*FLAGS, "--volume", f"{door}:{SOCKET}", *more)
+
+
+def children(process: str) -> list[str]:
+    """Numbers of a process's children; none of one that is gone."""
+    try:
+        return Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except OSError:
+        return []

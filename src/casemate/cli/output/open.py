@@ -11,7 +11,6 @@ import typer
 from casemate.cli._output import Json, OutputClosedError, emit, note, printable
 from casemate.cli.output._keys import KEYS, Policy, bound
 from casemate.errors import OutputError, OutputTamperedError, OutputUnfinishedError, UsageError
-from casemate.output import key
 from casemate.output.log import lines
 from casemate.output.reading import Event, Finding, Reader, Stream, Written
 from casemate.wire.fields import b64u_decode
@@ -63,11 +62,12 @@ def open_log(
 
 
 def _keys(given: list[Path] | None, binding: PolicyBinding) -> list[bytes]:
-    paths = given or [path for path in [KEYS.kept(None, binding)] if path is not None]
+    own = KEYS.kept(None, binding)
+    paths = given or ([] if own is None else [own])
     if not paths:
         service = f"{binding.name}#{binding.service}"
         raise UsageError(f"where is the output key of {service}?", remedy="name it with --key-file")
-    return [b64u_decode(key.load(path)) for path in paths]
+    return [b64u_decode(KEYS.load(path)) for path in paths]
 
 
 def _events(log: Path, reader: Reader) -> Iterator[Event]:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Final
@@ -10,10 +9,10 @@ import typer
 from casemate.cli import _genesis
 from casemate.cli._connecting import As, connect
 from casemate.cli._custodians import Custodian, chosen
-from casemate.cli._files import read_bytes, read_table
+from casemate.cli._files import read_bytes
 from casemate.cli._home import home
 from casemate.cli._output import Json, emit, note
-from casemate.cli._policy_file import SEALED_REMEDY
+from casemate.cli._policy_file import keep_sealed, kept_sealed
 from casemate.client import values
 from casemate.errors import UsageError
 from casemate.wire.fields import b64u_encode
@@ -37,7 +36,7 @@ def seal(
     if not _NAME.fullmatch(secret):
         raise UsageError("not a secret's name", expected="a-z, then a-z, 0-9 and _", got=secret[:80])
     genesis = _genesis.find(home() / "policies", policy)
-    kept = read_table(into, what="a file of sealed values", remedy=SEALED_REMEDY) if into.exists() else {}
+    kept = kept_sealed(into)
     content = read_bytes(value)
     if content.endswith(b"\n") and not as_json:
         note("The value ends with a newline, which is sealed with it (printf %s makes one without).")
@@ -48,7 +47,7 @@ def seal(
         content, name=secret, custodian=pin.identity, genesis=genesis.identity(), sealing_key=sealing_key
     )
     kept[secret] = b64u_encode(sealed.sealed)
-    into.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+    keep_sealed(into, kept)
     emit(
         {"secret": secret, "commitment": sealed.commitment, "sealed": str(into)},
         as_json=as_json,
