@@ -13,10 +13,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
-__all__ = ["SIMULATED_PLATFORMS", "VERIFIER_TOKEN", "VerifiedClaims"]
-
-SIMULATED_PLATFORMS: Final = frozenset({"simulated", "simulated-container"})
-"""They protect nothing; the second cannot even say for sure what was launched (spec/evidence.md)."""
+__all__ = ["VERIFIER_TOKEN", "VerifiedClaims"]
 
 
 class _VerifierToken:
@@ -30,12 +27,15 @@ VERIFIER_TOKEN: Final = _VerifierToken()
 class VerifiedClaims:
     """Claims of evidence that verified.
 
-    `platform` follows from the root that verified the evidence (`sev-snp`, `simulated`, `simulated-container`).
-    `runtime_measurement` is `sha384:…`. `manifest` is the digest of the launch manifest (32 bytes) that the platform
-    bound to the domain before it ran. `report_data` has 64 bytes. `hardware` tells one machine from another, in bytes
-    of the platform's own. `tcb` are security versions by the platform's own names, the lowest that the domain ran
-    under. `seen` are numbers of what endorsed the evidence and must never be lower again, by name (`Expected.floors`);
-    none where the claims come from a record. `details` holds the rest for people: nothing in it decides.
+    `platform`, a name of `casemate.platforms`, follows from the root that verified the evidence. `runtime_measurement`
+    is `sha384:…` or `sha256:…`. `manifest` is the digest of the launch manifest (32 bytes) that the platform bound to
+    the domain before it ran. `report_data` has 64 bytes (32 of a TPM). `hardware` tells one machine from another, in
+    bytes of the platform's own. `tcb` are security versions by the platform's own names, the lowest that the domain ran
+    under; `values` is what else a policy may ask for, as lower-case hex or a word. `tcb_status` is the vendor's verdict
+    on the TCB, for the `advisories` that are open; None where the vendor gives none. `lacks` names what the evidence
+    should have come with and did not: whoever asked the verifier to let it pass (`Expected.excused`) judges that.
+    `seen` are numbers of what endorsed the evidence and must never be lower again, by name (`Expected.floors`); none
+    where the claims come from a record. `details` holds the rest for people: nothing in it decides.
     """
 
     platform: str
@@ -47,13 +47,17 @@ class VerifiedClaims:
     tcb: Mapping[str, int]
     verified_at: datetime
     token: InitVar[_VerifierToken]
+    values: Mapping[str, str] = field(default_factory=dict)
+    tcb_status: str | None = None
+    advisories: tuple[str, ...] = ()
+    lacks: frozenset[str] = frozenset()
     seen: Mapping[str, int] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __post_init__(self, token: _VerifierToken) -> None:
         if token is not VERIFIER_TOKEN:
             raise TypeError("VerifiedClaims are made by casemate.attestation only")
-        for name in ("tcb", "seen", "details"):
+        for name in ("tcb", "values", "seen", "details"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def __init_subclass__(cls) -> NoReturn:

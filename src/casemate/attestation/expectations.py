@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Final
 
 from casemate.wire.custodian import CustodianGenesis
 
-__all__ = ["Expected", "Roots", "Unasked", "hexadecimal", "is_expected", "roots_of"]
+__all__ = ["SHIPPED_ROOTS", "Expected", "Roots", "Unasked", "hexadecimal", "is_expected", "roots_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Roots:
-    """`amd`, `aws`: the roots that ship with Casemate. `simulated` and `simulated_containers`: `sha256:…` of made-up
-    ARK certificates (DER) that this caller pinned, for the platform of the same name. A root that is nowhere verifies
-    nothing.
+    """`amd`, `intel`, `aws`, `google`: the roots that ship with Casemate; Google's endorse the TPMs of its machines.
+    `simulated` and `simulated_containers`: `sha256:…` of made-up ARK certificates (DER) that this caller pinned, for
+    the platform of the same name. A root that is nowhere verifies nothing.
     """
 
     amd: bool = False
+    intel: bool = False
     aws: bool = False
+    google: bool = False
     simulated: frozenset[str] = frozenset()
     simulated_containers: frozenset[str] = frozenset()
+
+
+SHIPPED_ROOTS: Final = Roots(amd=True, intel=True, aws=True, google=True)
 
 
 class Unasked(Enum):
@@ -40,15 +46,15 @@ class Expected:
     privileged level of the guest whose reports are believed; the shield runs at 0, and what runs below it may ask for
     reports too.
 
-    `insecure_without_crl` is a reason to go without revocation lists: for evidence in archives. Only a person gives
-    one, to `casemate evidence verify`.
+    `excused` names what evidence may lack (`casemate.platforms`) because the caller judges it afterwards, by
+    `VerifiedClaims.lacks`: a policy with a waiver, or a person with an archive. What is there is judged all the same.
     """
 
     report_data: bytes | Unasked
     manifest: bytes | Unasked
     floors: Mapping[str, int] = field(default_factory=dict)
     max_vmpl: int = 0
-    insecure_without_crl: str | None = None
+    excused: frozenset[str] = frozenset()
 
 
 def is_expected(wanted: bytes | Unasked, got: bytes) -> bool:
@@ -63,9 +69,8 @@ def hexadecimal(wanted: bytes | Unasked) -> str:
 
 def roots_of(genesis: CustodianGenesis) -> Roots:
     """What a custodian trusts: its genesis, which callers pin, says whether simulated evidence is ever believed."""
-    return Roots(
-        amd=True,
-        aws=True,
+    return replace(
+        SHIPPED_ROOTS,
         simulated=_pinned(genesis.simulation_root),
         simulated_containers=_pinned(genesis.container_simulation_root),
     )

@@ -6,7 +6,7 @@ from its sealed store. Nothing that arrives from outside is ever a `RecordedClai
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
@@ -14,6 +14,9 @@ from casemate.claims import VERIFIER_TOKEN, VerifiedClaims
 from casemate.wire.fields import MAX_INTEGER, Bytes, Model, Time
 
 __all__ = ["RecordedClaims"]
+
+_MAX_NAMED: Final = 64
+_MAX_ADVISORIES: Final = 256
 
 SecurityVersion = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 
@@ -28,6 +31,10 @@ class RecordedClaims(Model):
     report_data: Bytes
     hardware: Bytes
     tcb: Annotated[dict[str, SecurityVersion], Field(max_length=32)]
+    values: Annotated[dict[str, str], Field(max_length=_MAX_NAMED)]
+    tcb_status: str | None = None
+    advisories: Annotated[list[str], Field(max_length=_MAX_ADVISORIES)]
+    lacks: Annotated[list[str], Field(max_length=8)]
     verified_at: Time
 
     @classmethod
@@ -40,10 +47,15 @@ class RecordedClaims(Model):
             report_data=claims.report_data,
             hardware=claims.hardware,
             tcb=dict(claims.tcb),
+            values=dict(claims.values),
+            tcb_status=claims.tcb_status,
+            advisories=list(claims.advisories),
+            lacks=sorted(claims.lacks),
             verified_at=claims.verified_at,
         )
 
     def restore(self) -> VerifiedClaims:
         """The claims, as good as when they were verified; `verified_at` says when that was."""
         values: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields}
+        values |= {"advisories": tuple(self.advisories), "lacks": frozenset(self.lacks)}
         return VerifiedClaims(**values, token=VERIFIER_TOKEN)

@@ -11,9 +11,10 @@ from typing import Any, Final
 
 import jwt
 
-from casemate.claims import SIMULATED_PLATFORMS, VerifiedClaims
+from casemate.claims import VerifiedClaims
 from casemate.custodian.settings import VERSION
 from casemate.custodian.signing import SigningKey
+from casemate.platforms import SIMULATED_PLATFORMS
 from casemate.wire.binding import key_bytes
 from casemate.wire.fields import b64u_encode
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from casemate.claims import SIMULATED_PLATFORMS, VerifiedClaims
+from casemate.claims import VerifiedClaims
+from casemate.platforms import SIMULATED_PLATFORMS
 from casemate.policy._finding import Finding
 from casemate.policy._fit import misfit
 from casemate.policy.model import PolicyDocument, Service

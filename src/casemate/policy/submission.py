@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from casemate.claims import SIMULATED_PLATFORMS
 from casemate.errors import ConflictError, NotAuthorisedError, PolicyError, SignatureError
+from casemate.platforms import SIMULATED_PLATFORMS
 from casemate.policy.genesis import parse_genesis
 from casemate.policy.model import PolicyDocument, parse_document
 from casemate.policy.rules import AnyOfRules, describe, named, satisfied

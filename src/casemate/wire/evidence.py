@@ -8,19 +8,29 @@ from pydantic import Field
 
 from casemate.wire.fields import Bytes, Model
 
-__all__ = ["MAX_CRLS", "Endorsements", "Evidence"]
+__all__ = ["MAX_CRLS", "MAX_DOCUMENTS", "Endorsements", "Evidence"]
 
 MAX_CRLS = 8
 """A chain has three certificates; each issuer publishes one list."""
+MAX_DOCUMENTS = 4
 
 
 class Evidence(Model):
-    format: Literal["nitro-document", "sev-snp-report"]
+    """`report` is what the platform signed, with its signature; `log` what was extended into its registers, where there
+    is one: the event log of the TCG.
+    """
+
+    format: Literal["nitro-document", "sev-snp-report", "sgx-quote", "tdx-quote", "tpm-quote"]
     report: Bytes
+    log: Bytes | None = None
 
 
 class Endorsements(Model):
-    """`certificates` is the certificate table of the GHCB specification, `crls` are DER."""
+    """`certificates` is the certificate table of the GHCB specification for an SEV-SNP report, else PEM, one after the
+    other, in any order. `crls` are DER. `documents` are what a vendor signed besides, as it sends them: of Intel, TCB
+    info and the identity of the quoting enclave, in JSON.
+    """
 
     certificates: Bytes
     crls: Annotated[list[Bytes], Field(max_length=MAX_CRLS)]
+    documents: list[Bytes] = Field(default_factory=list, max_length=MAX_DOCUMENTS)

@@ -54,7 +54,7 @@ def test_a_genuine_document_verifies(name: str) -> None:
     claims = judge(read(name), PRODUCTION[name])
     assert claims.platform == "nitro"
     assert claims.runtime_measurement != f"sha384:{'0' * 96}"
-    assert str(claims.details["module"]).startswith("i-")
+    assert str(claims.values["module"]).startswith("i-")
 
 
 def test_the_image_was_signed_by_somebody() -> None:

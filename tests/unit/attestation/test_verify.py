@@ -76,30 +76,31 @@ def _with_floor(given: Case, floor: int) -> Case:
     return replace(given, expected=replace(given.expected, floors=floors))
 
 
-def test_without_a_list_only_by_a_reason_that_is_on_record(milan: Case) -> None:
+def test_without_a_list_only_where_the_caller_judges_that(milan: Case) -> None:
     bare = milan.with_bytes(lists=[])
-    reasoned = replace(bare, expected=replace(milan.expected, insecure_without_crl="an archive"))
+    reasoned = replace(bare, expected=replace(milan.expected, excused=frozenset({"crl"})))
     claims = reasoned.judge()
-    assert (claims.seen, claims.details["insecure_without_crl"]) == ({}, "an archive")
-    for reason in (None, ""):
+    assert (claims.seen, claims.lacks) == ({}, {"crl"})
+    assert milan.judge().lacks == frozenset()
+    for other in (frozenset[str](), frozenset({"authority"})):
         with pytest.raises(EndorsementError, match="no revocation list"):
-            replace(bare, expected=replace(milan.expected, insecure_without_crl=reason)).judge()
+            replace(bare, expected=replace(milan.expected, excused=other)).judge()
 
 
 def test_a_reason_does_not_excuse_a_list_that_is_there() -> None:
     revoked = case("ask-revoked")
-    excused = replace(revoked, expected=replace(revoked.expected, insecure_without_crl="an archive"))
+    excused = replace(revoked, expected=replace(revoked.expected, excused=frozenset({"crl"})))
     with pytest.raises(EndorsementError) as caught:
         excused.judge()
     assert caught.value.step == "evidence.revoked"
 
 
 def test_nothing_in_the_product_goes_without_a_list_or_below_the_shield_but_whom_a_person_tells() -> None:
-    weak = {"insecure_without_crl", "max_vmpl"}
+    weak = {"excused", "max_vmpl"}
     shipped = (path for path in SOURCES.rglob("*.py") if "testing" not in path.parts)
     found = {str(path.relative_to(SOURCES)) for path in shipped for name in _keywords(path) if name in weak}
     assert found == {"cli/evidence/verify.py"}
-    assert (Expected(b"", b"").insecure_without_crl, Expected(b"", b"").max_vmpl) == (None, 0)
+    assert (Expected(b"", b"").excused, Expected(b"", b"").max_vmpl) == (frozenset(), 0)
 
 
 def _keywords(path: Path) -> Iterator[str]:

@@ -76,7 +76,7 @@ def test_genuine_evidence_verifies_and_says_what_was_not_compared(casemate: Case
     waived = ("--without-crl", "an archive", "--json")
     found = casemate("evidence", "verify", "--evidence", MILAN, *MILAN_KEYS, *at, *waived).data
     assert (found["platform"], found["product"], found["tcb"]["microcode"]) == ("sev-snp", "milan", 115)
-    assert found["details"]["insecure_without_crl"] == "an archive"
+    assert (found["without_crl"], found["lacks"]) == ("an archive", ["crl"])
 
 
 @real

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from casemate.attestation.expectations import roots_of
-from casemate.claims import SIMULATED_PLATFORMS
 from casemate.cli._custodians import chosen
 from casemate.cli._home import home
 from casemate.cli._output import Json, emit, note
@@ -16,6 +15,7 @@ from casemate.client import pins
 from casemate.client.attested import AttestedCustodian, verify_custodian
 from casemate.client.custodian import CustodianClient, discover
 from casemate.errors import NotGenuineError, UsageError
+from casemate.platforms import SIMULATED_PLATFORMS
 from casemate.policy.rules import describe
 from casemate.wire.custodian import CustodianGenesis
 

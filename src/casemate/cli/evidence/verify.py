@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from casemate.attestation.catalogue import FORMATS
-from casemate.attestation.expectations import Expected, Roots, Unasked
+from casemate.attestation.expectations import SHIPPED_ROOTS, Expected, Unasked
 from casemate.attestation.reading import MAX_FILE_BYTES, evidence_in
 from casemate.attestation.verify import verify as verified
 from casemate.claims import VerifiedClaims
@@ -50,17 +50,17 @@ def verify(
         report_data=Unasked.UNASKED if report_data is None else _hexadecimal(report_data),
         manifest=Unasked.UNASKED if manifest is None else digest_bytes(manifest),
         max_vmpl=max_vmpl,
-        insecure_without_crl=without_crl,
+        excused=frozenset({"crl"} if without_crl else ()),
     )
     claims = verified(
         found,
         FORMATS[found.format].endorsements(found.report, files),
-        roots=Roots(amd=True, aws=True),
+        roots=SHIPPED_ROOTS,
         at=time,
         expected=expected,
     )
     unasked = [name for name in ("report_data", "manifest") if isinstance(getattr(expected, name), Unasked)]
-    result = {**_facts(claims), "not_compared": unasked}
+    result = {**_facts(claims), "not_compared": unasked, "without_crl": without_crl if claims.lacks else None}
     emit(result, as_json=as_json, text="\n".join(f"{name}: {_text(value)}" for name, value in result.items() if value))
     if unasked and not as_json:
         note(f"Genuine, and of {claims.platform}. Not compared with anything: {', '.join(unasked)}.")
@@ -93,6 +93,10 @@ def _facts(claims: VerifiedClaims) -> dict[str, Any]:
         "report_data": claims.report_data.hex(),
         "hardware": claims.hardware.hex(),
         "tcb": dict(claims.tcb),
+        "tcb_status": claims.tcb_status,
+        "advisories": list(claims.advisories),
+        "values": dict(claims.values),
+        "lacks": sorted(claims.lacks),
         "verified_at": claims.verified_at.isoformat(),
         "seen": dict(claims.seen),
         "details": dict(claims.details),

@@ -63,6 +63,7 @@ def verify_nitro(
         report_data=document.user_data or b"",
         hardware=document.module.encode(),
         tcb={},
+        values=_values(document),
         verified_at=at,
         token=VERIFIER_TOKEN,
         details=_details(document, chain),
@@ -115,9 +116,14 @@ def _check_expected(document: Document, expected: Expected) -> None:
         )
 
 
+def _values(document: Document) -> dict[str, str]:
+    """What a policy may ask for (`casemate.platforms`): PCR4 is the parent instance, PCR8 who signed the image."""
+    registers = {f"pcr{number}": document.pcrs.get(number, _ZERO).hex() for number in range(MANIFEST_PCR)}
+    return {"module": document.module, **registers}
+
+
 def _details(document: Document, chain: Chain) -> dict[str, object]:
     return {
-        "module": document.module,
         "made": document.made.isoformat(),
         "pcrs": {str(number): value.hex() for number, value in sorted(document.pcrs.items()) if value != _ZERO},
         "nonce": None if document.nonce is None else document.nonce.hex(),

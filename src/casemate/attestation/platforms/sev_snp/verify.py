@@ -49,7 +49,7 @@ def verify_sev_snp(
         endorsements.crls,
         vlek=report.signed_with_vlek,
         roots=roots,
-        without_list=bool(expected.insecure_without_crl),
+        without_list="crl" in expected.excused,
     )
     # 6. All of it at this time, and no step back in revocation.
     chain.check_times(at)
@@ -73,9 +73,11 @@ def verify_sev_snp(
         hardware=report.chip_id,
         tcb=_lowest(reported, chain.product.unpack(report.launch_tcb)),
         verified_at=at,
+        values=_values(report, chain),
+        lacks=frozenset() if chain.revocation else frozenset({"crl"}),
         seen=_seen(chain),
         token=VERIFIER_TOKEN,
-        details=_details(report, chain, expected),
+        details=_details(report, chain),
     )
 
 
@@ -166,19 +168,30 @@ def _seen(chain: Chain) -> dict[str, int]:
     return {} if chain.revocation is None else {chain.root: chain.revocation.number}
 
 
-def _details(report: Report, chain: Chain, expected: Expected) -> dict[str, object]:
+def _values(report: Report, chain: Chain) -> dict[str, str]:
+    """What a policy may ask for (`casemate.platforms`)."""
+    return {
+        "product": chain.product.name.lower(),
+        "chip_id": report.chip_id.hex(),
+        "family_id": report.family_id.hex(),
+        "image_id": report.image_id.hex(),
+        "id_key_digest": report.id_key_digest.hex(),
+        "author_key_digest": report.author_key_digest.hex(),
+        "smt": "on" if report.policy.smt else "off",
+        **({} if chain.extensions.csp_id is None else {"csp_id": chain.extensions.csp_id}),
+    }
+
+
+def _details(report: Report, chain: Chain) -> dict[str, object]:
     return {
         "report_version": report.version,
         "vmpl": report.vmpl,
         "guest_policy": f"{report.policy.raw:#x}",
-        "smt": report.policy.smt,
         "platform_info": f"{report.platform_info:#x}",
         "key": "VLEK" if report.signed_with_vlek else "VCEK",
-        "csp_id": chain.extensions.csp_id,
         "certified_product": chain.extensions.product,
         "root": chain.root,
         "crl_number": None if chain.revocation is None else chain.revocation.number,
-        "insecure_without_crl": expected.insecure_without_crl if chain.revocation is None else None,
         **{f"{name}_tcb": _text(chain.product.unpack(version)) for name, version in report.tcb_versions().items()},
     }
 

@@ -1,0 +1,83 @@
+"""The platforms by name: what a policy may ask of each. A closed list, since what is not on it has no verifier here.
+
+How evidence of each is verified lies in `casemate.attestation.platforms`; both sides speak of it in these words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+__all__ = ["PLATFORMS", "SIMULATED_PLATFORMS", "UP_TO_DATE", "Platform"]
+
+UP_TO_DATE: Final = "up-to-date"
+"""The status of a TCB that nobody has to excuse."""
+
+_INTEL_STATUSES: Final = frozenset(
+    {
+        "sw-hardening-needed",
+        "configuration-needed",
+        "configuration-and-sw-hardening-needed",
+        "out-of-date",
+        "out-of-date-configuration-needed",
+    }
+)
+"""Those that may be excused, in our spelling; what is revoked may not."""
+
+
+@dataclass(frozen=True)
+class Platform:
+    """`algorithm` is the hash that runtime measurements are of. `tcb` are security versions that can have a least one,
+    `values` what can be asked to be one of several texts. `statuses` of its TCB may be excused, as may what evidence
+    may `lack`: each until a date, by a policy.
+    """
+
+    algorithm: str
+    tcb: frozenset[str] = frozenset()
+    values: frozenset[str] = frozenset()
+    statuses: frozenset[str] = frozenset()
+    lacks: frozenset[str] = field(default=frozenset())
+
+
+_SEV_SNP: Final = Platform(
+    "sha384",
+    tcb=frozenset({"bootloader", "tee", "snp", "microcode", "fmc"}),
+    values=frozenset(
+        {"product", "chip_id", "csp_id", "family_id", "image_id", "id_key_digest", "author_key_digest", "smt"}
+    ),
+    lacks=frozenset({"crl"}),
+)
+_INTEL_VALUES: Final = frozenset({"fmspc", "ppid"})
+
+PLATFORMS: Final[Mapping[str, Platform]] = MappingProxyType(
+    {
+        "sev-snp": _SEV_SNP,
+        "tdx": Platform(
+            "sha384",
+            tcb=frozenset({"evaluation", "module"}),
+            values=_INTEL_VALUES
+            | {"mrtd", "mrseam", "mrsignerseam", "mrowner", "mrownerconfig", "attributes", "xfam"}
+            | {f"rtmr{number}" for number in range(4)},
+            statuses=_INTEL_STATUSES,
+        ),
+        "sgx": Platform(
+            "sha256",
+            tcb=frozenset({"evaluation", "isv", "config"}),
+            values=_INTEL_VALUES | {"mrsigner", "isv_product", "isv_family", "attributes"},
+            statuses=_INTEL_STATUSES,
+        ),
+        "nitro": Platform("sha384", values=frozenset({"module"} | {f"pcr{number}" for number in range(16)})),
+        "tpm": Platform(
+            "sha256",
+            values=frozenset({"key", "authority"} | {f"pcr{number}" for number in range(24)}),
+            lacks=frozenset({"authority", "crl"}),
+        ),
+        "simulated": _SEV_SNP,
+        "simulated-container": _SEV_SNP,
+    }
+)
+
+SIMULATED_PLATFORMS: Final = frozenset({"simulated", "simulated-container"})
+"""They protect nothing; the second cannot even say for sure what was launched (spec/evidence.md)."""
