@@ -11,7 +11,6 @@ from uuid import UUID
 import pytest
 
 from casemate.attestation.expectations import Roots
-from casemate.attestation.platforms.sev_snp.revocation import MAX_LIST_BYTES, MAX_NUMBER
 from casemate.attestation.platforms.sev_snp.table import (
     ARK,
     ASK,
@@ -20,6 +19,7 @@ from casemate.attestation.platforms.sev_snp.table import (
     build_certificate_table,
     parse_certificate_table,
 )
+from casemate.attestation.revocation import MAX_LIST_BYTES, MAX_NUMBER
 from casemate.errors import EndorsementError
 from casemate.testing.amd.cases import Case, build
 from casemate.testing.amd.certificates import RevokedEntry

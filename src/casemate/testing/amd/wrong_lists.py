@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from cryptography import x509
 
-from casemate.attestation.platforms.sev_snp.revocation import MAX_LIST_BYTES, MAX_NUMBER
+from casemate.attestation.revocation import MAX_LIST_BYTES, MAX_NUMBER
 from casemate.errors import EndorsementError
 from casemate.testing.amd.certificates import RevokedEntry, name_of
 from casemate.testing.amd.keys import authority_key

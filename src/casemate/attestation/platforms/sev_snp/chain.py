@@ -21,9 +21,9 @@ from casemate.attestation.certificates import Certificate, p384_key
 from casemate.attestation.expectations import Roots
 from casemate.attestation.platforms.sev_snp.key_extensions import KeyExtensions, key_extensions
 from casemate.attestation.platforms.sev_snp.products import PRODUCTS, Product
-from casemate.attestation.platforms.sev_snp.revocation import RevocationList, newest_list
-from casemate.attestation.platforms.sev_snp.signing import is_signed_by
+from casemate.attestation.platforms.sev_snp.signing import is_signed_by, signature_holds
 from casemate.attestation.platforms.sev_snp.table import ARK, ASK, VCEK, VLEK, parse_certificate_table
+from casemate.attestation.revocation import RevocationList, newest_lists
 from casemate.errors import EndorsementError
 
 __all__ = ["Chain", "verified_chain"]
@@ -164,7 +164,7 @@ def _check_leaf(leaf: Certificate, intermediate: Certificate, *, vlek: bool) -> 
 def _checked_list(
     lists: Sequence[bytes], root: Certificate, certificates: Sequence[Certificate], *, without_list: bool
 ) -> RevocationList | None:
-    newest = newest_list(lists, root)
+    newest = newest_lists(lists, (root,), signature_holds).get(root.fingerprint)
     if newest is None:
         if without_list:
             return None

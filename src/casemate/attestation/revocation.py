@@ -1,12 +1,12 @@
-"""Revocation lists of a root (RFC 5280 §5): read, verified, and the newest of them chosen.
+"""Revocation lists (RFC 5280 §5): read, verified, and the newest of each authority chosen.
 
-AMD publishes one list a root. It names intermediate certificates by their serial numbers; report keys, which all have
-the serial number 0, only through entries that name their issuer (an indirect list).
+An entry may name the issuer of what it revokes (an indirect list): AMD's one list a root names intermediate
+certificates by their serial numbers, and report keys, which all have the serial number 0, only in that way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,10 +14,12 @@ from typing import Final
 from cryptography import x509
 
 from casemate.attestation.certificates import Certificate, reading
-from casemate.attestation.platforms.sev_snp.signing import signature_holds
 from casemate.errors import EndorsementError
 
-__all__ = ["MAX_LIST_BYTES", "MAX_NUMBER", "RevocationList", "newest_list"]
+__all__ = ["MAX_LIST_BYTES", "MAX_NUMBER", "Holds", "RevocationList", "newest_lists"]
+
+Holds = Callable[[Certificate, bytes, bytes], bool]
+"""Whether an authority signed bytes, in the way of its vendor: authority, bytes, signature."""
 
 MAX_LIST_BYTES: Final = 64 * 1024
 """Real lists are below 2 KiB."""
@@ -31,7 +33,7 @@ _WHAT: Final = "revocation list"
 
 @dataclass(frozen=True)
 class RevocationList:
-    """A list that the root signed. `revoked` are pairs of issuer and serial number."""
+    """A list that its issuer signed. `revoked` are pairs of issuer and serial number."""
 
     number: int
     start: datetime
@@ -42,25 +44,37 @@ class RevocationList:
         return (certificate.issuer, certificate.serial) in self.revoked
 
 
-def newest_list(lists: Sequence[bytes], root: Certificate) -> RevocationList | None:
-    """The one with the highest number, None of none. `EndorsementError` where one is not a list of this root."""
-    return max((_parse(data, root) for data in lists), key=lambda item: item.number, default=None)
+def newest_lists(lists: Sequence[bytes], authorities: Sequence[Certificate], holds: Holds) -> dict[str, RevocationList]:
+    """Of each authority that has one, by its fingerprint, the one with the highest number.
+
+    `EndorsementError` where one is not a list of these authorities.
+    """
+    newest: dict[str, RevocationList] = {}
+    for data in lists:
+        issuer, found = _parse(data, authorities, holds)
+        newest[issuer] = max(newest.get(issuer, found), found, key=lambda item: item.number)
+    return newest
 
 
-def _parse(data: bytes, root: Certificate) -> RevocationList:
+def _parse(data: bytes, authorities: Sequence[Certificate], holds: Holds) -> tuple[str, RevocationList]:
     if len(data) > MAX_LIST_BYTES:
         raise _bad("a revocation list is too large", f"≤ {MAX_LIST_BYTES} bytes", str(len(data)))
     with reading(_WHAT, _STEP):
         loaded = x509.load_der_x509_crl(data)
         # First of all: what somebody else wrote is not looked at.
-        if loaded.issuer != root.subject or not signature_holds(root, loaded.tbs_certlist_bytes, loaded.signature):
-            raise _bad("a revocation list is not signed by the root")
-        return RevocationList(
+        issuer = next((one for one in authorities if _is_of(loaded, one, holds)), None)
+        if issuer is None:
+            raise _bad("a revocation list is not signed by an authority of the chain")
+        return issuer.fingerprint, RevocationList(
             number=_number(loaded),
             start=loaded.last_update_utc,
             end=_end(loaded),
             revoked=frozenset(_entries(loaded)),
         )
+
+
+def _is_of(loaded: x509.CertificateRevocationList, issuer: Certificate, holds: Holds) -> bool:
+    return loaded.issuer == issuer.subject and holds(issuer, loaded.tbs_certlist_bytes, loaded.signature)
 
 
 def _number(loaded: x509.CertificateRevocationList) -> int:
@@ -71,7 +85,7 @@ def _number(loaded: x509.CertificateRevocationList) -> int:
         if isinstance(value, x509.CRLNumber):
             number = value.crl_number
         elif _leaves_out(value) or (extension.critical and not isinstance(value, x509.IssuingDistributionPoint)):
-            raise _bad("a revocation list is not about all certificates of the root", got=extension.oid.dotted_string)
+            raise _bad("a revocation list is not about all certificates of its issuer", got=extension.oid.dotted_string)
     if not 0 <= number <= MAX_NUMBER:
         raise _bad("a revocation list has no number", f"0 to {MAX_NUMBER}")
     return number
