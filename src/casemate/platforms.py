@@ -30,15 +30,15 @@ _INTEL_STATUSES: Final = frozenset(
 @dataclass(frozen=True)
 class Platform:
     """`algorithm` is the hash that runtime measurements are of. `tcb` are security versions that can have a least one,
-    `values` what can be asked to be one of several texts. `statuses` of its TCB may be excused, as may what evidence
-    may `lack`: each until a date, by a policy.
+    `values` what can be asked to be one of several texts. `statuses` of its TCB may be waived until a date, as may what
+    evidence may lack: `lacks` says which of the values stands in for it, or None where only a waiver does.
     """
 
     algorithm: str
     tcb: frozenset[str] = frozenset()
     values: frozenset[str] = frozenset()
     statuses: frozenset[str] = frozenset()
-    lacks: frozenset[str] = field(default=frozenset())
+    lacks: Mapping[str, str | None] = field(default_factory=dict)
 
 
 _SEV_SNP: Final = Platform(
@@ -47,7 +47,7 @@ _SEV_SNP: Final = Platform(
     values=frozenset(
         {"product", "chip_id", "csp_id", "family_id", "image_id", "id_key_digest", "author_key_digest", "smt"}
     ),
-    lacks=frozenset({"crl"}),
+    lacks={"crl": None},
 )
 _INTEL_VALUES: Final = frozenset({"fmspc", "ppid"})
 
@@ -72,7 +72,7 @@ PLATFORMS: Final[Mapping[str, Platform]] = MappingProxyType(
         "tpm": Platform(
             "sha256",
             values=frozenset({"key", "authority"} | {f"pcr{number}" for number in range(24)}),
-            lacks=frozenset({"authority", "crl"}),
+            lacks={"authority": "key", "crl": None},
         ),
         "simulated": _SEV_SNP,
         "simulated-container": _SEV_SNP,

@@ -27,6 +27,7 @@ from casemate.custodian.policies_volumes import keys_in
 from casemate.custodian.problems import Refusal
 from casemate.custodian.release_record import Proven, record_denial, record_release, record_unreadable
 from casemate.errors import CasemateError, CompareFailedError, EvidenceError, InputError, PolicyError
+from casemate.platforms import PLATFORMS
 from casemate.policy.configure import configure
 from casemate.policy.decide import STEPS, Decision, decide
 from casemate.policy.model import Service
@@ -41,6 +42,9 @@ __all__ = ["release"]
 
 _TRIES: Final = 4
 """How often a decision is taken again because the policy changed while it was taken."""
+
+_JUDGED_BY_THE_POLICY: Final = frozenset(lack for platform in PLATFORMS.values() for lack in platform.lacks)
+"""What evidence lacks is refused in step 5, unless the policy waives it or says what stands in for it."""
 
 
 async def release(custodian: Custodian, request: AttestationRequest, signer: str) -> AttestationAnswer:
@@ -79,6 +83,7 @@ async def _prove(custodian: Custodian, request: AttestationRequest, now: datetim
             ),
             manifest=digest_bytes(digest),
             floors=await custodian.floors.current(),
+            excused=_JUDGED_BY_THE_POLICY,
         )
         claims = verify(request.evidence, request.endorsements, roots=custodian.roots, at=now, expected=expected)
     except (EvidenceError, InputError) as error:

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from casemate.policy._faults import Fault, Path, closest
-from casemate.policy.form import PINNED, RELEASED
+from casemate.policy.form import DETAILED, LISTED, PINNED, RELEASED
 from casemate.wire.fields import Model
 
 __all__ = ["fill_form", "unknown_field"]
@@ -23,6 +23,7 @@ _KEY: Final = "[key]"
 _PATTERNS: Final = {
     r"^sha256:[0-9a-f]{64}$": '"sha256:" and 64 lower-case hex digits',
     r"^sha384:[0-9a-f]{96}$": '"sha384:" and 96 lower-case hex digits',
+    r"^(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96})$": '"sha384:" and 96 lower-case hex digits, or "sha256:" and 64',
     r"^ed25519:[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$": (
         '"ed25519:" and 43 characters, as `casemate identity show` prints it'
     ),
@@ -112,7 +113,7 @@ def _place(location: tuple[str | int, ...], value: object) -> tuple[Path, bool]:
         if part == _KEY:
             return tuple(place), True
         here = _at(value, tuple(place))
-        is_branch = part in {PINNED, RELEASED} and not (isinstance(here, dict) and part in here)
+        is_branch = part in {PINNED, RELEASED, LISTED, DETAILED} and not (isinstance(here, dict) and part in here)
         if isinstance(here, (dict, list)) and not is_branch:
             place.append(part)
     return tuple(place), False
@@ -147,17 +148,25 @@ def _step(annotation: Any, part: str | int) -> Any:
         for name, field in model.model_fields.items():
             if part in (name, field.alias):
                 return field.annotation
-    arguments = typing.get_args(_bare(annotation))
-    return arguments[-1] if arguments else None
+    container = list if isinstance(part, int) else dict
+    inner = (typing.get_args(one)[-1] for one in _branches(annotation) if typing.get_origin(one) is container)
+    return next(inner, None)
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    for branch in _branches(annotation):
+        if isinstance(branch, type) and issubclass(branch, BaseModel):
+            yield branch
+
+
+def _branches(annotation: Any) -> Iterator[Any]:
+    """The annotation itself, or those of a union."""
     annotation = _bare(annotation)
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    elif isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
         for argument in typing.get_args(annotation):
-            yield from _models(argument)
+            yield from _branches(argument)
+    else:
+        yield annotation
 
 
 def _bare(annotation: Any) -> Any:

@@ -16,7 +16,7 @@ from casemate.wire.rules import Rule
 __all__ = ["release_faults"]
 
 _RULE: TypeAdapter[AnyOfRules] = TypeAdapter(Rule)
-_PINS = {"workload": "manifest", "runtime": "measurement"}
+_PINS = {"workload": ("manifest",), "runtime": ("measurement", "measurements")}
 
 
 def release_faults(services: object, principals: object, access: object) -> list[Fault]:
@@ -24,10 +24,10 @@ def release_faults(services: object, principals: object, access: object) -> list
     update = access.get("update") if isinstance(access, dict) else None
     faults: list[Fault] = []
     for path, part in _parts(services):
-        pin = _PINS[str(path[-1])]
-        if pin in part and "release" in part:
-            message = f"both a {pin} and a release"
-            faults.append(Fault((*path, pin), message, "keep one of the two", on_key=True))
+        for pin in _PINS[str(path[-1])]:
+            if pin in part and "release" in part:
+                message = f"both a {pin} and a release"
+                faults.append(Fault((*path, pin), message, "keep one of the two", on_key=True))
         if "release" in part and "signed_by" in part:
             faults += _signer_faults(part["signed_by"], (*path, "signed_by"), names_of(principals), update)
     return faults

@@ -7,15 +7,12 @@ from typing import Any, Final
 
 from casemate.errors import TemplateError
 from casemate.policy._faults import Fault, Path, closest
+from casemate.policy._platforms import platform_faults, runtime_faults
 from casemate.policy.templates import SecretReference, Template
 from casemate.wire.manifest import is_loader_variable
 from casemate.wire.secrets import SecretSchema
 
-__all__ = ["KNOWN_PLATFORMS", "MAX_HOLE_BYTES", "is_confidential", "service_faults"]
-
-KNOWN_PLATFORMS: Final = ("sev-snp", "simulated", "simulated-container")
-"""A closed list: what is not on it has no verifier here."""
-_LATER_PLATFORMS: Final = frozenset({"tdx", "sgx", "nitro", "tpm"})
+__all__ = ["MAX_HOLE_BYTES", "is_confidential", "service_faults"]
 
 KEY_KIND: Final = "volume-key"
 _KEYS: Final = (("image", "key", "of an image"), ("output", "sealed", "of sealed output"))
@@ -39,34 +36,13 @@ def service_faults(value: object, kinds: Mapping[str, SecretSchema | None], brou
         if not isinstance(service, dict):
             continue  # the form of the document says so
         path: Path = ("services", name)
-        faults += _platform_faults(service.get("platforms"), (*path, "platforms"))
+        faults += platform_faults(service.get("platforms"), (*path, "platforms"))
+        faults += runtime_faults(service.get("runtime"), service.get("platforms"), (*path, "runtime"))
         for field, member, what in _KEYS:
             faults += _key_faults(service.get(field), (*path, field, member), kinds, what)
         faults += _reader_faults(service.get("output"), (*path, "output", "sealed"), kinds, brought)
         faults += _hole_faults(service, path, kinds)
         faults += _file_faults(service.get("files"), (*path, "files"), kinds)
-        if service.get("tcb") == {}:
-            faults.append(Fault((*path, "tcb"), "minima that ask for nothing", "name a component, or leave 'tcb' out"))
-    return faults
-
-
-def _platform_faults(value: object, path: Path) -> list[Fault]:
-    faults: list[Fault] = []
-    seen: set[str] = set()
-    for index, name in enumerate(value if isinstance(value, list) else ()):
-        if not isinstance(name, str):
-            continue
-        here = (*path, index)
-        if name in seen:
-            faults.append(Fault(here, f"{name} is listed twice", "list every platform once"))
-        elif name in _LATER_PLATFORMS:
-            remedy = f"leave it out; this version verifies {' and '.join(KNOWN_PLATFORMS)}"
-            faults.append(Fault(here, f"the platform {name} is known, but cannot be verified yet", remedy))
-        elif name not in KNOWN_PLATFORMS:
-            meant = closest(name, KNOWN_PLATFORMS)
-            remedy = f"did you mean '{meant}'?" if meant else f"the platforms are {', '.join(KNOWN_PLATFORMS)}"
-            faults.append(Fault(here, f"there is no platform '{name}'", remedy))
-        seen.add(name)
     return faults
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from casemate.errors import UsageError
 
 __all__ = ["put"]
+
+_DIGEST: Final = re.compile(r"sha(256|384):[0-9a-f]+\Z")
+"""As people write them: in quotes."""
 
 
 def put(text: str, path: Sequence[str], value: object) -> str:
@@ -46,6 +50,8 @@ def _is_empty(node: Any) -> bool:
 
 def _flow(value: object) -> str:
     """In one line."""
+    if isinstance(value, str) and _DIGEST.match(value):
+        return f'"{value}"'
     said = yaml.safe_dump(value, default_flow_style=True, width=math.inf, sort_keys=False)
     return said.removesuffix("\n").removesuffix("\n...")
 

@@ -6,6 +6,7 @@ The JSON Schema of policies is generated from `DocumentForm`; the fields of each
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
@@ -19,7 +20,6 @@ from casemate.wire.fields import (
     SecretName,
     ServiceName,
     Sha256,
-    Sha384,
     VolumeName,
     is_plain,
 )
@@ -31,6 +31,8 @@ from casemate.wire.statements import VERSION_PATTERN, ReleaseName, VersionText
 
 __all__ = [
     "DEFAULT_LEASE",
+    "DETAILED",
+    "LISTED",
     "MAX_LEASE_SECONDS",
     "MIN_LEASE_SECONDS",
     "PINNED",
@@ -40,13 +42,15 @@ __all__ = [
     "ImageForm",
     "OutputForm",
     "PeopleForm",
+    "PlatformForm",
     "ReleaseForm",
     "RuntimeForm",
     "ServiceForm",
     "ServiceVolumeForm",
-    "TcbMinima",
     "VolumeForm",
+    "WaiverForm",
     "WorkloadForm",
+    "day",
     "interval_milliseconds",
     "lease_seconds",
 ]
@@ -70,6 +74,22 @@ MAX_REVOKED: Final = 256
 PINNED: Final = "(pinned)"
 RELEASED: Final = "(released)"
 """How the two forms of a workload and of a runtime are told apart in errors; no field has such a name."""
+
+LISTED: Final = "(listed)"
+DETAILED: Final = "(detailed)"
+"""And the two of platforms."""
+
+MAX_PLATFORMS: Final = 8
+MAX_MEASUREMENTS: Final = 64
+"""A guest's measurement differs with its number of processors, and while one release replaces another there are two."""
+MAX_ASKED: Final = 32
+MAX_VALUES: Final = 256
+"""Chips that are allowed, for instance."""
+MAX_WAIVERS: Final = 16
+MAX_ADVISORIES: Final = 64
+MAX_SECURITY_VERSION: Final = 65535
+"""Of an enclave; AMD's have one byte."""
+_MAX_VALUE: Final = 256
 
 MAX_VOLUMES: Final = 256
 """A key of each is made and sealed when a version is accepted."""
@@ -140,12 +160,37 @@ def _check_revoked(text: str) -> str:
     return text
 
 
+def day(text: str) -> datetime:
+    """The beginning of `2027-01-31`, in UTC; `ValueError` for what is no day in that form."""
+    try:
+        found = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        found = None
+    if found is None or f"{found:%Y-%m-%d}" != text:
+        raise ValueError("not a day", 'write it like "2027-01-31"')
+    return found
+
+
+def _check_day(text: str) -> str:
+    day(text)
+    return text
+
+
+def _check_value(text: str) -> str:
+    if not 0 < len(text) <= _MAX_VALUE or not text.isascii() or not text.isprintable():
+        raise ValueError("not a value of a platform", "write it as `casemate evidence verify` prints it")
+    return text
+
+
 FilePath = Annotated[str, AfterValidator(_check_file_path)]
 FileMode = Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}$")]
 Interval = Annotated[str, AfterValidator(_check_interval)]
 Lease = Annotated[str, AfterValidator(_check_lease)]
 Revoked = Annotated[str, AfterValidator(_check_revoked)]
-SecurityVersion = Annotated[int, Field(ge=0, le=255)]
+Day = Annotated[str, AfterValidator(_check_day)]
+Measurement = Annotated[str, StringConstraints(pattern=r"^(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96})$")]
+SecurityVersion = Annotated[int, Field(ge=0, le=MAX_SECURITY_VERSION)]
+Value = Annotated[str, AfterValidator(_check_value)]
 
 
 class WorkloadForm(Model):
@@ -153,7 +198,25 @@ class WorkloadForm(Model):
 
 
 class RuntimeForm(Model):
-    measurement: Sha384
+    """One measurement, or `measurements` of each platform: of each shape that it comes in."""
+
+    measurement: Measurement | None = None
+    measurements: (
+        Annotated[
+            dict[str, Annotated[list[Measurement], Field(min_length=1, max_length=MAX_MEASUREMENTS)]],
+            Field(min_length=1, max_length=MAX_PLATFORMS),
+        ]
+        | None
+    ) = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> RuntimeForm:
+        if (self.measurement is None) == (self.measurements is None):
+            raise ValueError(
+                "a runtime is one measurement, or measurements by platform",
+                'write measurement: "sha384:…", or measurements: {sev-snp: ["sha384:…"], …}',
+            )
+        return self
 
 
 class ReleaseForm(Model):
@@ -168,6 +231,10 @@ class ReleaseForm(Model):
 def _form_of(value: Any) -> str:
     named = "release" in value if isinstance(value, dict) else isinstance(value, ReleaseForm)
     return RELEASED if named else PINNED
+
+
+def _platforms_form(value: Any) -> str:
+    return DETAILED if isinstance(value, dict) else LISTED
 
 
 class FileForm(Model):
@@ -187,14 +254,36 @@ class OutputForm(Model):
     sealed: SecretName
 
 
-class TcbMinima(Model):
-    """The lowest security versions that are admitted; what is absent is not asked for."""
+class WaiverForm(Model):
+    """Until a day (UTC, not included): a status of the TCB with these advisories and no others, or something that the
+    evidence lacks, is good enough.
+    """
 
-    bootloader: SecurityVersion | None = None
-    tee: SecurityVersion | None = None
-    snp: SecurityVersion | None = None
-    microcode: SecurityVersion | None = None
-    fmc: SecurityVersion | None = None
+    status: str | None = None
+    advisories: Annotated[list[str], Field(default_factory=list, max_length=MAX_ADVISORIES)]
+    lacks: str | None = None
+    until: Day
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> WaiverForm:
+        if (self.status is None) == (self.lacks is None):
+            raise ValueError("a waiver of one thing", "write either status: … or lacks: …")
+        if self.lacks is not None and self.advisories:
+            raise ValueError("advisories belong to a status", "leave them out, or name the status")
+        return self
+
+
+class PlatformForm(Model):
+    """What is asked of one platform (`casemate.platforms`): the lowest security versions, values that must be one of
+    those listed, and what is waived.
+    """
+
+    tcb: Annotated[dict[str, SecurityVersion], Field(default_factory=dict, max_length=MAX_ASKED)]
+    require: Annotated[
+        dict[str, Annotated[list[Value], Field(min_length=1, max_length=MAX_VALUES)]],
+        Field(default_factory=dict, max_length=MAX_ASKED),
+    ]
+    waive: Annotated[list[WaiverForm], Field(default_factory=list, max_length=MAX_WAIVERS)]
 
 
 class PeopleForm(Model):
@@ -244,14 +333,17 @@ class ServiceForm(Model):
     ]
     image: ImageForm | None = None
     output: OutputForm | None = None
-    platforms: Annotated[list[str], Field(min_length=1, max_length=8)]
+    platforms: Annotated[
+        Annotated[list[str], Field(min_length=1, max_length=MAX_PLATFORMS), Tag(LISTED)]
+        | Annotated[dict[str, PlatformForm], Field(min_length=1, max_length=MAX_PLATFORMS), Tag(DETAILED)],
+        Discriminator(_platforms_form),
+    ]
     holes: Annotated[dict[HoleName, str], Field(default_factory=dict, max_length=MAX_FILLED)]
     environment: Annotated[dict[HoleName, str], Field(default_factory=dict, max_length=MAX_FILLED)]
     files: Annotated[dict[FilePath, FileForm], Field(default_factory=dict, max_length=MAX_FILLED)]
     volumes: Annotated[dict[VolumePath, ServiceVolumeForm], Field(default_factory=dict, max_length=MAX_MOUNTED)]
     user: User | None = None
     lease: Lease = DEFAULT_LEASE
-    tcb: TcbMinima | None = None
 
 
 class DocumentForm(Model):

@@ -16,19 +16,17 @@ from typing import Any, Final, Literal
 from casemate.policy._access import access_faults, principal_faults
 from casemate.policy._explain import fill_form
 from casemate.policy._faults import Fault, Path, first_error
+from casemate.policy._platforms import Asked, Measurements, asked_of
 from casemate.policy._releases import release_faults
 from casemate.policy._secrets import read_secrets
-from casemate.policy._services import KNOWN_PLATFORMS, is_confidential, service_faults
+from casemate.policy._services import is_confidential, service_faults
 from casemate.policy._volumes import people_faults, volume_faults
 from casemate.policy.form import (
     DocumentForm,
     PeopleForm,
     ReleaseForm,
-    RuntimeForm,
     ServiceForm,
-    TcbMinima,
     VolumeForm,
-    WorkloadForm,
     interval_milliseconds,
     lease_seconds,
 )
@@ -42,9 +40,10 @@ from casemate.wire.rules import Access, Principal, Rule
 from casemate.wire.secrets import SecretSchema, SecretSchemas
 
 __all__ = [
-    "KNOWN_PLATFORMS",
     "MAX_DOCUMENT_BYTES",
+    "Asked",
     "Filling",
+    "Measurements",
     "MountedVolume",
     "People",
     "PlacedFile",
@@ -120,24 +119,24 @@ class MountedVolume:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One kind of workload. `workload` is the digest of its manifest, `runtime` a measurement, or the release that
-    either comes from. `holes` has those of `environment` too; `variables` are the names that came from there.
-    `image_key` is the secret that its image is encrypted under, `output_key` the one for what it writes.
+    """One kind of workload. `workload` is the digest of its manifest, `runtime` are measurements, or the release that
+    either comes from. `platforms` are those that it may run on, with what is asked of each. `holes` has those of
+    `environment` too; `variables` are the names that came from there. `image_key` is the secret that its image is
+    encrypted under, `output_key` the one for what it writes.
     """
 
     name: str
     workload: str | Released
-    runtime: str | Released
+    runtime: Measurements | Released
     image_key: str | None
     output_key: str | None
-    platforms: tuple[str, ...]
+    platforms: Mapping[str, Asked]
     holes: Mapping[str, Filling]
     variables: frozenset[str]
     files: Mapping[str, PlacedFile]
     volumes: Mapping[str, MountedVolume]
     user: User | None
     lease_seconds: int
-    tcb: TcbMinima | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,11 +235,11 @@ def _service(name: str, form: ServiceForm, kinds: Mapping[str, SecretSchema], vo
     filled = {**form.holes, **form.environment}
     return Service(
         name=name,
-        workload=_admitted(form.workload),
-        runtime=_admitted(form.runtime),
+        workload=_released(form.workload) if isinstance(form.workload, ReleaseForm) else form.workload.manifest,
+        runtime=_released(form.runtime) if isinstance(form.runtime, ReleaseForm) else Measurements.of(form.runtime),
         image_key=None if form.image is None else form.image.key,
         output_key=None if form.output is None else form.output.sealed,
-        platforms=tuple(form.platforms),
+        platforms=asked_of(form.platforms),
         holes=MappingProxyType({hole: _filling(text, kinds) for hole, text in filled.items()}),
         variables=frozenset(form.environment),
         files=MappingProxyType(
@@ -251,15 +250,10 @@ def _service(name: str, form: ServiceForm, kinds: Mapping[str, SecretSchema], vo
         ),
         user=form.user,
         lease_seconds=lease_seconds(form.lease),
-        tcb=form.tcb,
     )
 
 
-def _admitted(form: WorkloadForm | RuntimeForm | ReleaseForm) -> str | Released:
-    if isinstance(form, WorkloadForm):
-        return form.manifest
-    if isinstance(form, RuntimeForm):
-        return form.measurement
+def _released(form: ReleaseForm) -> Released:
     return Released(form.release, form.at_least, form.signed_by, tuple(form.revoked))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
@@ -195,11 +196,21 @@ async def test_evidence_under_a_root_that_this_custodian_did_not_pin_is_refused(
     await nothing_on_record(story)
 
 
-async def test_evidence_without_revocation_lists_is_refused(story: Story) -> None:
+async def test_evidence_without_revocation_lists_is_denied(story: Story) -> None:
     shield = story.shield()
     request = await shield.request()
     request["endorsements"]["crls"] = []
-    await refused(await shield.attest(request), 403, "evidence.refused")
+    await denied(story, await shield.attest(request), "endorsements.complete")
+
+
+async def test_evidence_without_revocation_lists_is_good_enough_while_the_policy_waives_them(story: Story) -> None:
+    until = datetime.fromtimestamp(story.house.parts.clock(), UTC) + timedelta(days=2)
+    waiver = {"lacks": "crl", "until": f"{until:%Y-%m-%d}"}
+    await story.change_service(platforms={"simulated": {"waive": [waiver]}})
+    shield = story.shield()
+    request = await shield.request()
+    request["endorsements"]["crls"] = []
+    assert (await shield.attest(request)).status == 200
 
 
 async def test_endorsements_that_ended_are_refused(story: Story) -> None:
@@ -296,7 +307,7 @@ async def test_a_changed_workload_is_denied(story: Story) -> None:
 
 
 async def test_firmware_below_the_minimum_is_denied(story: Story) -> None:
-    await story.change_service(tcb={"microcode": 255})
+    await story.change_service(platforms={"simulated": {"tcb": {"microcode": 256}}})
     await denied(story, await story.shield().attest(), "tcb.minima")
 
 

@@ -131,7 +131,7 @@ def test_any_layout_can_be_filled_in(made: Path, casemate: Casemate, home: Path,
     digest = _manifest(home, made)
     assert casemate("policy", "admit", made, "acme/records#api", "--runtime", MEASUREMENT).status == 0
     filled = source.load(made.read_text(), SCHEMAS).services["api"]
-    assert (filled.workload, filled.runtime) == (digest, MEASUREMENT)
+    assert (filled.workload, filled.runtime.everywhere) == (digest, MEASUREMENT)
     assert (b"\r\n" in made.read_bytes()) == (style == "crlf")
 
 

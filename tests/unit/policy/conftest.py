@@ -116,6 +116,7 @@ class World:
             "report_data": bytes(64),
             "hardware": bytes(64),
             "tcb": self.tcb,
+            "values": {"product": "milan", "chip_id": "ab" * 64},
             "verified_at": NOW,
             "token": VERIFIER_TOKEN,
         }
@@ -185,13 +186,12 @@ def world() -> World:
         "services": {
             "api": {
                 "runtime": {"measurement": MEASUREMENT},
-                "platforms": ["simulated"],
+                "platforms": {"simulated": {"tcb": {"snp": 20, "microcode": 200}}},
                 "holes": {"name": "records"},
                 "environment": {"PASSWORD": "{{ secret.password }}"},
                 "files": {"/run/api/key.pem": {"content": "{{ secret.tls.private_key }}", "mode": "0440"}},
                 "user": {"uid": 1000, "gid": 1000},
                 "lease": "5m",
-                "tcb": {"snp": 20, "microcode": 200},
             }
         },
         "secrets": {

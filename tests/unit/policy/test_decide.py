@@ -56,8 +56,8 @@ def test_the_right_workload_is_admitted_and_every_step_recorded(world: Any) -> N
 def test_the_labels_of_the_steps_are_stable() -> None:
     assert STEPS == (
         "manifest.digest", "manifest.custodian", "policy.known", "policy.simulation", "platform.listed",
-        "runtime.measurement", "workload.manifest", "workload.image", "tcb.minima", "volumes.anchor",
-        "configuration.fits",
+        "platform.values", "runtime.measurement", "workload.manifest", "workload.image", "tcb.minima", "tcb.status",
+        "endorsements.complete", "volumes.anchor", "configuration.fits",
     )  # fmt: skip
 
 
@@ -97,7 +97,7 @@ def test_3_an_unknown_policy_is_denied_and_the_later_steps_are_not_reached(world
     decision = judge(world, **{missing: None})
     expected = f"a policy with genesis {world.genesis.identity()}"
     assert_denied(decision, "policy.known", expected=expected, got="none on this custodian", remedy="submit the policy")
-    assert [record.held for record in decision.steps[3:]] == [None] * 8
+    assert [record.held for record in decision.steps[3:]] == [None] * (len(STEPS) - 3)
 
 
 def test_3_the_policy_of_another_genesis_is_denied(world: Any) -> None:
@@ -196,13 +196,51 @@ def test_5_a_platform_that_is_not_listed_is_denied(world: Any) -> None:
     assert_denied(judge(world), "platform.listed", expected="sev-snp", got="simulated", remedy="services.api.platforms")
 
 
-def test_6_another_runtime_is_denied(world: Any) -> None:
+def asked(world: Any, **asked: Any) -> None:
+    world.service["platforms"] = {"simulated": asked}
+
+
+def test_6_a_value_that_is_not_among_those_required_is_denied(world: Any) -> None:
+    asked(world, require={"product": ["genoa", "milan"], "chip_id": ["cd" * 64]})
+    remedy = "services.api.platforms.simulated.require.chip_id"
+    assert_denied(
+        judge(world), "platform.values", expected=f"chip_id {'cd' * 64}", got=f"chip_id {'ab' * 64}", remedy=remedy
+    )
+
+
+def test_6_a_value_that_the_platform_does_not_say_is_denied(world: Any) -> None:
+    asked(world, require={"csp_id": ["CN=acme"]})
+    assert_denied(judge(world), "platform.values", expected="csp_id CN=acme", got="csp_id none", remedy="csp_id")
+
+
+def test_6_one_of_the_values_required_is_admitted(world: Any) -> None:
+    asked(world, require={"product": ["genoa", "milan"], "chip_id": ["cd" * 64, "ab" * 64]})
+    assert judge(world).admitted
+
+
+def test_6_what_is_required_of_another_platform_does_not_matter(world: Any) -> None:
+    world.service["platforms"] = {"simulated-container": {"require": {"product": ["turin"]}}, "simulated": {}}
+    assert judge(world).admitted
+
+
+def test_7_a_runtime_is_trusted_where_it_is_listed_and_nowhere_else(world: Any) -> None:
+    """What another platform measures is no measurement of this one."""
+    other = "sha384:" + "d" * 96
+    world.service["platforms"] = ["simulated", "simulated-container"]
+    world.service["runtime"] = {"measurements": {"simulated": [other, world.runtime], "simulated-container": [other]}}
+    assert judge(world).admitted
+    world.platform = "simulated-container"
+    remedy = "services.api.runtime"
+    assert_denied(judge(world), "runtime.measurement", expected=other, got=world.runtime, remedy=remedy)
+
+
+def test_7_another_runtime_is_denied(world: Any) -> None:
     trusted, world.runtime = world.runtime, "sha384:" + "d" * 96
     remedy = "rebuild the runtime from the trusted release, or update services.api.runtime"
     assert_denied(judge(world), "runtime.measurement", expected=trusted, got=world.runtime, remedy=remedy)
 
 
-def test_7_another_workload_is_denied(world: Any) -> None:
+def test_8_another_workload_is_denied(world: Any) -> None:
     approved = world.parsed_manifest().digest
     world.manifest["root"][0]["digest"] = "sha256:" + "b" * 64
     changed = world.parsed_manifest().digest
@@ -215,14 +253,14 @@ def test_7_another_workload_is_denied(world: Any) -> None:
 IMAGE = {"layers": ["sha256:" + "1" * 64], "protection": "encrypted"}
 
 
-def test_8_an_encrypted_image_without_a_key_is_denied(world: Any) -> None:
+def test_9_an_encrypted_image_without_a_key_is_denied(world: Any) -> None:
     world.manifest |= {"image": IMAGE, "root": []}
     world.approve()
     assert_denied(judge(world), "workload.image", expected="a key", got="no key", remedy="services.api.image: {key")
 
 
 @pytest.mark.parametrize("image", [None, IMAGE | {"protection": "authenticated"}])
-def test_8_a_key_for_what_is_not_encrypted_is_denied(world: Any, image: dict[str, Any] | None) -> None:
+def test_9_a_key_for_what_is_not_encrypted_is_denied(world: Any, image: dict[str, Any] | None) -> None:
     if image is not None:
         world.manifest |= {"image": image, "root": []}
         world.approve()
@@ -231,57 +269,146 @@ def test_8_a_key_for_what_is_not_encrypted_is_denied(world: Any, image: dict[str
     assert_denied(judge(world), "workload.image", expected=expected, got="a key", remedy="leave services.api.image out")
 
 
-def test_8_an_encrypted_image_with_its_key_is_admitted(world: Any) -> None:
+def test_9_an_encrypted_image_with_its_key_is_admitted(world: Any) -> None:
     world.manifest |= {"image": IMAGE, "root": []}
     world.approve()
     world.service["image"] = {"key": "image"}
     assert judge(world).admitted
 
 
-def test_9_firmware_below_a_minimum_is_denied(world: Any) -> None:
+def test_10_firmware_below_a_minimum_is_denied(world: Any) -> None:
     world.tcb = tcb(4, 0, 19, 219)
     expected, got = "snp ≥ 20, microcode ≥ 200", "snp 19, microcode 219"
     assert_denied(judge(world), "tcb.minima", expected=expected, got=got, remedy="update the machine's firmware")
 
 
-def test_9_firmware_at_its_minimum_is_admitted(world: Any) -> None:
+def test_10_firmware_at_its_minimum_is_admitted(world: Any) -> None:
     world.tcb = tcb(0, 0, 20, 200)
     assert judge(world).admitted
 
 
-def test_9_a_component_that_the_platform_does_not_report_is_denied(world: Any) -> None:
-    world.service["tcb"] = {"fmc": 0}
-    assert_denied(judge(world), "tcb.minima", expected="fmc ≥ 0", got="fmc none", remedy="services.api.tcb")
+def test_10_a_component_that_the_platform_does_not_report_is_denied(world: Any) -> None:
+    world.service["platforms"] = {"simulated": {"tcb": {"fmc": 0}}}
+    assert_denied(
+        judge(world),
+        "tcb.minima",
+        expected="fmc ≥ 0",
+        got="fmc none",
+        remedy="lower services.api.platforms.simulated.tcb",
+    )
 
 
-def test_9_without_minima_any_firmware_is_admitted(world: Any) -> None:
-    del world.service["tcb"]
+def test_10_without_minima_any_firmware_is_admitted(world: Any) -> None:
+    world.service["platforms"] = ["simulated"]
     world.tcb = tcb(0, 0, 0, 0)
     decision = judge(world)
     assert decision.admitted
-    assert decision.steps[8].expected == "any"
+    assert decision.steps[STEPS.index("tcb.minima")].expected == "any"
 
 
-def test_11_a_hole_without_a_value_is_denied(world: Any) -> None:
+def test_11_a_status_that_is_not_up_to_date_is_denied_with_the_waiver_that_would_admit_it(world: Any) -> None:
+    claims = world.claims(tcb_status="sw-hardening-needed", advisories=("INTEL-SA-00615", "INTEL-SA-00289"))
+    assert_denied(
+        judge(world, claims=claims),
+        "tcb.status",
+        expected="up-to-date",
+        got="sw-hardening-needed (INTEL-SA-00289, INTEL-SA-00615)",
+        remedy="services.api.platforms.simulated.waive: [{status: sw-hardening-needed, "
+        'advisories: [INTEL-SA-00289, INTEL-SA-00615], until: "2026-12-23"}]',
+    )
+
+
+def test_11_a_tcb_that_is_up_to_date_is_admitted(world: Any) -> None:
+    assert judge(world, claims=world.claims(tcb_status="up-to-date")).admitted
+    assert judge(world, claims=world.claims(tcb_status=None)).admitted
+
+
+@pytest.mark.parametrize(
+    ("change", "admitted"),
+    [
+        ({}, True),
+        ({"advisories": ["INTEL-SA-00615", "INTEL-SA-00289"]}, True),
+        ({"advisories": []}, False),
+        ({"advisories": ["INTEL-SA-00289"]}, False),
+        ({"status": "out-of-date"}, False),
+        ({"until": "2026-11-24"}, True),
+        ({"until": "2026-11-23"}, False),
+    ],
+)
+def test_11_a_waiver_is_of_one_status_its_advisories_and_until_a_day(
+    world: Any, change: dict[str, Any], admitted: bool
+) -> None:
+    waiver = {"status": "sw-hardening-needed", "advisories": ["INTEL-SA-00615"], "until": "2027-01-31"} | change
+    world.service["platforms"] = {"tdx": {"waive": [waiver]}}
+    world.service["runtime"] = {"measurements": {"tdx": [world.runtime]}}
+    genesis = world.genesis.model_copy(update={"insecure_simulation": False})
+    claims = world.claims(platform="tdx", tcb_status="sw-hardening-needed", advisories=("INTEL-SA-00615",))
+    assert real(world, genesis, claims).admitted == admitted
+
+
+def real(world: Any, genesis: Any, claims: Any) -> Decision:
+    """Judged as a policy of real platforms."""
+    world.document["genesis"] = world.manifest["policy"]["genesis"] = genesis.identity()
+    world.approve()
+    claims = world.claims(**{name: getattr(claims, name) for name in ("platform", "tcb_status", "advisories", "lacks",
+                                                                       "values")})  # fmt: skip
+    return judge(world, claims=claims, genesis=genesis)
+
+
+def test_12_evidence_without_its_lists_is_denied(world: Any) -> None:
+    claims = world.claims(lacks=frozenset({"crl"}))
+    remedy = "services.api.platforms.simulated.waive: [{lacks: crl"
+    assert_denied(
+        judge(world, claims=claims),
+        "endorsements.complete",
+        expected="complete evidence",
+        got="without crl",
+        remedy=remedy,
+    )
+
+
+@pytest.mark.parametrize(("until", "admitted"), [("2026-11-24", True), ("2026-11-23", False)])
+def test_12_what_is_waived_may_be_missing_until_a_day(world: Any, until: str, admitted: bool) -> None:
+    asked(world, waive=[{"lacks": "crl", "until": until}])
+    assert judge(world, claims=world.claims(lacks=frozenset({"crl"}))).admitted == admitted
+    assert not judge(world, claims=world.claims(lacks=frozenset({"crl", "authority"}))).admitted
+
+
+@pytest.mark.parametrize(("who", "admitted"), [("key", True), ("authority", False)])
+def test_12_a_key_that_is_named_needs_nobody_to_vouch_for_it(world: Any, who: str, admitted: bool) -> None:
+    require = {who: ["aa"], "pcr0": ["00"], "pcr4": ["04"]}
+    world.service["platforms"] = {"tpm": {"require": require}}
+    genesis = world.genesis.model_copy(update={"insecure_simulation": False})
+    values = {name: listed[0] for name, listed in require.items()}
+    claims = world.claims(platform="tpm", values=values, lacks=frozenset({"authority"}))
+    decision = real(world, genesis, claims)
+    assert decision.admitted == admitted
+    if not admitted:
+        assert decision.failed is not None
+        assert (decision.failed.step, decision.failed.got) == ("endorsements.complete", "without authority")
+        assert "services.api.platforms.tpm.require.key" in str(decision.remedy)
+
+
+def test_14_a_hole_without_a_value_is_denied(world: Any) -> None:
     world.service["holes"] = {}
     expected, got = "values for the holes PASSWORD, name", "values for PASSWORD"
     assert_denied(judge(world), "configuration.fits", expected=expected, got=got, remedy="services.api.holes")
 
 
-def test_11_a_value_for_a_hole_of_the_host_is_denied(world: Any) -> None:
+def test_14_a_value_for_a_hole_of_the_host_is_denied(world: Any) -> None:
     world.service["holes"]["port"] = "80"
     expected, got = "values for the holes PASSWORD, name", "values for PASSWORD, name, port"
     assert_denied(judge(world), "configuration.fits", expected=expected, got=got, remedy="`from: policy`")
 
 
-def test_11_a_variable_that_is_more_than_its_hole_is_denied(world: Any) -> None:
+def test_14_a_variable_that_is_more_than_its_hole_is_denied(world: Any) -> None:
     world.manifest["environment"]["PASSWORD"] = "x{{ hole.PASSWORD }}"
     world.approve()
     expected = "a variable PASSWORD whose value in the manifest is exactly {{ hole.PASSWORD }}"
     assert_denied(judge(world), "configuration.fits", expected=expected, got="it is not", remedy="under services.api")
 
 
-def test_11_a_variable_that_the_manifest_does_not_have_is_denied(world: Any) -> None:
+def test_14_a_variable_that_the_manifest_does_not_have_is_denied(world: Any) -> None:
     world.manifest["environment"] = {"OTHER": "{{ hole.PASSWORD }}"}
     world.approve()
     expected = "a variable PASSWORD whose value in the manifest is exactly {{ hole.PASSWORD }}"
@@ -290,19 +417,19 @@ def test_11_a_variable_that_the_manifest_does_not_have_is_denied(world: Any) -> 
 
 
 @pytest.mark.parametrize("secret", ["{{ secret.password }}", "x{{ secret.tls }}", "{{secret.tls.private_key}}"])
-def test_11_a_secret_in_an_argument_is_denied(world: Any, secret: str) -> None:
+def test_14_a_secret_in_an_argument_is_denied(world: Any, secret: str) -> None:
     world.service["holes"]["name"] = secret
     got = "a secret for name, which the manifest uses in its arguments"
     decision = judge(world)
     assert_denied(decision, "configuration.fits", expected="no secret in an argument", got=got, remedy="by a file")
 
 
-def test_11_a_public_part_of_a_secret_in_an_argument_is_admitted(world: Any) -> None:
+def test_14_a_public_part_of_a_secret_in_an_argument_is_admitted(world: Any) -> None:
     world.service["holes"]["name"] = "{{ secret.ca }}{{ secret.tls.certificate }}"
     assert judge(world).admitted
 
 
-def test_11_a_secret_hole_in_both_environment_and_arguments_is_denied(world: Any) -> None:
+def test_14_a_secret_hole_in_both_environment_and_arguments_is_denied(world: Any) -> None:
     world.manifest["arguments"].append("--again={{ hole.PASSWORD }}")
     world.approve()
     got = "a secret for PASSWORD, which the manifest uses in its arguments"
@@ -310,13 +437,13 @@ def test_11_a_secret_hole_in_both_environment_and_arguments_is_denied(world: Any
     assert_denied(decision, "configuration.fits", expected="no secret in an argument", got=got, remedy="by a file")
 
 
-def test_11_a_file_at_a_path_that_the_manifest_does_not_list_is_denied(world: Any) -> None:
+def test_14_a_file_at_a_path_that_the_manifest_does_not_list_is_denied(world: Any) -> None:
     world.service["files"]["/run/api/cron"] = {"content": "x", "mode": "0400"}
     expected, got = "files at /run/api/key.pem, /run/api/other", "files at /run/api/cron"
     assert_denied(judge(world), "configuration.fits", expected=expected, got=got, remedy="`files`")
 
 
-def test_11_a_user_where_the_manifest_says_one_is_denied(world: Any) -> None:
+def test_14_a_user_where_the_manifest_says_one_is_denied(world: Any) -> None:
     world.manifest["user"] = {"uid": 5, "gid": 5}
     world.approve()
     assert_denied(
@@ -324,7 +451,7 @@ def test_11_a_user_where_the_manifest_says_one_is_denied(world: Any) -> None:
     )
 
 
-def test_11_no_user_at_all_is_denied(world: Any) -> None:
+def test_14_no_user_at_all_is_denied(world: Any) -> None:
     del world.service["user"]
     assert_denied(judge(world), "configuration.fits", expected="a user", got="none", remedy="services.api.user")
 
@@ -352,7 +479,7 @@ def with_volume(world: Any, **volume: Any) -> Decision:
     return judge(world)
 
 
-def test_10_a_strict_volume_does_not_hang_on_an_anchor_that_the_host_can_rewrite(world: Any) -> None:
+def test_13_a_strict_volume_does_not_hang_on_an_anchor_that_the_host_can_rewrite(world: Any) -> None:
     assert_denied(
         with_volume(world, freshness="strict"),
         "volumes.anchor",
@@ -370,10 +497,10 @@ def test_10_a_strict_volume_does_not_hang_on_an_anchor_that_the_host_can_rewrite
         {"freshness": "none"},
     ],
 )
-def test_10_a_policy_that_accepts_such_an_anchor_by_name_is_admitted(world: Any, volume: dict[str, Any]) -> None:
+def test_13_a_policy_that_accepts_such_an_anchor_by_name_is_admitted(world: Any, volume: dict[str, Any]) -> None:
     assert with_volume(world, **volume).admitted
 
 
-def test_10_volumes_of_other_services_do_not_matter(world: Any) -> None:
+def test_13_volumes_of_other_services_do_not_matter(world: Any) -> None:
     world.document["volumes"] = {"records": {"freshness": "strict", "root": "hash"}}
     assert judge(world).admitted

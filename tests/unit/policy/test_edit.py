@@ -62,7 +62,7 @@ def test_a_value_is_put_and_nothing_else_changes(path: tuple[str, ...]) -> None:
 
 def test_comments_beside_and_before_stay() -> None:
     changed = put(TEXT, ("services", "api", "workload", "manifest"), "sha256:1")
-    assert changed == TEXT.replace('"sha256:0"', "sha256:1")
+    assert changed == TEXT.replace('"sha256:0"', '"sha256:1"')
     added = put(TEXT, ("services", "api", "image"), {"key": "k"})
     assert added == TEXT.replace("    workload:", "    image: {key: k}\n    workload:")
 

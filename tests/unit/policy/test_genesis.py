@@ -89,8 +89,8 @@ def test_the_starter_is_a_good_policy_that_admits_nothing_yet(schemas: Any, name
     assert (document.policy, document.genesis) == (genesis.policy, genesis.identity())
     assert (dict(document.principals), document.access) == (genesis.principals, genesis.access)
     service = document.services["app"]
-    assert service.platforms == (("simulated",) if simulation else ("sev-snp",))
-    assert (service.workload, service.runtime) == ("sha256:" + "0" * 64, "sha384:" + "0" * 96)
+    assert list(service.platforms) == ["simulated" if simulation else "sev-snp"]
+    assert (service.workload, service.runtime.everywhere) == ("sha256:" + "0" * 64, "sha384:" + "0" * 96)
     assert ("protects nothing" in text) == simulation
 
 
@@ -98,7 +98,7 @@ def test_the_starter_takes_what_is_known(schemas: Any) -> None:
     manifest, measurement = "sha256:" + "a" * 64, "sha384:" + "b" * 96
     text = starter(make(["alice"]), service="api", manifest=manifest, measurement=measurement)
     service = source.load(text, schemas).services["api"]
-    assert (service.workload, service.runtime) == (manifest, measurement)
+    assert (service.workload, service.runtime.everywhere) == (manifest, measurement)
     assert "zeros" not in text
 
 

@@ -22,7 +22,7 @@ from casemate.image import shape
 from casemate.image.opened import Opened
 from casemate.image.reading import Read
 from casemate.image.tool import Tool
-from casemate.policy.model import PolicyDocument, Service, parse_document
+from casemate.policy.model import Measurements, PolicyDocument, Service, parse_document
 from casemate.policy.releases import Released, Sent, Wanted, judge_release, open_all
 from casemate.secrets.catalogue import SCHEMAS
 from casemate.simulator import launch
@@ -124,12 +124,18 @@ def _measured(read: Read, opened: Opened, scratch: Path, service: Service) -> It
 
 
 def _admitted(
-    step: str, trusted: str | Released, wanted: Sequence[Wanted], document: PolicyDocument, sent: Sequence[Sent]
+    step: str,
+    trusted: str | Measurements | Released,
+    wanted: Sequence[Wanted],
+    document: PolicyDocument,
+    sent: Sequence[Sent],
 ) -> None:
     """One of `wanted` is what the policy trusts, itself or by a release statement."""
     if not isinstance(trusted, Released):
-        if trusted not in [one.digest for one in wanted]:
-            raise _differs(step, trusted, ", ".join(one.digest for one in wanted))
+        pinned = {one.name: (trusted,) if isinstance(trusted, str) else trusted.on(one.name) for one in wanted}
+        if not any(one.digest in pinned[one.name] for one in wanted):
+            listed = " or ".join(dict.fromkeys(digest for digests in pinned.values() for digest in digests))
+            raise _differs(step, listed or "none", ", ".join(one.digest for one in wanted))
         return
     now = datetime.now(UTC)
     found = [judge_release(trusted, one, sent, document.principals, now) for one in wanted]
