@@ -11,15 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from casemate.claims import VerifiedClaims
-from casemate.platforms import PLATFORMS, SIMULATED_PLATFORMS, UP_TO_DATE
+from casemate.platforms import SIMULATED_PLATFORMS
 from casemate.policy._finding import Finding
 from casemate.policy._fit import misfit
-from casemate.policy.model import Asked, PolicyDocument, Service
-from casemate.policy.releases import Released, Sent, Wanted, judge_release, open_all
+from casemate.policy.model import PolicyDocument, Service
+from casemate.policy.platform_steps import PLATFORM_STEPS, Releases, platform_findings
+from casemate.policy.releases import Released, Wanted
 from casemate.policy.submission import accept, expected_platforms
 from casemate.wire.binding import sha256_text
 from casemate.wire.manifest import Manifest, ParsedManifest
@@ -32,22 +33,13 @@ STEPS: Final = (
     "manifest.custodian",
     "policy.known",
     "policy.simulation",
-    "platform.listed",
-    "platform.values",
-    "runtime.measurement",
+    *PLATFORM_STEPS,
     "workload.manifest",
     "workload.image",
-    "tcb.minima",
-    "tcb.status",
-    "endorsements.complete",
     "volumes.anchor",
     "configuration.fits",
 )
 """Stable labels of the fourteen steps, in their order."""
-
-_NOTHING_ASKED: Final = Asked({}, {}, ())
-_SUGGESTED: Final = timedelta(days=30)
-"""How long a waiver is that a remedy proposes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +78,7 @@ def decide(
     # Without the service that the manifest names there is nothing to judge by: steps 4 to 14 are not reached.
     if known.held and genesis is not None and document is not None and manifest.manifest.policy is not None:
         service = document.services[manifest.manifest.policy.service]
-        releases = _Releases(document, service, statements, now)
+        releases = Releases(document, service, statements, now)
         findings += _against(service, genesis, claims, manifest, anchor, releases, now)
     steps = tuple(_records(findings))
     failed = next((index for index, step in enumerate(steps) if not step.held), None)
@@ -96,39 +88,21 @@ def decide(
     return Decision(False, steps, None, steps[failed], findings[failed].remedy, now)
 
 
-class _Releases:
-    """The statements of one request, opened only where the service goes by releases: a signature costs."""
-
-    def __init__(self, document: PolicyDocument, service: Service, statements: Sequence[bytes], now: datetime) -> None:
-        wanted = isinstance(service.workload, Released) or isinstance(service.runtime, Released)
-        self._sent: tuple[Sent, ...] = open_all(statements) if wanted else ()
-        self._principals = document.principals
-        self._now = now
-
-    def judge(self, released: Released, wanted: Wanted) -> Finding:
-        return judge_release(released, wanted, self._sent, self._principals, self._now)
-
-
 def _against(
     service: Service,
     genesis: PolicyGenesis,
     claims: VerifiedClaims,
     manifest: ParsedManifest,
     anchor: str,
-    releases: _Releases,
+    releases: Releases,
     now: datetime,
 ) -> list[Finding]:
     """Steps 4 to 14."""
     return [
         _simulation(genesis, claims),
-        _platform(service, claims),
-        _values(service, claims),
-        _runtime(service, claims, releases),
+        *platform_findings(service, claims, releases, now),
         _workload(service, manifest, releases),
         _image(service, manifest.manifest),
-        _tcb(service, claims),
-        _status(service, claims, now),
-        _complete(service, claims, now),
         _anchor(service, anchor),
         _fits(service, manifest.manifest),
     ]
@@ -193,44 +167,8 @@ def _simulation(genesis: PolicyGenesis, claims: VerifiedClaims) -> Finding:
     return Finding(held, expected_platforms(genesis), claims.platform, remedy)
 
 
-def _platform(service: Service, claims: VerifiedClaims) -> Finding:
-    """5. The platform is listed."""
-    expected = " or ".join(service.platforms)
-    remedy = f"run it there, or add {claims.platform} to services.{service.name}.platforms"
-    return Finding(claims.platform in service.platforms, expected, claims.platform, remedy)
-
-
-def _values(service: Service, claims: VerifiedClaims) -> Finding:
-    """6. What the policy requires of this platform is one of the values that it lists; what is absent is none."""
-    for name, admitted in _asked(service, claims).require.items():
-        got = claims.values.get(name)
-        if got is None or got not in admitted:
-            expected = f"{name} {' or '.join(sorted(admitted))}"
-            remedy = f"run it where {name} is one of those, or add it to {_where(service, claims)}.require.{name}"
-            return Finding(False, expected, f"{name} {got or 'none'}", remedy)
-    return Finding(True, "what is required of the platform", "it is there", "")
-
-
-def _asked(service: Service, claims: VerifiedClaims) -> Asked:
-    """Of a platform that is not listed nothing is asked: step 5 refuses it."""
-    return service.platforms.get(claims.platform, _NOTHING_ASKED)
-
-
-def _where(service: Service, claims: VerifiedClaims) -> str:
-    return f"services.{service.name}.platforms.{claims.platform}"
-
-
-def _runtime(service: Service, claims: VerifiedClaims, releases: _Releases) -> Finding:
-    """7. What was launched is the runtime that the policy trusts, itself or by release."""
-    measured, trusted = claims.runtime_measurement, service.runtime
-    if isinstance(trusted, Released):
-        return releases.judge(trusted, Wanted("runtime", claims.platform, measured))
-    remedy = f"rebuild the runtime from the trusted release, or update services.{service.name}.runtime"
-    return Finding(measured in trusted.on(claims.platform), trusted.sentence(claims.platform), measured, remedy)
-
-
-def _workload(service: Service, manifest: ParsedManifest, releases: _Releases) -> Finding:
-    """8. What runs in it is the workload that the policy trusts, itself or by release."""
+def _workload(service: Service, manifest: ParsedManifest, releases: Releases) -> Finding:
+    """11. What runs in it is the workload that the policy trusts, itself or by release."""
     trusted, binding = service.workload, manifest.manifest.policy
     if isinstance(trusted, Released):
         name = f"{binding.name}#{binding.service}" if binding else ""
@@ -240,7 +178,7 @@ def _workload(service: Service, manifest: ParsedManifest, releases: _Releases) -
 
 
 def _image(service: Service, manifest: Manifest) -> Finding:
-    """9. An encrypted image gets its key, and nothing else is given one."""
+    """12. An encrypted image gets its key, and nothing else is given one."""
     encrypted = manifest.image is not None and manifest.image.protection == "encrypted"
     where = f"services.{service.name}"
     expected, got = ("a key", "no key") if encrypted else ("no key: no image of the manifest is encrypted", "a key")
@@ -248,50 +186,6 @@ def _image(service: Service, manifest: Manifest) -> Finding:
         return Finding(True, expected, expected, "")
     remedy = f"write {where}.image: {{key: SECRET}}" if encrypted else f"leave {where}.image out"
     return Finding(False, expected, got, remedy)
-
-
-def _tcb(service: Service, claims: VerifiedClaims) -> Finding:
-    """10. The platform's firmware is new enough."""
-    minima = _asked(service, claims).tcb
-    reported = {name: claims.tcb.get(name) for name in minima}
-    held = all(name in claims.tcb and claims.tcb[name] >= least for name, least in minima.items())
-    expected = ", ".join(f"{name} ≥ {least}" for name, least in minima.items()) or "any"
-    got = ", ".join(f"{name} {'none' if value is None else value}" for name, value in reported.items()) or "any"
-    return Finding(held, expected, got, f"update the machine's firmware, or lower {_where(service, claims)}.tcb")
-
-
-def _status(service: Service, claims: VerifiedClaims, now: datetime) -> Finding:
-    """11. The vendor finds nothing wrong with the TCB, or the policy waives what it finds."""
-    status, open_ones = claims.tcb_status, frozenset(claims.advisories)
-    if status is None:
-        return Finding(True, "any: its vendor gives no verdict", "none", "")
-    got = f"{status} ({', '.join(sorted(open_ones))})" if open_ones else status
-    if status == UP_TO_DATE:
-        return Finding(True, UP_TO_DATE, got, "")
-    for waiver in _asked(service, claims).waivers:
-        if waiver.status == status and open_ones <= waiver.advisories and now < waiver.until:
-            return Finding(True, f"{UP_TO_DATE}, or waived until {waiver.until:%Y-%m-%d}", got, "")
-    listed = f", advisories: [{', '.join(sorted(open_ones))}]" if open_ones else ""
-    waive = f'{{status: {status}{listed}, until: "{now + _SUGGESTED:%Y-%m-%d}"}}'
-    remedy = f"update the machine, or waive it until a date with {_where(service, claims)}.waive: [{waive}]"
-    return Finding(False, UP_TO_DATE, got, remedy)
-
-
-def _complete(service: Service, claims: VerifiedClaims, now: datetime) -> Finding:
-    """12. What should have come with the evidence came, or the policy says what stands in for it."""
-    asked, expected = _asked(service, claims), "complete evidence"
-    stand_ins = PLATFORMS[claims.platform].lacks if claims.platform in PLATFORMS else {}
-    for lack in sorted(claims.lacks):
-        stand_in = stand_ins.get(lack)
-        waived = any(waiver.lacks == lack and now < waiver.until for waiver in asked.waivers)
-        if waived or (stand_in is not None and stand_in in asked.require):
-            continue
-        where = _where(service, claims)
-        remedy = f'send it along, or waive it until a date with {where}.waive: [{{lacks: {lack}, until: "…"}}]'
-        if stand_in is not None:
-            remedy = f"send it along, or name {where}.require.{stand_in}"
-        return Finding(False, expected, f"without {lack}", remedy)
-    return Finding(True, expected, f"without {', '.join(sorted(claims.lacks))}" if claims.lacks else expected, "")
 
 
 def _anchor(service: Service, anchor: str) -> Finding:

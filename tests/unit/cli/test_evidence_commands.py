@@ -69,7 +69,7 @@ def test_a_mistake_has_its_own_end(casemate: Casemate, arguments: tuple[str, ...
 @real
 def test_genuine_evidence_verifies_and_says_what_was_not_compared(casemate: Casemate) -> None:
     told = casemate("evidence", "verify", "--evidence", NITRO, "--at", "2022-10-13T08:58:02Z", "--json").data
-    assert (told["platform"], told["not_compared"]) == ("nitro", ["report_data", "manifest"])
+    assert (told["platform"], told["not_compared"]) == ("nitro", ["report_data", "manifest", "policy"])
     at = ("--at", "2024-01-01T00:00:00Z")
     without = casemate("evidence", "verify", "--evidence", MILAN, *MILAN_KEYS, *at, "--json")
     assert (without.status, json.loads(without.output)["error"]["step"]) == (22, "evidence.crl")
@@ -85,10 +85,69 @@ def test_what_is_given_is_compared(casemate: Casemate) -> None:
     found = casemate(*arguments, "--without-crl", "an archive", "--json").data
     right = ("--report-data", found["report_data"], "--manifest", found["manifest"])
     told = casemate(*arguments, "--without-crl", "an archive", *right, "--json").data
-    assert told["not_compared"] == []
+    assert told["not_compared"] == ["policy"]
     for option, wrong in (("--report-data", "00" * 64), ("--manifest", "sha256:" + "00" * 32)):
         given = dict(zip(right[::2], right[1::2], strict=True)) | {option: wrong}
         pairs = [part for pair in given.items() for part in pair]
         refused = casemate(*arguments, "--without-crl", "an archive", *pairs, "--json")
         expected = 0 if wrong == right[right.index(option) + 1] else 24
         assert refused.status == expected, option
+
+
+@real
+def test_a_nonce_is_what_the_platform_signed_of_it(casemate: Casemate) -> None:
+    arguments = ("evidence", "verify", "--evidence", MILAN, *MILAN_KEYS, "--at", "2024-01-01T00:00:00Z", "--json",
+                 "--without-crl", "an archive")  # fmt: skip
+    data = casemate(*arguments).data["report_data"]
+    told = casemate(*arguments, "--nonce", data).data
+    assert told["not_compared"] == ["manifest", "policy"]
+    for wrong in ("00", data[:-2], ""):
+        refused = casemate(*arguments, "--nonce", wrong)
+        assert (refused.status, refused.data["error"]["step"]) == (24, "evidence.nonce"), wrong
+
+
+POLICY: Final = """\
+casemate: 1
+policy: acme/records
+genesis: "sha256:{zeros}"
+principals: {{alice: {{key: "ed25519:YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE"}}}}
+access: {{read: {{any: [alice]}}, update: {{any: [alice]}}}}
+services:
+  api:
+    workload: {{manifest: "sha256:{zeros}"}}
+    runtime: {{measurements: {{sev-snp: ["{measurement}"]}}}}
+    platforms: {{sev-snp: {asked}}}
+"""
+
+
+@real
+@pytest.mark.parametrize(
+    ("asked", "step"),
+    [
+        ('{tcb: {microcode: 115}, require: {product: [milan]}, waive: [{lacks: crl, until: "2024-01-02"}]}', None),
+        ("{}", "endorsements.complete"),
+        ('{waive: [{lacks: crl, until: "2024-01-01"}]}', "endorsements.complete"),
+        ('{tcb: {microcode: 116}, waive: [{lacks: crl, until: "2024-01-02"}]}', "tcb.minima"),
+        ('{require: {product: [genoa]}, waive: [{lacks: crl, until: "2024-01-02"}]}', "platform.values"),
+    ],
+)
+def test_a_policy_admits_the_platform_or_says_why_not(casemate: Casemate, asked: str, step: str | None) -> None:
+    arguments = ("evidence", "verify", "--evidence", MILAN, *MILAN_KEYS, "--at", "2024-01-01T00:00:00Z", "--json")
+    measurement = casemate(*arguments, "--without-crl", "an archive").data["runtime_measurement"]
+    Path("records.yaml").write_text(POLICY.format(zeros="0" * 64, measurement=measurement, asked=asked))
+    told = casemate(*arguments, "--policy", "records.yaml#api")
+    if step is None:
+        assert [one["held"] for one in told.data["policy"]] == [True] * 6
+        assert told.data["not_compared"] == ["report_data", "manifest"]
+        return
+    error = told.data["error"]
+    assert (told.status, error["code"], error["step"]) == (34, "policy.denied", step)
+    assert "services.api.platforms.sev-snp" in error["remedy"]
+
+
+@pytest.mark.parametrize("policy", ["records.yaml", "#api", "records.yaml#web", "none.yaml#api"])
+def test_a_policy_that_is_not_there_is_told(casemate: Casemate, policy: str) -> None:
+    Path("report.bin").write_bytes(case(RIGHT[0]).evidence.report)
+    Path("records.yaml").write_text(POLICY.format(zeros="0" * 64, measurement="sha384:" + "0" * 96, asked="{}"))
+    told = casemate("evidence", "verify", "--evidence", "report.bin", "--policy", policy, "--json")
+    assert told.status == 2

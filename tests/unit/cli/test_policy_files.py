@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,24 @@ def test_admitting_a_manifest_changes_two_values_and_nothing_else(made: Path, ca
     ]  # fmt: skip
     assert source.load(after, SCHEMAS).version == said["version"]
     assert (made.stat().st_mode & 0o777, os.listdir()) == (0o640, ["records.yaml"])
+
+
+def test_a_measurement_is_admitted_for_its_platform(made: Path, casemate: Casemate, home: Path) -> None:
+    other = "sha384:" + "5" * 96
+    digest = _manifest(home, made)
+    admit = ("policy", "admit", made, digest, "--runtime", MEASUREMENT)
+    refused = casemate(*admit, "--platform", "simulated", "--json")
+    assert (refused.status, "one measurement for all" in refused.data["error"]["message"]) == (2, True)
+    text = re.sub("measurement: (.*)}", f'measurements: {{simulated: ["{other}"], simulated-container: ["{other}"]}}}}',
+                  made.read_text())  # fmt: skip
+    made.write_text(text.replace("platforms: [simulated]", "platforms: [simulated, simulated-container]"))
+    before = made.read_text()
+    refused = casemate(*admit, "--json")
+    assert (refused.status, "--platform NAME" in refused.data["error"]["remedy"]) == (2, True)
+    assert made.read_text() == before
+    assert casemate(*admit, "--platform", "simulated").status == 0
+    found = source.load(made.read_text(), SCHEMAS).services["api"].runtime
+    assert found.by_platform == {"simulated": (MEASUREMENT,), "simulated-container": (other,)}
 
 
 @pytest.mark.parametrize("style", ["json", "block", "crlf", "anchor-free comments"])

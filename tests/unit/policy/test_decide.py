@@ -56,8 +56,8 @@ def test_the_right_workload_is_admitted_and_every_step_recorded(world: Any) -> N
 def test_the_labels_of_the_steps_are_stable() -> None:
     assert STEPS == (
         "manifest.digest", "manifest.custodian", "policy.known", "policy.simulation", "platform.listed",
-        "platform.values", "runtime.measurement", "workload.manifest", "workload.image", "tcb.minima", "tcb.status",
-        "endorsements.complete", "volumes.anchor", "configuration.fits",
+        "platform.values", "tcb.minima", "tcb.status", "endorsements.complete", "runtime.measurement",
+        "workload.manifest", "workload.image", "volumes.anchor", "configuration.fits",
     )  # fmt: skip
 
 
@@ -223,7 +223,7 @@ def test_6_what_is_required_of_another_platform_does_not_matter(world: Any) -> N
     assert judge(world).admitted
 
 
-def test_7_a_runtime_is_trusted_where_it_is_listed_and_nowhere_else(world: Any) -> None:
+def test_10_a_runtime_is_trusted_where_it_is_listed_and_nowhere_else(world: Any) -> None:
     """What another platform measures is no measurement of this one."""
     other = "sha384:" + "d" * 96
     world.service["platforms"] = ["simulated", "simulated-container"]
@@ -234,13 +234,13 @@ def test_7_a_runtime_is_trusted_where_it_is_listed_and_nowhere_else(world: Any) 
     assert_denied(judge(world), "runtime.measurement", expected=other, got=world.runtime, remedy=remedy)
 
 
-def test_7_another_runtime_is_denied(world: Any) -> None:
+def test_10_another_runtime_is_denied(world: Any) -> None:
     trusted, world.runtime = world.runtime, "sha384:" + "d" * 96
     remedy = "rebuild the runtime from the trusted release, or update services.api.runtime"
     assert_denied(judge(world), "runtime.measurement", expected=trusted, got=world.runtime, remedy=remedy)
 
 
-def test_8_another_workload_is_denied(world: Any) -> None:
+def test_11_another_workload_is_denied(world: Any) -> None:
     approved = world.parsed_manifest().digest
     world.manifest["root"][0]["digest"] = "sha256:" + "b" * 64
     changed = world.parsed_manifest().digest
@@ -253,14 +253,14 @@ def test_8_another_workload_is_denied(world: Any) -> None:
 IMAGE = {"layers": ["sha256:" + "1" * 64], "protection": "encrypted"}
 
 
-def test_9_an_encrypted_image_without_a_key_is_denied(world: Any) -> None:
+def test_12_an_encrypted_image_without_a_key_is_denied(world: Any) -> None:
     world.manifest |= {"image": IMAGE, "root": []}
     world.approve()
     assert_denied(judge(world), "workload.image", expected="a key", got="no key", remedy="services.api.image: {key")
 
 
 @pytest.mark.parametrize("image", [None, IMAGE | {"protection": "authenticated"}])
-def test_9_a_key_for_what_is_not_encrypted_is_denied(world: Any, image: dict[str, Any] | None) -> None:
+def test_12_a_key_for_what_is_not_encrypted_is_denied(world: Any, image: dict[str, Any] | None) -> None:
     if image is not None:
         world.manifest |= {"image": image, "root": []}
         world.approve()
@@ -269,25 +269,25 @@ def test_9_a_key_for_what_is_not_encrypted_is_denied(world: Any, image: dict[str
     assert_denied(judge(world), "workload.image", expected=expected, got="a key", remedy="leave services.api.image out")
 
 
-def test_9_an_encrypted_image_with_its_key_is_admitted(world: Any) -> None:
+def test_12_an_encrypted_image_with_its_key_is_admitted(world: Any) -> None:
     world.manifest |= {"image": IMAGE, "root": []}
     world.approve()
     world.service["image"] = {"key": "image"}
     assert judge(world).admitted
 
 
-def test_10_firmware_below_a_minimum_is_denied(world: Any) -> None:
+def test_7_firmware_below_a_minimum_is_denied(world: Any) -> None:
     world.tcb = tcb(4, 0, 19, 219)
     expected, got = "snp ≥ 20, microcode ≥ 200", "snp 19, microcode 219"
     assert_denied(judge(world), "tcb.minima", expected=expected, got=got, remedy="update the machine's firmware")
 
 
-def test_10_firmware_at_its_minimum_is_admitted(world: Any) -> None:
+def test_7_firmware_at_its_minimum_is_admitted(world: Any) -> None:
     world.tcb = tcb(0, 0, 20, 200)
     assert judge(world).admitted
 
 
-def test_10_a_component_that_the_platform_does_not_report_is_denied(world: Any) -> None:
+def test_7_a_component_that_the_platform_does_not_report_is_denied(world: Any) -> None:
     world.service["platforms"] = {"simulated": {"tcb": {"fmc": 0}}}
     assert_denied(
         judge(world),
@@ -298,7 +298,7 @@ def test_10_a_component_that_the_platform_does_not_report_is_denied(world: Any) 
     )
 
 
-def test_10_without_minima_any_firmware_is_admitted(world: Any) -> None:
+def test_7_without_minima_any_firmware_is_admitted(world: Any) -> None:
     world.service["platforms"] = ["simulated"]
     world.tcb = tcb(0, 0, 0, 0)
     decision = judge(world)
@@ -306,7 +306,7 @@ def test_10_without_minima_any_firmware_is_admitted(world: Any) -> None:
     assert decision.steps[STEPS.index("tcb.minima")].expected == "any"
 
 
-def test_11_a_status_that_is_not_up_to_date_is_denied_with_the_waiver_that_would_admit_it(world: Any) -> None:
+def test_8_a_status_that_is_not_up_to_date_is_denied_with_the_waiver_that_would_admit_it(world: Any) -> None:
     claims = world.claims(tcb_status="sw-hardening-needed", advisories=("INTEL-SA-00615", "INTEL-SA-00289"))
     assert_denied(
         judge(world, claims=claims),
@@ -318,7 +318,7 @@ def test_11_a_status_that_is_not_up_to_date_is_denied_with_the_waiver_that_would
     )
 
 
-def test_11_a_tcb_that_is_up_to_date_is_admitted(world: Any) -> None:
+def test_8_a_tcb_that_is_up_to_date_is_admitted(world: Any) -> None:
     assert judge(world, claims=world.claims(tcb_status="up-to-date")).admitted
     assert judge(world, claims=world.claims(tcb_status=None)).admitted
 
@@ -335,7 +335,7 @@ def test_11_a_tcb_that_is_up_to_date_is_admitted(world: Any) -> None:
         ({"until": "2026-11-23"}, False),
     ],
 )
-def test_11_a_waiver_is_of_one_status_its_advisories_and_until_a_day(
+def test_8_a_waiver_is_of_one_status_its_advisories_and_until_a_day(
     world: Any, change: dict[str, Any], admitted: bool
 ) -> None:
     waiver = {"status": "sw-hardening-needed", "advisories": ["INTEL-SA-00615"], "until": "2027-01-31"} | change
@@ -355,7 +355,7 @@ def real(world: Any, genesis: Any, claims: Any) -> Decision:
     return judge(world, claims=claims, genesis=genesis)
 
 
-def test_12_evidence_without_its_lists_is_denied(world: Any) -> None:
+def test_9_evidence_without_its_lists_is_denied(world: Any) -> None:
     claims = world.claims(lacks=frozenset({"crl"}))
     remedy = "services.api.platforms.simulated.waive: [{lacks: crl"
     assert_denied(
@@ -368,14 +368,14 @@ def test_12_evidence_without_its_lists_is_denied(world: Any) -> None:
 
 
 @pytest.mark.parametrize(("until", "admitted"), [("2026-11-24", True), ("2026-11-23", False)])
-def test_12_what_is_waived_may_be_missing_until_a_day(world: Any, until: str, admitted: bool) -> None:
+def test_9_what_is_waived_may_be_missing_until_a_day(world: Any, until: str, admitted: bool) -> None:
     asked(world, waive=[{"lacks": "crl", "until": until}])
     assert judge(world, claims=world.claims(lacks=frozenset({"crl"}))).admitted == admitted
     assert not judge(world, claims=world.claims(lacks=frozenset({"crl", "authority"}))).admitted
 
 
 @pytest.mark.parametrize(("who", "admitted"), [("key", True), ("authority", False)])
-def test_12_a_key_that_is_named_needs_nobody_to_vouch_for_it(world: Any, who: str, admitted: bool) -> None:
+def test_9_a_key_that_is_named_needs_nobody_to_vouch_for_it(world: Any, who: str, admitted: bool) -> None:
     require = {who: ["aa"], "pcr0": ["00"], "pcr4": ["04"]}
     world.service["platforms"] = {"tpm": {"require": require}}
     genesis = world.genesis.model_copy(update={"insecure_simulation": False})
@@ -461,8 +461,8 @@ def test_the_first_reason_counts_and_later_ones_are_recorded_too(world: Any) -> 
     world.tcb = tcb(0, 0, 0, 0)
     decision = judge(world)
     assert decision.failed is not None
-    assert decision.failed.step == "runtime.measurement"
-    assert [record.step for record in decision.steps if not record.held] == ["runtime.measurement", "tcb.minima"]
+    assert decision.failed.step == "tcb.minima"
+    assert [record.step for record in decision.steps if not record.held] == ["tcb.minima", "runtime.measurement"]
 
 
 def test_deciding_changes_nothing(world: Any) -> None:

@@ -14,12 +14,18 @@ from casemate.attestation.verify import verify as verified
 from casemate.claims import VerifiedClaims
 from casemate.cli._files import read_bytes
 from casemate.cli._output import Json, emit, note
-from casemate.errors import TooLargeError, UsageError
+from casemate.cli.policy._document import load
+from casemate.errors import DeniedError, EvidenceRejectedError, TooLargeError, UsageError
+from casemate.platforms import PLATFORMS
+from casemate.policy.model import PolicyDocument, Service
+from casemate.policy.platform_steps import judge_platform
 from casemate.wire.binding import digest_bytes
 from casemate.wire.fields import parse_time
+from casemate.wire.policies import StepRecord
 
 _MOST_FILES: Final = 64
 _PLATFORMS: Final = ", ".join(known.platform for known in FORMATS.values())
+_REPORT_DATA: Final = 64
 
 
 def verify(
@@ -30,8 +36,17 @@ def verify(
         typer.Option(help="Certificates and revocation lists, PEM or DER, a certificate table, or a folder of them."),
     ] = None,
     at: Annotated[str | None, typer.Option(help="The time to verify at, as 2026-01-31T12:00:00Z; else now.")] = None,
+    nonce: Annotated[
+        str | None,
+        typer.Option(
+            help="The nonce that was asked with, in hex: the nonce of a document, or the start of report data."
+        ),
+    ] = None,
     report_data: Annotated[str | None, typer.Option(help="The report data that it must have, in hex.")] = None,
     manifest: Annotated[str | None, typer.Option(help="The launch manifest that it must be for, as sha256:…")] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="A policy file and its service (records.yaml#api) that must admit the platform.")
+    ] = None,
     max_vmpl: Annotated[int, typer.Option(help="SEV-SNP: the least privileged level that may have asked.")] = 0,
     without_crl: Annotated[
         str | None, typer.Option(help="A reason to do without revocation lists, for evidence in archives.")
@@ -41,29 +56,76 @@ def verify(
     """Verify evidence against the vendor's roots, without a network: its claims, or the step that it fails at.
 
     What is not given is not compared, and the result says so: genuine evidence may be of another workload, or old.
-    Example: `casemate evidence verify --evidence report.bin --endorsements vcek.pem --endorsements crl.der`
+    Example: `casemate evidence verify --evidence report.bin --endorsements folder --policy records.yaml#api`
     """
     time = datetime.now(UTC) if at is None else parse_time(at)
+    judged_by = None if policy is None else _service(policy)
     found = evidence_in(read_bytes(evidence), platform=platform)
     files = list(_files(endorsements or []))
     expected = Expected(
         report_data=Unasked.UNASKED if report_data is None else _hexadecimal(report_data),
         manifest=Unasked.UNASKED if manifest is None else digest_bytes(manifest),
         max_vmpl=max_vmpl,
-        excused=frozenset({"crl"} if without_crl else ()),
+        excused=_excused(judged=judged_by is not None, without_crl=without_crl),
     )
     claims = verified(
-        found,
-        FORMATS[found.format].endorsements(found.report, files),
-        roots=SHIPPED_ROOTS,
-        at=time,
-        expected=expected,
+        found, FORMATS[found.format].endorsements(found.report, files), roots=SHIPPED_ROOTS, at=time, expected=expected
     )
-    unasked = [name for name in ("report_data", "manifest") if isinstance(getattr(expected, name), Unasked)]
-    result = {**_facts(claims), "not_compared": unasked, "without_crl": without_crl if claims.lacks else None}
+    if nonce is not None:
+        _check_nonce(claims, _hexadecimal(nonce))
+    # A nonce is in the report data, or stands for them.
+    given = {"report_data": report_data or nonce, "manifest": manifest, "policy": policy}
+    unasked = [name for name, value in given.items() if value is None]
+    steps = [] if judged_by is None else _judged(*judged_by, claims, time)
+    result = {
+        **_facts(claims),
+        "policy": [step.to_object() for step in steps],
+        "not_compared": unasked,
+        "without_crl": without_crl if claims.lacks else None,
+    }
     emit(result, as_json=as_json, text="\n".join(f"{name}: {_text(value)}" for name, value in result.items() if value))
     if unasked and not as_json:
         note(f"Genuine, and of {claims.platform}. Not compared with anything: {', '.join(unasked)}.")
+
+
+def _service(text: str) -> tuple[PolicyDocument, Service]:
+    file, _, name = text.rpartition("#")
+    if not file:
+        raise UsageError("no service of a policy", expected="FILE#SERVICE", got=text[:200])
+    document = load(Path(file))
+    if name not in document.services:
+        raise UsageError(f"{file} has no service {name}", got=", ".join(sorted(document.services)) or "none")
+    return document, document.services[name]
+
+
+def _excused(*, judged: bool, without_crl: str | None) -> frozenset[str]:
+    """What may be missing: what the policy judges then, or what a person gave a reason for."""
+    by_policy = {lack for known in PLATFORMS.values() for lack in known.lacks} if judged else set()
+    return frozenset(by_policy | ({"crl"} if without_crl else set()))
+
+
+def _check_nonce(claims: VerifiedClaims, nonce: bytes) -> None:
+    """A platform with a nonce of its own says it in `details`; elsewhere it is what report data begin with."""
+    own = claims.details.get("nonce")
+    got = bytes.fromhex(own) if isinstance(own, str) else claims.report_data
+    if not nonce or got not in (nonce, nonce.ljust(_REPORT_DATA, b"\0")):
+        raise EvidenceRejectedError(
+            "made for another nonce", step="evidence.nonce", expected=nonce.hex(), got=got.hex() or "none"
+        )
+
+
+def _judged(document: PolicyDocument, service: Service, claims: VerifiedClaims, at: datetime) -> list[StepRecord]:
+    steps, remedy = judge_platform(document, service, claims, statements=(), now=at)
+    failed = next((step for step in steps if not step.held), None)
+    if failed is not None:
+        raise DeniedError(
+            f"genuine, but services.{service.name} of {document.policy} does not admit it",
+            step=failed.step,
+            expected=failed.expected,
+            got=failed.got,
+            remedy=remedy,
+        )
+    return list(steps)
 
 
 def _files(paths: list[Path]) -> Iterator[bytes]:
@@ -104,6 +166,7 @@ def _facts(claims: VerifiedClaims) -> dict[str, Any]:
 
 
 def _text(value: object) -> str:
+    """For people."""
     if isinstance(value, dict):
         return ", ".join(f"{name} {_text(inner)}" for name, inner in value.items() if inner is not None)
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
