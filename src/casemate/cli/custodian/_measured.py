@@ -27,7 +27,17 @@ _PACKAGES: Final = (
     "uvicorn",
     "uvloop",
 )
-_ROOMS: Final = ("__init__.py", "errors.py", "claims.py", "wire", "attestation", "policy", "secrets", "custodian")
+_ROOMS: Final = (
+    "__init__.py",
+    "errors.py",
+    "claims.py",
+    "platforms.py",
+    "wire",
+    "attestation",
+    "policy",
+    "secrets",
+    "custodian",
+)
 
 
 def custodian_manifest(cache: Path) -> Built:
