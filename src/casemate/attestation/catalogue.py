@@ -12,6 +12,10 @@ from casemate.attestation.platforms.nitro import files as nitro
 from casemate.attestation.platforms.nitro.verify import verify_nitro
 from casemate.attestation.platforms.sev_snp import files as sev_snp
 from casemate.attestation.platforms.sev_snp.verify import verify_sev_snp
+from casemate.attestation.platforms.sgx import files as sgx
+from casemate.attestation.platforms.sgx.verify import verify_sgx
+from casemate.attestation.platforms.tdx import files as tdx
+from casemate.attestation.platforms.tdx.verify import verify_tdx
 from casemate.claims import VerifiedClaims
 from casemate.wire.evidence import Endorsements, Evidence
 
@@ -35,5 +39,7 @@ class Format:
 
 FORMATS: Final[Mapping[str, Format]] = {
     "nitro-document": Format("nitro", verify_nitro, nitro.recognises, nitro.fields, nitro.endorsements),
+    "sgx-quote": Format("sgx", verify_sgx, sgx.recognises, sgx.fields, sgx.endorsements),
     "sev-snp-report": Format("sev-snp", verify_sev_snp, sev_snp.recognises, sev_snp.fields, sev_snp.endorsements),
+    "tdx-quote": Format("tdx", verify_tdx, tdx.recognises, tdx.fields, tdx.endorsements),
 }

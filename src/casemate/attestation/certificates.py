@@ -24,7 +24,9 @@ __all__ = ["Certificate", "p384_key", "reading"]
 
 @dataclass(frozen=True)
 class Certificate:
-    """`extensions` are those that X.509 does not define, by dotted OID. `path_length` None: no limit."""
+    """`extensions` are those that X.509 does not define, by dotted OID. `path_length` None: no limit. `algorithm`, a
+    dotted OID, stands beside the signature, which does not cover it.
+    """
 
     der: bytes
     subject: x509.Name
@@ -41,6 +43,7 @@ class Certificate:
     extensions: Mapping[str, bytes]
     signed: bytes
     signature: bytes
+    algorithm: str
 
     @classmethod
     def parse(cls, data: bytes, what: str) -> Certificate:
@@ -68,6 +71,7 @@ class Certificate:
                 },
                 signed=loaded.tbs_certificate_bytes,
                 signature=loaded.signature,
+                algorithm=loaded.signature_algorithm_oid.dotted_string,
             )
 
     @property

@@ -1,13 +1,14 @@
 """Revocation lists (RFC 5280 §5): read, verified, and the newest of each authority chosen.
 
 An entry may name the issuer of what it revokes (an indirect list): AMD's one list a root names intermediate
-certificates by their serial numbers, and report keys, which all have the serial number 0, only in that way.
+certificates by their serial numbers, and report keys, which all have the serial number 0, only in that way. Intel's
+lists all have the number 1, so among those of one number the youngest is the newest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -39,20 +40,21 @@ class RevocationList:
     start: datetime
     end: datetime
     revoked: frozenset[tuple[x509.Name, int]]
+    der: bytes = field(repr=False)
 
     def revokes(self, certificate: Certificate) -> bool:
         return (certificate.issuer, certificate.serial) in self.revoked
 
 
 def newest_lists(lists: Sequence[bytes], authorities: Sequence[Certificate], holds: Holds) -> dict[str, RevocationList]:
-    """Of each authority that has one, by its fingerprint, the one with the highest number.
+    """Of each authority that has one, by its fingerprint, the one with the highest number, the youngest of several.
 
     `EndorsementError` where one is not a list of these authorities.
     """
     newest: dict[str, RevocationList] = {}
     for data in lists:
         issuer, found = _parse(data, authorities, holds)
-        newest[issuer] = max(newest.get(issuer, found), found, key=lambda item: item.number)
+        newest[issuer] = max(newest.get(issuer, found), found, key=lambda item: (item.number, item.start))
     return newest
 
 
@@ -70,6 +72,7 @@ def _parse(data: bytes, authorities: Sequence[Certificate], holds: Holds) -> tup
             start=loaded.last_update_utc,
             end=_end(loaded),
             revoked=frozenset(_entries(loaded)),
+            der=data,
         )
 
 

@@ -1,6 +1,7 @@
-"""Floors of revocation lists: once a newer list was seen, an older one is refused for ever (DESIGN §5).
+"""Floors of what endorses evidence: once a newer one was seen, an older one is refused for ever (DESIGN §5).
 
-An attacker who keeps yesterday's list would otherwise hide today's revocation.
+An attacker who keeps yesterday's list would otherwise hide today's revocation, and with yesterday's document a TCB that
+is out of date today.
 """
 
 from __future__ import annotations
@@ -24,18 +25,20 @@ FLOORS_KEY: Final = "floors/crl"
 FRESH_SECONDS: Final = 5.0
 """How long another worker's raise may go unseen; lists change once in weeks."""
 
-_MAX_FLOORS: Final = 64
+_MAX_FLOORS: Final = 1024
+"""A root of AMD's has one; each kind of machine of Intel's has two for each of its platforms."""
+
 _TRIES: Final = 4
 
 
 class _Floors(Model):
-    """`sha256:…` of a root → number of the newest of its lists that verified."""
+    """By name (`VerifiedClaims.seen`), the highest number of what verified."""
 
     numbers: Annotated[dict[str, int], Field(max_length=_MAX_FLOORS)]
 
 
 class Floors:
-    """The highest CRL number that verified, for each root; shared by all workers, kept over restarts."""
+    """The highest numbers that verified, each under its name; shared by all workers, kept over restarts."""
 
     def __init__(self, state: State, clock: Callable[[], float] = time.monotonic) -> None:
         self._state = state

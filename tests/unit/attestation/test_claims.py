@@ -15,7 +15,7 @@ from casemate.claims import VERIFIER_TOKEN, VerifiedClaims, _VerifierToken
 from casemate.testing.amd.cases import Case
 
 SOURCES = Path(casemate.__file__).parent
-PLATFORMS = ("nitro", "sev_snp")
+PLATFORMS = ("nitro", "sev_snp", "sgx", "tdx")
 
 
 def facts(claims: VerifiedClaims) -> dict[str, Any]:
@@ -73,7 +73,14 @@ def test_recorded_claims_come_back_as_they_were(right: Case) -> None:
                 *(f"attestation/platforms/{name}/verify.py" for name in PLATFORMS),
             },
         ),
-        ("Unasked", {"attestation/expectations.py", "attestation/platforms/nitro/verify.py", "cli/evidence/verify.py"}),
+        (
+            "Unasked",
+            {
+                "attestation/expectations.py",
+                "cli/evidence/verify.py",
+                *(f"attestation/platforms/{name}/verify.py" for name in ("nitro", "sgx", "tdx")),
+            },
+        ),
         ("_VerifierToken", {"claims.py"}),
         ("RecordedClaims", {"attestation/recorded.py", "custodian/leases.py", "custodian/release_record.py"}),
     ],

@@ -28,10 +28,10 @@ AMD_ROOTS = {
 
 
 def test_evidence_of_an_unknown_format_is_refused(milan: Case) -> None:
-    unknown = Evidence.model_construct(format="tdx-quote", report=milan.evidence.report)
+    unknown = Evidence.model_construct(format="unheard-of", report=milan.evidence.report)
     with pytest.raises(EvidenceMalformedError) as caught:
         verify(unknown, milan.endorsements, roots=milan.roots, at=milan.at, expected=milan.expected)
-    assert (caught.value.step, caught.value.got) == ("evidence.format", "tdx-quote")
+    assert (caught.value.step, caught.value.got) == ("evidence.format", "unheard-of")
 
 
 def test_the_shipped_roots_are_amds() -> None:

@@ -16,6 +16,7 @@ __all__ = ["custodian_manifest"]
 
 _PACKAGES: Final = (
     "cryptography",
+    "dcap-qvl",
     "fastapi",
     "httptools",
     "prometheus-client",

@@ -24,6 +24,10 @@ from casemate.wire.fields import parse_time
 from casemate.wire.policies import StepRecord
 
 _MOST_FILES: Final = 64
+_ENDORSEMENTS: Final = (
+    "Certificates and revocation lists, PEM or DER, a certificate table, Intel's documents or collateral in JSON, or "
+    "a folder of them."
+)
 _PLATFORMS: Final = ", ".join(known.platform for known in FORMATS.values())
 _REPORT_DATA: Final = 64
 
@@ -33,7 +37,7 @@ def verify(
     platform: Annotated[str | None, typer.Option(help=f"Of which platform it must be: {_PLATFORMS}.")] = None,
     endorsements: Annotated[
         list[Path] | None,
-        typer.Option(help="Certificates and revocation lists, PEM or DER, a certificate table, or a folder of them."),
+        typer.Option(help=_ENDORSEMENTS),
     ] = None,
     at: Annotated[str | None, typer.Option(help="The time to verify at, as 2026-01-31T12:00:00Z; else now.")] = None,
     nonce: Annotated[

@@ -1,0 +1,173 @@
+"""TCB info and enclave identities: what Intel publishes of kinds of machines and of its own enclaves, signed JSON.
+
+Source: Intel Provisioning Certification Service, API version 4, "Get TCB Info", "Get Quoting Enclave identity". Intel
+signs the bytes of the inner object as they are sent. It adds fields from time to time, which are signed too: unknown
+ones are no error here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from casemate.attestation.platforms.intel.signing import plain_signature_holds
+from casemate.errors import EndorsementError
+from casemate.wire.fields import MAX_INTEGER, Time
+
+__all__ = ["MAX_DOCUMENT_BYTES", "Content", "EnclaveIdentity", "Level", "ModuleIdentity", "Signed", "TcbInfo", "opened"]
+
+MAX_DOCUMENT_BYTES: Final = 256 * 1024
+"""Real ones are below 20 KiB."""
+
+_STEP: Final = "evidence.documents"
+_OUTER: Final = re.compile(
+    rb'\s*\{\s*"(tcbInfo|enclaveIdentity)"\s*:\s*(\{.*\})\s*,\s*"signature"\s*:\s*"([0-9a-fA-F]{128})"\s*\}\s*',
+    re.DOTALL,
+)
+_MAX_LEVELS: Final = 1000
+
+
+def _hexadecimal(size: int) -> BeforeValidator:
+    def decode(value: Any) -> bytes:
+        if not isinstance(value, str) or not re.fullmatch(rf"[0-9a-fA-F]{{{2 * size}}}", value):
+            raise ValueError(f"expected {size} bytes in hexadecimal")
+        return bytes.fromhex(value)
+
+    return BeforeValidator(decode)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", strict=True, hide_input_in_errors=True, alias_generator=to_camel
+    )
+
+
+_Version = Annotated[int, Field(ge=0, le=0xFFFF)]
+_Number = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+
+
+class _Component(_Part):
+    svn: Annotated[int, Field(ge=0, le=0xFF)]
+
+
+_Components = Annotated[list[_Component], Field(min_length=16, max_length=16)]
+
+
+class _Tcb(_Part):
+    """`sgxtcbcomponents` and `pcesvn` of a machine, with `tdxtcbcomponents` where it runs TDX; `isvsvn` of a module or
+    an enclave.
+    """
+
+    sgx: Annotated[_Components | None, Field(alias="sgxtcbcomponents")] = None
+    tdx: Annotated[_Components | None, Field(alias="tdxtcbcomponents")] = None
+    pce: Annotated[_Version | None, Field(alias="pcesvn")] = None
+    isv: Annotated[_Version | None, Field(alias="isvsvn")] = None
+
+
+class Level(_Part):
+    """What Intel says of a TCB that is at least this one; levels are sorted, the highest first."""
+
+    tcb: _Tcb
+    tcb_date: Time
+    tcb_status: str
+    advisories: Annotated[tuple[str, ...], Field(alias="advisoryIDs", strict=False, max_length=256)] = ()
+
+
+_Levels = Annotated[tuple[Level, ...], Field(strict=False, max_length=_MAX_LEVELS)]
+
+
+class _Module(_Part):
+    mrsigner: Annotated[bytes, _hexadecimal(48)]
+    attributes: Annotated[bytes, _hexadecimal(8)]
+    attributes_mask: Annotated[bytes, _hexadecimal(8)]
+
+
+class ModuleIdentity(_Module):
+    """Of a major version of the TDX module: `TDX_03` is version 3."""
+
+    id: str
+    tcb_levels: _Levels
+
+
+class _Dated(_Part):
+    issue_date: Time
+    next_update: Time
+    tcb_evaluation_data_number: _Number
+    tcb_levels: _Levels
+
+
+class TcbInfo(_Dated):
+    """Of one kind of machine. `tdx_module` is of modules of major version 0, which were not numbered."""
+
+    id: Literal["SGX", "TDX"]
+    version: Literal[3]
+    fmspc: Annotated[bytes, _hexadecimal(6)]
+    pce_id: Annotated[bytes, _hexadecimal(2)]
+    tcb_type: Literal[0]
+    tdx_module: _Module | None = None
+    tdx_module_identities: Annotated[tuple[ModuleIdentity, ...], Field(strict=False, max_length=100)] = ()
+
+
+class EnclaveIdentity(_Dated):
+    """Of a quoting enclave."""
+
+    id: Literal["QE", "TD_QE", "QVE"]
+    version: Literal[2]
+    miscselect: Annotated[bytes, _hexadecimal(4)]
+    miscselect_mask: Annotated[bytes, _hexadecimal(4)]
+    attributes: Annotated[bytes, _hexadecimal(16)]
+    attributes_mask: Annotated[bytes, _hexadecimal(16)]
+    mrsigner: Annotated[bytes, _hexadecimal(32)]
+    isvprodid: _Version
+
+
+Content = TypeVar("Content", TcbInfo, EnclaveIdentity)
+
+
+@dataclass(frozen=True)
+class Signed(Generic[Content]):
+    """`text` is what was signed, `by` the index of who did, of those that were offered."""
+
+    content: Content
+    text: bytes = field(repr=False)
+    signature: bytes
+    by: int
+
+
+def opened(document: bytes, signers: Sequence[ec.EllipticCurvePublicKey]) -> Signed[TcbInfo] | Signed[EnclaveIdentity]:
+    """One document as Intel sends it, signed by one of `signers`. Errors: EndorsementError."""
+    if len(document) > MAX_DOCUMENT_BYTES:
+        raise _bad("a document of Intel's is too large", f"≤ {MAX_DOCUMENT_BYTES} bytes", str(len(document)))
+    match = _OUTER.fullmatch(document)
+    if match is None:
+        raise _bad("no document of Intel's", '{"tcbInfo": {…}, "signature": "…"}, or enclaveIdentity')
+    text, signature = match.group(2), bytes.fromhex(match.group(3).decode())
+    # First of all: what somebody else wrote is not looked at.
+    by = next((place for place, key in enumerate(signers) if plain_signature_holds(key, text, signature)), None)
+    if by is None:
+        raise EndorsementError(
+            "a document is not signed by Intel's key for it",
+            step="evidence.document_signature",
+            remedy="bring the certificate that came with the document, and the document as it was sent",
+        )
+    try:
+        if match.group(1) == b"tcbInfo":
+            return Signed(TcbInfo.model_validate_json(text), text, signature, by)
+        return Signed(EnclaveIdentity.model_validate_json(text), text, signature, by)
+    except ValidationError as error:
+        raise _bad("a document of Intel's that is not understood", got=_first(error)) from error
+
+
+def _first(error: ValidationError) -> str:
+    detail = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}"[:200]
+
+
+def _bad(message: str, expected: str | None = None, got: str | None = None) -> EndorsementError:
+    return EndorsementError(message, step=_STEP, expected=expected, got=got)

@@ -1,0 +1,217 @@
+"""What Intel says of the machine behind a quote: documents, who signed them, and revocation lists.
+
+What was verified once is remembered by its bytes (a fleet shares it, and it changes once in weeks); times and floors
+are checked again at each use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+from casemate.attestation.certificates import Certificate
+from casemate.attestation.platforms.intel.chain import PckChain, pem_parts, verified_chain
+from casemate.attestation.platforms.intel.documents import Content, EnclaveIdentity, Signed, TcbInfo, opened
+from casemate.attestation.platforms.intel.machine import Machine
+from casemate.attestation.platforms.intel.signing import is_signed_by, p256_key, signature_holds
+from casemate.attestation.revocation import RevocationList, newest_lists
+from casemate.errors import EndorsementError
+from casemate.wire.evidence import Endorsements
+
+__all__ = ["Endorsed", "endorsed"]
+
+_REMEMBERED: Final = 1024
+"""Machines; beyond it the oldest one's is verified anew."""
+
+_SIGNER: Final = "Intel SGX TCB Signing"
+_FEW: Final = 64
+_SECOND: Final = timedelta(seconds=1)
+_NAMES: Final = {True: ("tdx", "TDX", "TD_QE"), False: ("sgx", "SGX", "QE")}
+"""Our name of the platform, and the ids of its two documents."""
+
+
+@dataclass(frozen=True, eq=False)
+class Endorsed:
+    """`lists` are the newest of the root and of the machine's authority; `signers` those of the two documents, the TCB
+    info's first. Nothing of it is revoked. The same bytes have one instance, while they are remembered.
+    """
+
+    platform: str
+    chain: PckChain
+    signers: tuple[Certificate, Certificate]
+    lists: tuple[RevocationList, RevocationList]
+    tcb_info: Signed[TcbInfo]
+    identity: Signed[EnclaveIdentity]
+
+    def check_times(self, at: datetime) -> None:
+        """Everything covers `at`; `EndorsementError` otherwise."""
+        for start, end, what in self._spans():
+            if not start <= at <= end:
+                raise EndorsementError(
+                    f"the {what} does not cover the time of the check",
+                    step="evidence.validity",
+                    expected=f"{start:%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S} UTC",
+                    got=f"{at:%Y-%m-%d %H:%M:%S} UTC",
+                    remedy="bring Intel's current documents and lists, or mend the clock",
+                )
+
+    def check_floors(self, floors: Mapping[str, int]) -> None:
+        """Nothing is older than what was seen before; `EndorsementError` otherwise."""
+        for name, number in self.seen().items():
+            if number < floors.get(name, 0):
+                raise EndorsementError(
+                    f"older than what was seen before: {name}",
+                    step="evidence.crl_floor" if name.startswith("crl:") else "evidence.tcb_floor",
+                    expected=f"≥ {floors[name]}",
+                    got=str(number),
+                    remedy="bring Intel's current documents and lists",
+                )
+
+    def seen(self) -> dict[str, int]:
+        """Numbers that must never be lower again. Intel's lists all have the number 1, so their times count too."""
+        kind = f"{self.platform}:{self.chain.machine.fmspc.hex()}"
+        found: dict[str, int] = {}
+        for name, item in zip(("intel-root", f"intel-{self.chain.kind}"), self.lists, strict=True):
+            found |= {f"crl:{name}:number": item.number, f"crl:{name}:issued": _seconds(item.start)}
+        for name, signed in ((f"tcb-info:{kind}", self.tcb_info), (f"qe-identity:{self.platform}", self.identity)):
+            found[f"{name}:issued"] = _seconds(signed.content.issue_date)
+            found[f"{name}:evaluation"] = signed.content.tcb_evaluation_data_number
+        return found
+
+    @property
+    def evaluation(self) -> int:
+        """The TCB evaluation data number: the lower one of the two documents."""
+        documents = (self.tcb_info.content, self.identity.content)
+        return min(document.tcb_evaluation_data_number for document in documents)
+
+    def values(self) -> dict[str, str]:
+        """What a policy may ask for of every machine of Intel's."""
+        return {"fmspc": self.chain.machine.fmspc.hex(), "ppid": self.chain.machine.ppid.hex()}
+
+    def details(self) -> dict[str, object]:
+        info = self.tcb_info.content
+        return {
+            "certified_by": f"PCK {self.chain.kind} CA",
+            "tcb_info_issued": info.issue_date.isoformat(),
+            "ends": min(end for _, end, _ in self._spans()).isoformat(),
+            "root": self.chain.certificates[0].fingerprint,
+        }
+
+    def _spans(self) -> Iterator[tuple[datetime, datetime, str]]:
+        for certificate in (*self.chain.certificates, *self.signers):
+            yield certificate.start, certificate.end, f"certificate of {certificate.common_name}"
+        for item, whose in zip(self.lists, ("the root", "the machine's authority"), strict=True):
+            # The next one is there by the moment that a list names (RFC 5280 §5.1.2.5): it covers the second before.
+            yield item.start, item.end - _SECOND, f"revocation list of {whose}"
+        for document, what in ((self.tcb_info.content, "TCB info"), (self.identity.content, "identity of the QE")):
+            yield document.issue_date, document.next_update, what
+
+
+def endorsed(pck: bytes, endorsements: Endorsements, root: bytes, *, tdx: bool) -> Endorsed:
+    """Everything that does not depend on the time. `pck`: the certificates in the quote. Errors: EndorsementError."""
+    return _endorsed(pck, endorsements.certificates, tuple(endorsements.crls), tuple(endorsements.documents), root, tdx)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _endorsed(
+    pck: bytes, certificates: bytes, crls: tuple[bytes, ...], documents: tuple[bytes, ...], root: bytes, tdx: bool
+) -> Endorsed:
+    chain = verified_chain(pck, root)
+    top, authority, leaf = chain.certificates
+    platform, info_id, identity_id = _NAMES[tdx]
+    signers = _signers(certificates, root)
+    infos, identities = _documents(documents, certificates, root)
+    info = _info(infos, info_id, chain.machine)
+    identity = _newest([one for one in identities if one.content.id == identity_id], f"enclave identity {identity_id}")
+    lists = _lists(crls, (top, authority))
+    used = (signers[info.by], signers[identity.by])
+    _check_revoked(lists[0], (top, authority, *used))
+    _check_revoked(lists[1], (leaf,))
+    return Endorsed(platform, chain, used, lists, info, identity)
+
+
+@lru_cache(maxsize=_FEW)
+def _signers(pem: bytes, root: bytes) -> tuple[Certificate, ...]:
+    """Those that may sign documents, of certificates in any order, among which may be the root and authorities."""
+    trusted = Certificate.parse(root, "trusted root")
+    offered = [Certificate.parse(der, "certificate of the endorsements") for der in pem_parts(pem)]
+    found = tuple(one for one in offered if one.common_name == _SIGNER)
+    if not found:
+        raise _bad(
+            "no certificate of who signs Intel's documents",
+            "evidence.document_signer",
+            _SIGNER,
+            remedy="bring the certificates that Intel's service sends in the headers of its answers",
+        )
+    for one in found:
+        if one.authority or one.signs_certificates or p256_key(one) is None or not is_signed_by(one, trusted):
+            raise _bad("the root did not certify who signs documents", "evidence.document_signer")
+    return found
+
+
+@lru_cache(maxsize=_FEW)
+def _documents(
+    documents: tuple[bytes, ...], certificates: bytes, root: bytes
+) -> tuple[list[Signed[TcbInfo]], list[Signed[EnclaveIdentity]]]:
+    keys = [key for one in _signers(certificates, root) if (key := p256_key(one)) is not None]
+    infos, identities = [], []
+    for document in documents:
+        made = opened(document, keys)
+        if isinstance(made.content, TcbInfo):
+            infos.append(made)
+        else:
+            identities.append(made)
+    return infos, identities
+
+
+def _info(infos: Sequence[Signed[TcbInfo]], wanted: str, machine: Machine) -> Signed[TcbInfo]:
+    """Of this kind of machine."""
+    of_kind = [one for one in infos if one.content.id == wanted]
+    fitting = [one for one in of_kind if (one.content.fmspc, one.content.pce_id) == (machine.fmspc, machine.pce_id)]
+    if of_kind and not fitting:
+        raise _bad(
+            "the TCB info is of another kind of machine",
+            "evidence.platform",
+            f"FMSPC {machine.fmspc.hex()}, PCE {machine.pce_id.hex()}",
+            ", ".join(f"FMSPC {one.content.fmspc.hex()}, PCE {one.content.pce_id.hex()}" for one in of_kind),
+        )
+    return _newest(fitting, f"TCB info of {wanted}")
+
+
+def _newest(documents: Sequence[Signed[Content]], what: str) -> Signed[Content]:
+    if not documents:
+        raise _bad(f"no {what}", "evidence.documents", remedy="bring Intel's current documents with the evidence")
+    return max(documents, key=lambda one: (one.content.tcb_evaluation_data_number, one.content.issue_date))
+
+
+def _lists(crls: tuple[bytes, ...], issuers: tuple[Certificate, Certificate]) -> tuple[RevocationList, RevocationList]:
+    """The newest of the root, and of the machine's authority."""
+    newest = newest_lists(crls, issuers, signature_holds)
+    for issuer in issuers:
+        if issuer.fingerprint not in newest:
+            raise _bad(
+                f"no revocation list of {issuer.common_name}",
+                "evidence.crl",
+                remedy="bring Intel's current lists along with the evidence: absence never means acceptance",
+            )
+    root, authority = issuers
+    return newest[root.fingerprint], newest[authority.fingerprint]
+
+
+def _check_revoked(revoking: RevocationList, certificates: Sequence[Certificate]) -> None:
+    for certificate in certificates:
+        if revoking.revokes(certificate):
+            raise _bad("a certificate is revoked", "evidence.revoked", got=certificate.common_name)
+
+
+def _seconds(time: datetime) -> int:
+    return int(time.timestamp())
+
+
+def _bad(
+    message: str, step: str, expected: str | None = None, got: str | None = None, remedy: str | None = None
+) -> EndorsementError:
+    return EndorsementError(message, step=step, expected=expected, got=got, remedy=remedy)

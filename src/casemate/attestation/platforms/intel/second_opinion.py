@@ -1,0 +1,83 @@
+"""Another implementation judges the same bytes: dcap-qvl (docs/adr/0011-dcap-qvl.md). Both must say the same.
+
+It comes last, so it sees nothing that Intel did not sign; it gets everything that it needs, and never fetches.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from casemate.attestation.certificates import Certificate
+from casemate.attestation.platforms.intel.endorsed import Endorsed
+from casemate.attestation.platforms.intel.quote import Quote
+from casemate.attestation.platforms.intel.tcb import STATUSES, Verdict
+from casemate.errors import EvidenceRejectedError
+
+if TYPE_CHECKING:
+    from dcap_qvl import QuoteCollateralV3
+
+__all__ = ["check_agreement"]
+
+_REMEMBERED: Final = 256
+_WORDS: Final = {
+    **STATUSES,
+    # What was launched under a module that is out of date, on one that is not any more: we say what it was launched
+    # under, as for other platforms.
+    "TDRelaunchAdvised": STATUSES["OutOfDate"],
+    "TDRelaunchAdvisedConfigurationNeeded": STATUSES["OutOfDateConfigurationNeeded"],
+}
+
+
+def check_agreement(quote: Quote, endorsed: Endorsed, verdict: Verdict, root: bytes, at: datetime) -> None:
+    """Errors: EvidenceRejectedError."""
+    # Not above: it takes 70 ms, for which commands that verify nothing of Intel's would wait.
+    from dcap_qvl import verify_with_root_ca
+
+    try:
+        found = verify_with_root_ca(quote.whole, _collateral(endorsed), root, int(at.timestamp()))
+    except ValueError as error:
+        raise _disagrees("it verifies", str(error)[:300]) from error
+    if (_WORDS.get(found.status), set(found.advisory_ids)) != (verdict.status, set(verdict.advisories)):
+        raise _disagrees(
+            f"{verdict.status} ({', '.join(verdict.advisories)})", f"{found.status} ({', '.join(found.advisory_ids)})"
+        )
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _collateral(endorsed: Endorsed) -> QuoteCollateralV3:
+    from dcap_qvl import QuoteCollateralV3
+
+    top, authority, _ = endorsed.chain.certificates
+    info_signer, identity_signer = endorsed.signers
+    root_list, pck_list = endorsed.lists
+    return QuoteCollateralV3(
+        pck_crl_issuer_chain=_pem(authority, top),
+        root_ca_crl=root_list.der,
+        pck_crl=pck_list.der,
+        tcb_info_issuer_chain=_pem(info_signer, top),
+        tcb_info=endorsed.tcb_info.text.decode(),
+        tcb_info_signature=endorsed.tcb_info.signature,
+        qe_identity_issuer_chain=_pem(identity_signer, top),
+        qe_identity=endorsed.identity.text.decode(),
+        qe_identity_signature=endorsed.identity.signature,
+    )
+
+
+def _pem(*certificates: Certificate) -> str:
+    loaded = (x509.load_der_x509_certificate(one.der) for one in certificates)
+    return "".join(one.public_bytes(Encoding.PEM).decode() for one in loaded)
+
+
+def _disagrees(ours: str, theirs: str) -> EvidenceRejectedError:
+    return EvidenceRejectedError(
+        "another implementation of Intel's rules does not say the same of this quote",
+        step="evidence.second_opinion",
+        expected=ours,
+        got=theirs,
+        remedy="report both to whoever maintains Casemate: one of them is wrong",
+    )
