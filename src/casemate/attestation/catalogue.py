@@ -16,6 +16,8 @@ from casemate.attestation.platforms.sgx import files as sgx
 from casemate.attestation.platforms.sgx.verify import verify_sgx
 from casemate.attestation.platforms.tdx import files as tdx
 from casemate.attestation.platforms.tdx.verify import verify_tdx
+from casemate.attestation.platforms.tpm import files as tpm
+from casemate.attestation.platforms.tpm.verify import verify_tpm
 from casemate.claims import VerifiedClaims
 from casemate.wire.evidence import Endorsements, Evidence
 
@@ -42,4 +44,5 @@ FORMATS: Final[Mapping[str, Format]] = {
     "sgx-quote": Format("sgx", verify_sgx, sgx.recognises, sgx.fields, sgx.endorsements),
     "sev-snp-report": Format("sev-snp", verify_sev_snp, sev_snp.recognises, sev_snp.fields, sev_snp.endorsements),
     "tdx-quote": Format("tdx", verify_tdx, tdx.recognises, tdx.fields, tdx.endorsements),
+    "tpm-quote": Format("tpm", verify_tpm, tpm.recognises, tpm.fields, tpm.endorsements),
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,13 +19,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from casemate.errors import EndorsementError
 
-__all__ = ["Certificate", "p384_key", "reading"]
+__all__ = ["Certificate", "check_covers", "p384_key", "reading"]
 
 
 @dataclass(frozen=True)
 class Certificate:
     """`extensions` are those that X.509 does not define, by dotted OID. `path_length` None: no limit. `algorithm`, a
-    dotted OID, stands beside the signature, which does not cover it.
+    dotted OID, stands beside the signature, which does not cover it. `signs_data`: anything but certificates and lists.
     """
 
     der: bytes
@@ -40,17 +40,20 @@ class Certificate:
     path_length: int | None
     signs_certificates: bool
     signs_lists: bool
+    signs_data: bool
     extensions: Mapping[str, bytes]
     signed: bytes
     signature: bytes
     algorithm: str
 
     @classmethod
-    def parse(cls, data: bytes, what: str) -> Certificate:
-        """From DER or PEM. `EndorsementError` for what is no certificate, or asks for more than we understand."""
+    def parse(cls, data: bytes, what: str, *, understood: Collection[type[x509.ExtensionType]] = ()) -> Certificate:
+        """From DER or PEM. `EndorsementError` for what is no certificate, or asks for more than we understand:
+        `understood` are extensions that may be critical because the caller has no need of what they say.
+        """
         with reading(what, "evidence.certificates"):
             loaded = _load(data)
-            constraints, usage = _constraints(loaded, what)
+            constraints, usage = _constraints(loaded, what, understood)
             return cls(
                 der=loaded.public_bytes(Encoding.DER),
                 subject=loaded.subject,
@@ -64,6 +67,7 @@ class Certificate:
                 path_length=constraints.path_length if constraints is not None else None,
                 signs_certificates=usage is not None and usage.key_cert_sign,
                 signs_lists=usage is not None and usage.crl_sign,
+                signs_data=usage is not None and usage.digital_signature,
                 extensions={
                     extension.oid.dotted_string: extension.value.value
                     for extension in loaded.extensions
@@ -101,13 +105,27 @@ def p384_key(certificate: Certificate) -> ec.EllipticCurvePublicKey | None:
     return key if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP384R1) else None
 
 
+def check_covers(start: datetime, end: datetime, at: datetime, what: str) -> None:
+    """That endorsements hold at a time. Errors: EndorsementError."""
+    if not start <= at <= end:
+        raise EndorsementError(
+            f"the {what} does not cover the time of the check",
+            step="evidence.validity",
+            expected=f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC",
+            got=f"{at:%Y-%m-%d %H:%M} UTC",
+            remedy="bring current endorsements, or mend the clock",
+        )
+
+
 def _load(data: bytes) -> x509.Certificate:
     if data.startswith(b"-----BEGIN CERTIFICATE-----"):
         return x509.load_pem_x509_certificate(data)
     return x509.load_der_x509_certificate(data)
 
 
-def _constraints(loaded: x509.Certificate, what: str) -> tuple[x509.BasicConstraints | None, x509.KeyUsage | None]:
+def _constraints(
+    loaded: x509.Certificate, what: str, understood: Collection[type[x509.ExtensionType]]
+) -> tuple[x509.BasicConstraints | None, x509.KeyUsage | None]:
     """What X.509 says about the key's use, of which every critical part must be understood (RFC 5280 §4.2)."""
     constraints, usage = None, None
     for extension in loaded.extensions:
@@ -115,7 +133,7 @@ def _constraints(loaded: x509.Certificate, what: str) -> tuple[x509.BasicConstra
             constraints = extension.value
         elif isinstance(extension.value, x509.KeyUsage):
             usage = extension.value
-        elif extension.critical:
+        elif extension.critical and type(extension.value) not in understood:
             raise EndorsementError(
                 f"the {what} has a critical extension that is not understood",
                 step="evidence.certificates",

@@ -45,6 +45,17 @@ class RevocationList:
     def revokes(self, certificate: Certificate) -> bool:
         return (certificate.issuer, certificate.serial) in self.revoked
 
+    def check_floor(self, floor: int | None) -> None:
+        """That the list is no older than one that was seen before. Errors: EndorsementError."""
+        if floor is not None and self.number < floor:
+            raise EndorsementError(
+                "an older revocation list than one seen before",
+                step="evidence.crl_floor",
+                expected=f"≥ {floor}",
+                got=str(self.number),
+                remedy="bring the vendor's current list",
+            )
+
 
 def newest_lists(lists: Sequence[bytes], authorities: Sequence[Certificate], holds: Holds) -> dict[str, RevocationList]:
     """Of each authority that has one, by its fingerprint, the one with the highest number, the youngest of several.

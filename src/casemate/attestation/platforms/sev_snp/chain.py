@@ -17,7 +17,7 @@ from uuid import UUID
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from casemate.attestation.certificates import Certificate, p384_key
+from casemate.attestation.certificates import Certificate, check_covers, p384_key
 from casemate.attestation.expectations import Roots
 from casemate.attestation.platforms.sev_snp.key_extensions import KeyExtensions, key_extensions
 from casemate.attestation.platforms.sev_snp.products import PRODUCTS, Product
@@ -54,22 +54,14 @@ class Chain:
     def check_times(self, at: datetime) -> None:
         """Certificates and list cover `at`; `EndorsementError` otherwise."""
         for certificate in self.certificates:
-            _covers(certificate.start, certificate.end, at, certificate.common_name)
+            check_covers(certificate.start, certificate.end, at, certificate.common_name)
         if self.revocation is not None:
-            _covers(self.revocation.start, self.revocation.end, at, "revocation list")
+            check_covers(self.revocation.start, self.revocation.end, at, "revocation list")
 
     def check_floor(self, floors: Mapping[str, int]) -> None:
         """The list is no older than one that was seen before; `EndorsementError` otherwise."""
-        floor = floors.get(self.root)
-        if floor is None or self.revocation is None or self.revocation.number >= floor:
-            return
-        raise _bad(
-            "an older revocation list than one seen before",
-            "evidence.crl_floor",
-            f"≥ {floor}",
-            str(self.revocation.number),
-            remedy="bring the vendor's current list",
-        )
+        if self.revocation is not None:
+            self.revocation.check_floor(floors.get(self.root))
 
 
 def verified_chain(table: bytes, lists: Sequence[bytes], *, vlek: bool, roots: Roots, without_list: bool) -> Chain:
@@ -190,17 +182,6 @@ def _entry(entries: Mapping[UUID, bytes], guid: UUID, what: str) -> Certificate:
     if guid not in entries:
         raise _bad(f"the certificate table has no {what}", "evidence.certificates")
     return Certificate.parse(entries[guid], what)
-
-
-def _covers(start: datetime, end: datetime, at: datetime, what: str) -> None:
-    if not start <= at <= end:
-        raise _bad(
-            f"the {what} does not cover the time of the check",
-            "evidence.validity",
-            f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC",
-            f"{at:%Y-%m-%d %H:%M} UTC",
-            remedy="bring current endorsements, or mend the clock",
-        )
 
 
 def _bad(
