@@ -15,7 +15,7 @@ from casemate.claims import VERIFIER_TOKEN, VerifiedClaims, _VerifierToken
 from casemate.testing.amd.cases import Case
 
 SOURCES = Path(casemate.__file__).parent
-PLATFORMS = ("nitro", "sev_snp", "sgx", "tdx")
+PLATFORMS = ("nitro", "sev_snp", "sgx", "tdx", "tpm")
 
 
 def facts(claims: VerifiedClaims) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def test_recorded_claims_come_back_as_they_were(right: Case) -> None:
             {
                 "attestation/expectations.py",
                 "cli/evidence/verify.py",
-                *(f"attestation/platforms/{name}/verify.py" for name in ("nitro", "sgx", "tdx")),
+                *(f"attestation/platforms/{name}/verify.py" for name in ("nitro", "sgx", "tdx", "tpm")),
             },
         ),
         ("_VerifierToken", {"claims.py"}),
