@@ -37,10 +37,11 @@ RUST := $(shell find crates -name '*.rs' -not -path '*/fuzz/*' -o -name Cargo.to
 
 $(STAMP)/shield: $(RUST) $(STAMP)/debian $(STAMP)/python
 	@mkdir -p $(STAMP)
-	cargo build --release --locked --package casemate-shield --package casemate-volume-tool --package casemate-image-tool
+	cargo build --release --locked --package casemate-shield --package casemate-volume-tool --package casemate-image-tool --package casemate-evidence-tool
 	install -m 0755 target/x86_64-unknown-linux-gnu/release/casemate-shield $(BIN)/casemate-shield
 	install -m 0755 target/x86_64-unknown-linux-gnu/release/casemate-volume $(BIN)/casemate-volume
 	install -m 0755 target/x86_64-unknown-linux-gnu/release/casemate-image $(BIN)/casemate-image
+	install -m 0755 target/x86_64-unknown-linux-gnu/release/casemate-evidence $(BIN)/casemate-evidence
 	@touch $@
 
 # The module casemate_native, beside the interpreter's own packages. A module cannot be static, as the programs are.

@@ -40,7 +40,7 @@ ROOT: Final = Path(__file__).parent.parent
 _BY: Final = "make images"
 _EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - the network of the container
 _PORT: Final = f"{DEFAULT_HOLES['port']}/tcp"
-_PROGRAMS: Final = ("casemate-image", "casemate-shield", "casemate-volume")
+_PROGRAMS: Final = ("casemate-evidence", "casemate-image", "casemate-shield", "casemate-volume")
 _HOME: Final = "/casemate"
 """Where the command line in a container keeps a person's things."""
 

@@ -1,25 +1,32 @@
 //! Asking the platform for evidence and keys (spec/evidence.md).
+//!
+//! Each platform is a module: [`simulated`](SimulatedPlatform), [`tsm`] (SEV-SNP and TDX), [`sev_guest`] (SEV-SNP on older
+//! kernels), [`nsm`] (Nitro), [`tpm`].
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod bound;
 mod error;
+mod evidence;
 pub mod frame;
+pub mod nsm;
 mod report_data;
+pub mod sev_guest;
 mod simulated;
+pub mod tpm;
+pub mod tsm;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+pub use bound::{Binding, host_data, mr_config_id};
 pub use error::Error;
+pub use evidence::{Evidence, Format};
 pub use report_data::{Purpose, bind, report_data};
 pub use simulated::{SimulatedPlatform, join_simulated};
 
-/// Size of an SEV-SNP attestation report (firmware ABI, table ATTESTATION_REPORT).
-const REPORT_BYTES: usize = 1184;
-/// Where HOST_DATA lies in it.
-const HOST_DATA: std::ops::Range<usize> = 0xC0..0xE0;
+/// Most bytes of a log that is sent along. One of a usual boot has 20 to 100 KiB; a longer one stays behind, and its
+/// registers speak for themselves.
+pub const MAX_LOG_BYTES: u64 = 128 * 1024;
 
 /// A platform that a trust domain can ask about itself.
 pub trait Platform {
@@ -29,6 +36,12 @@ pub trait Platform {
     /// When the platform does not answer, or refuses.
     fn evidence(&mut self, report_data: &[u8; 64]) -> Result<Evidence, Error>;
 
+    /// Whether evidence that this platform gave says that it bound the manifest with this digest to the domain.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] where that cannot be read from it.
+    fn binding(&self, evidence: &Evidence, manifest: &[u8; 32]) -> Result<Binding, Error>;
+
     /// A key that this chip gives only to this measurement and manifest, one for each context of at most 64 bytes.
     ///
     /// # Errors
@@ -36,41 +49,25 @@ pub trait Platform {
     fn derive_key(&mut self, context: &[u8]) -> Result<Zeroizing<[u8; 32]>, Error>;
 }
 
-/// A report and its endorsements. Public: it holds no secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Evidence {
-    /// The report as the platform signed it.
-    pub report: Vec<u8>,
-    /// Certificate table of the GHCB specification.
-    pub certificates: Vec<u8>,
-    /// Revocation lists, DER.
-    pub crls: Vec<Vec<u8>>,
+impl<P: Platform + ?Sized> Platform for Box<P> {
+    fn evidence(&mut self, report_data: &[u8; 64]) -> Result<Evidence, Error> {
+        (**self).evidence(report_data)
+    }
+
+    fn binding(&self, evidence: &Evidence, manifest: &[u8; 32]) -> Result<Binding, Error> {
+        (**self).binding(evidence, manifest)
+    }
+
+    fn derive_key(&mut self, context: &[u8]) -> Result<Zeroizing<[u8; 32]>, Error> {
+        (**self).derive_key(context)
+    }
 }
 
-impl Evidence {
-    /// What the platform fixed at launch: the digest of the manifest.
-    ///
-    /// # Errors
-    /// [`Error::Malformed`] when this is not a report.
-    pub fn host_data(&self) -> Result<[u8; 32], Error> {
-        if self.report.len() != REPORT_BYTES {
-            return Err(Error::Malformed("a report of the wrong size"));
-        }
-        self.report[HOST_DATA]
-            .try_into()
-            .map_err(|_| Error::Malformed("a report of the wrong size"))
-    }
-
-    /// The field `evidence` of the wire form.
-    #[must_use]
-    pub fn evidence_json(&self) -> Value {
-        json!({"format": "sev-snp-report", "report": URL_SAFE_NO_PAD.encode(&self.report)})
-    }
-
-    /// The field `endorsements` of the wire form.
-    #[must_use]
-    pub fn endorsements_json(&self) -> Value {
-        let crls: Vec<String> = self.crls.iter().map(|crl| URL_SAFE_NO_PAD.encode(crl)).collect();
-        json!({"certificates": URL_SAFE_NO_PAD.encode(&self.certificates), "crls": crls})
-    }
+/// A log at `path`, where there is one that is short enough to be sent along.
+pub(crate) fn log_at(path: &std::path::Path) -> Option<Vec<u8>> {
+    use std::io::Read;
+    let mut log = Vec::new();
+    let file = std::fs::File::open(path).ok()?;
+    file.take(MAX_LOG_BYTES + 1).read_to_end(&mut log).ok()?;
+    (!log.is_empty() && log.len() as u64 <= MAX_LOG_BYTES).then_some(log)
 }

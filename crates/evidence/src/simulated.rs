@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{Error, Evidence, Platform, frame};
+use crate::{Binding, Error, Evidence, Format, Platform, frame, host_data};
 
 /// The simulated platform, through the private socket that its agent made at launch. It protects nothing.
 ///
@@ -97,14 +97,18 @@ impl Platform for SimulatedPlatform {
     fn evidence(&mut self, report_data: &[u8; 64]) -> Result<Evidence, Error> {
         let answer: ReportAnswer = self.ask(&json!({"op": "report", "report_data": hex(report_data)}))?;
         Ok(Evidence {
-            report: decode(&answer.report)?.to_vec(),
             certificates: decode(&answer.certificates)?.to_vec(),
             crls: answer
                 .crls
                 .iter()
                 .map(|crl| Ok(decode(crl)?.to_vec()))
                 .collect::<Result<_, Error>>()?,
+            ..Evidence::of(Format::SevSnp, decode(&answer.report)?.to_vec())
         })
+    }
+
+    fn binding(&self, evidence: &Evidence, manifest: &[u8; 32]) -> Result<Binding, Error> {
+        host_data(evidence, manifest)
     }
 
     fn derive_key(&mut self, context: &[u8]) -> Result<Zeroizing<[u8; 32]>, Error> {
@@ -210,23 +214,4 @@ mod tests {
         agent.join().unwrap();
         assert!(matches!(join_simulated(&path, &[0xAB; 32]), Err(Error::Silent(_))));
     }
-
-    #[test]
-    fn host_data_is_read_from_a_report_of_the_right_size_only() {
-        let mut report = vec![0; REPORT];
-        report[0xC0..0xE0].fill(7);
-        let evidence = Evidence {
-            report,
-            certificates: vec![],
-            crls: vec![],
-        };
-        assert_eq!(evidence.host_data().unwrap(), [7; 32]);
-        let short = Evidence {
-            report: vec![0; REPORT - 1],
-            ..evidence
-        };
-        assert!(short.host_data().is_err());
-    }
-
-    const REPORT: usize = 1184;
 }

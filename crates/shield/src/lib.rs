@@ -23,6 +23,7 @@ mod handover;
 mod image;
 mod init;
 mod lease;
+mod machine;
 mod measured;
 mod namespaces;
 mod output;

@@ -1,10 +1,12 @@
 //! `casemate-shield`: started by a platform with its private socket as descriptor 3 and a launch bundle as 4; or, with
-//! `--container`, by a container engine as the first process of a container; or with `--health`, beside that one.
+//! `--container`, by a container engine as the first process of a container; or, with `--tpm PATH`, by whoever runs a
+//! machine with a TPM, with the bundle alone; or with `--health`, beside one of a container.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use casemate_shield::health::{self, Health};
@@ -26,8 +28,17 @@ fn main() -> ExitCode {
         return tell_health();
     }
     let container = is_nth(1, "--container");
-    let timings = is_nth(1 + usize::from(container), "--timings");
-    let options = Options { container, timings };
+    let tpm = if is_nth(1, "--tpm") {
+        std::env::args_os().nth(2)
+    } else {
+        None
+    };
+    let timings = is_nth(1 + usize::from(container) + 2 * usize::from(tpm.is_some()), "--timings");
+    let options = Options {
+        container,
+        tpm: tpm.map(PathBuf::from),
+        timings,
+    };
     let ended = run(&options);
     if let Err(failure) = &ended {
         tell(failure);

@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
-use casemate_evidence::SimulatedPlatform;
+use casemate_evidence::{Platform, SimulatedPlatform};
 use casemate_sys::{
     Fork, SignalDescriptor, block_signals, end_on_signals, reset_signals, survive_broken_pipes, take_descriptor,
     unblock_signals,
@@ -30,7 +31,7 @@ use crate::release::Granted;
 use crate::starting::Starting;
 use crate::supervise::{End, until_end};
 use crate::volumes::Served;
-use crate::{container, image, init, namespaces, release, tell};
+use crate::{container, image, init, machine, namespaces, release, tell};
 use casemate_custodian_client::clock;
 use casemate_hardening::{hide, keep_only, stay_out_of_swap};
 
@@ -42,15 +43,18 @@ const BUNDLE: i32 = 4;
 const MAX_LOGGED_NAMES: usize = 64;
 
 /// What whoever starts the shield may ask of it. Nothing here changes what the workload gets.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Started by a container engine, not by a platform.
     pub container: bool,
+    /// Started by hand on a machine with a TPM, not by a platform: the device or socket.
+    pub tpm: Option<PathBuf>,
     /// Print one line with the times of the start.
     pub timings: bool,
 }
 
-type Domains = Measured<SimulatedPlatform>;
+type AnyPlatform = Box<dyn Platform + Send>;
+type Domains = Measured<AnyPlatform>;
 
 /// Runs the workload of the launch bundle to its end; its exit status, 128 + the signal if one killed it.
 ///
@@ -58,10 +62,10 @@ type Domains = Measured<SimulatedPlatform>;
 /// [`Failure`], whose `exit` is the exit status to end with.
 pub fn run(options: &Options) -> Result<i32, Failure> {
     let began = clock::monotonic();
-    let (bundle, platform) = if options.container {
-        contained(options)?
-    } else {
-        launched(options)?
+    let (bundle, platform) = match &options.tpm {
+        Some(path) => machine::enter(path, options)?,
+        None if options.container => contained(options)?,
+        None => launched(options)?,
     };
     let bundle = Arc::new(bundle);
     let (own, inside) = ways(&bundle, options)?;
@@ -93,25 +97,33 @@ pub fn exit_byte(ended: &Result<i32, Failure>) -> u8 {
 }
 
 /// What a platform that launched this process handed over.
-fn launched(options: &Options) -> Result<(Bundle, OwnedFd), Failure> {
+fn launched(options: &Options) -> Result<(Bundle, AnyPlatform), Failure> {
     let platform = take(PLATFORM, Exit::Platform, "the platform's socket")?;
+    Ok((handed_over(options)?, simulated(platform)))
+}
+
+/// The launch bundle of whoever started this process, on a machine with a TPM or by a platform.
+pub(crate) fn handed_over(options: &Options) -> Result<Bundle, Failure> {
     let bundle_file = take(BUNDLE, Exit::Bundle, "the launch bundle")?;
     hide()?;
     start_afresh()?;
     report_dropped(options);
-    let bundle = Bundle::read(File::from(bundle_file)).map_err(|error| Failure::new(Exit::Bundle, error))?;
-    Ok((bundle, platform))
+    Bundle::read(File::from(bundle_file)).map_err(|error| Failure::new(Exit::Bundle, error))
+}
+
+fn simulated(socket: OwnedFd) -> AnyPlatform {
+    Box::new(SimulatedPlatform::from_fd(socket))
 }
 
 /// What a container engine that started this process has for it.
-fn contained(options: &Options) -> Result<(Bundle, OwnedFd), Failure> {
+fn contained(options: &Options) -> Result<(Bundle, AnyPlatform), Failure> {
     start_afresh()?;
     end_on_signals();
     report_dropped(options);
-    let entered = container::enter()?;
+    let (bundle, platform) = container::enter()?;
     // Not before: the platform's agent may look only at what its user may look at. No secret is known yet.
     hide().map_err(Failure::from)?;
-    Ok(entered)
+    Ok((bundle, simulated(platform)))
 }
 
 /// Attests, and starts the workload with what that gives.
@@ -129,7 +141,7 @@ fn start_workload(forked: Forked, bundle: &Arc<Bundle>, options: &Options, began
     if !stay_out_of_swap() {
         warn_of_swap();
     }
-    let platform = Measured::new(SimulatedPlatform::from_fd(platform), bundle.manifest.digest);
+    let platform = Measured::new(platform, bundle.manifest.digest);
     let attesting = clock::monotonic();
     let (granted, behind) = obtain(platform, bundle, own.platform)?;
     let Granted {
@@ -250,13 +262,13 @@ fn ways(bundle: &Bundle, options: &Options) -> Result<(OwnEnds, Ways), Failure> 
 struct Forked {
     init: Pid,
     channel: UnixStream,
-    platform: OwnedFd,
+    platform: AnyPlatform,
     own: OwnEnds,
     privilege: Privilege,
 }
 
 /// Forks PID 1 of the workload's namespace, which gets neither the platform nor our ends.
-fn fork_init(bundle: &Bundle, platform: OwnedFd, own: OwnEnds, inside: Ways) -> Result<Forked, Failure> {
+fn fork_init(bundle: &Bundle, platform: AnyPlatform, own: OwnEnds, inside: Ways) -> Result<Forked, Failure> {
     let (channel, other) = UnixStream::pair().map_err(confinement("socketpair"))?;
     block_signals().map_err(confinement("signals cannot be blocked"))?;
     let (forked, privilege) = namespaces::fork_init()?;
@@ -352,7 +364,9 @@ fn report_dropped(options: &Options) {
         tell(&format_args!("dropped {} offered variables: {shown}", names.len()));
     }
     let arguments = std::env::args_os()
-        .skip(1 + usize::from(options.container) + usize::from(options.timings))
+        .skip(
+            1 + usize::from(options.container) + 2 * usize::from(options.tpm.is_some()) + usize::from(options.timings),
+        )
         .count();
     if arguments > 0 {
         tell(&format_args!("dropped {arguments} offered arguments"));

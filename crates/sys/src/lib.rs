@@ -8,6 +8,7 @@
 
 mod allocator;
 mod descriptors;
+mod evidence_devices;
 mod landlock;
 mod memory;
 mod mounts;
@@ -17,6 +18,7 @@ mod signals;
 
 pub use allocator::WipingAllocator;
 pub use descriptors::{close_on_exec_from, close_others, place_descriptor, take_descriptor};
+pub use evidence_devices::{NSM_ANSWER_BYTES, SNP_ANSWER_BYTES, nsm_exchange, snp_extended_report};
 pub use landlock::{can_stay_among_own_processes, stay_among_own_processes};
 pub use memory::prefer_large_pages;
 pub use mounts::{AttachedFlags, set_mount_attributes};

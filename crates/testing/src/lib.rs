@@ -1,5 +1,5 @@
 //! Fakes for tests: a custodian that signs like a real one ([`Custodian`]), a server that sends whatever it is told
-//! ([`Server`]), and a platform whose reports nobody signed ([`UnsignedPlatform`]).
+//! ([`Server`]), a platform whose reports nobody signed ([`UnsignedPlatform`]), and a TPM in software ([`SoftwareTpm`]).
 //!
 //! The custodian verifies nothing and decides nothing: it is there so that a test can spoil one thing at a time.
 //! Only `[dev-dependencies]` and fuzz targets may name this crate.
@@ -10,10 +10,12 @@ mod certificate;
 mod custodian;
 mod http;
 mod platform;
+mod software_tpm;
 mod text;
 
 pub use certificate::{Certificate, Signer};
 pub use custodian::{Custodian, Release};
 pub use http::{Answer, Request, Server};
 pub use platform::{UnsignedPlatform, report};
+pub use software_tpm::SoftwareTpm;
 pub use text::{b64u, digest_text, from_b64u, time_text};

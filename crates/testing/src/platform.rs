@@ -1,6 +1,6 @@
 //! A platform whose reports nobody signed: enough for a shield, which asks itself only which manifest they name.
 
-use casemate_evidence::{Error, Evidence, Platform};
+use casemate_evidence::{Binding, Error, Evidence, Format, Platform, host_data};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -27,11 +27,11 @@ pub struct UnsignedPlatform {
 
 impl Platform for UnsignedPlatform {
     fn evidence(&mut self, report_data: &[u8; 64]) -> Result<Evidence, Error> {
-        Ok(Evidence {
-            report: report(report_data, &self.host_data),
-            certificates: Vec::new(),
-            crls: Vec::new(),
-        })
+        Ok(Evidence::of(Format::SevSnp, report(report_data, &self.host_data)))
+    }
+
+    fn binding(&self, evidence: &Evidence, manifest: &[u8; 32]) -> Result<Binding, Error> {
+        host_data(evidence, manifest)
     }
 
     fn derive_key(&mut self, context: &[u8]) -> Result<Zeroizing<[u8; 32]>, Error> {

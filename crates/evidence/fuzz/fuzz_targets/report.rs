@@ -22,7 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
     if wants_key {
         let _ = platform.derive_key(b"context");
     } else if let Ok(evidence) = platform.evidence(&[0; 64]) {
-        let _ = evidence.host_data();
+        let _ = platform.binding(&evidence, &[0; 32]);
         let _ = (evidence.evidence_json(), evidence.endorsements_json());
     }
 });

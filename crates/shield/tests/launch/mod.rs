@@ -120,6 +120,12 @@ impl Launch {
     }
 
     pub fn spawn(&self) -> Running {
+        let digest = self.host_data.unwrap_or_else(|| self.digest());
+        self.spawn_with(&self.bundle(), digest)
+    }
+
+    /// What the shield gets as descriptor 4.
+    pub fn bundle(&self) -> String {
         let manifest = self.manifest.to_string();
         let mut bundle = json!({"casemate_launch": 1, "manifest": b64u(&manifest), "holes": self.holes,
                                 "sources": self.sources, "mounts": self.mounts, "volumes": self.volumes,
@@ -127,8 +133,7 @@ impl Launch {
         if let Some(contact) = &self.contact {
             bundle["custodian"] = contact.clone();
         }
-        let digest = self.host_data.unwrap_or_else(|| Sha256::digest(&manifest).into());
-        self.spawn_with(&bundle.to_string(), digest)
+        bundle.to_string()
     }
 
     pub fn spawn_with(&self, bundle: &str, host_data: [u8; 32]) -> Running {
