@@ -6,16 +6,17 @@ import base64
 import binascii
 import contextlib
 import json
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from casemate.attestation.catalogue import FORMATS
 from casemate.errors import EvidenceMalformedError, InputError, TooLargeError
 from casemate.wire import canonical
-from casemate.wire.evidence import Evidence
+from casemate.wire.evidence import Endorsements, Evidence
 
-__all__ = ["MAX_FILE_BYTES", "evidence_in"]
+__all__ = ["MAX_FILE_BYTES", "endorsements_in", "evidence_in"]
 
 MAX_FILE_BYTES: Final = 256 * 1024
+_Known = TypeVar("_Known", Endorsements, Evidence)
 
 
 def evidence_in(data: bytes, *, platform: str | None = None) -> Evidence:
@@ -48,18 +49,34 @@ def _of(evidence: Evidence, platform: str | None) -> Evidence:
     return evidence
 
 
+def endorsements_in(data: bytes) -> Endorsements | None:
+    """What lies beside the evidence in our own JSON; None where nothing does. Errors: EvidenceMalformedError."""
+    value = _object(data)
+    return None if value is None or "endorsements" not in value else _model(Endorsements, value["endorsements"])
+
+
 def _own_form(data: bytes) -> Evidence | None:
     """The wire form (spec/evidence.md), alone or with endorsements beside it."""
+    value = _object(data)
+    return None if value is None else _model(Evidence, value.get("evidence", value))
+
+
+def _object(data: bytes) -> dict[str, Any] | None:
     if not data.lstrip().startswith(b"{"):
         return None
     try:
         value: Any = json.loads(data)
     except (ValueError, RecursionError):
         return None
+    return value if isinstance(value, dict) else None
+
+
+def _model(kind: type[_Known], value: object) -> _Known:
+    what = kind.__name__.lower()
     try:
-        return canonical.parse_model(Evidence, value.get("evidence", value), what="evidence")
+        return canonical.parse_model(kind, value, what=what)
     except InputError as error:
-        raise EvidenceMalformedError(f"no evidence of ours: {error.message}", step="evidence.format") from error
+        raise EvidenceMalformedError(f"no {what} of ours: {error.message}", step="evidence.format") from error
 
 
 def _spelled(data: bytes) -> list[bytes]:

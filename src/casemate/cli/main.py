@@ -123,6 +123,7 @@ _group(
     "evidence",
     "What a platform said of a trust domain: shown, and verified.",
     {
+        "collect": "casemate.cli.evidence.collect:collect",
         "show": "casemate.cli.evidence.show:show",
         "verify": "casemate.cli.evidence.verify:verify",
     },

@@ -13,8 +13,9 @@ from casemate.cli._supervising import wait
 from casemate.cli.image._running import runnable
 from casemate.cli.manifest._options import environment, folders, new_folders, values
 from casemate.client.addresses import literal_addresses
+from casemate.machine.launch import Started, start
 from casemate.manifest.bundle import host_holes, launch_bundle
-from casemate.simulator.launch import launch
+from casemate.simulator.launch import Launch, launch
 from casemate.wire import canonical
 
 
@@ -38,6 +39,10 @@ def run(
     address: Annotated[
         str | None, typer.Option(help="Where the custodian is reached, if not at its pinned URL.")
     ] = None,
+    tpm: Annotated[
+        Path | None,
+        typer.Option(help="Start it on this machine's TPM, a device or a socket, instead of the simulated platform."),
+    ] = None,
     timings: Annotated[bool, typer.Option("--timings", help="Have the shield print how long it took.")] = False,
     custodian: Custodian = None,
     _as_json: JsonFailure = False,
@@ -59,14 +64,28 @@ def run(
             layers=layers,
             statements=given or attached,
         )
-        started = launch(
-            agent_socket(),
-            shield=shield(),
-            host_data=bytes.fromhex(built.parsed.digest.removeprefix("sha256:")),
+        started = _started(
+            tpm,
+            built.parsed.digest,
             bundle=bundle,
             arguments=["--timings"] if timings else [],
             environment=environment(env or []),
-            stdio=(0, 1, 2),
         )
         status = wait(started)
     raise typer.Exit(status)
+
+
+def _started(
+    tpm: Path | None, digest: str, *, bundle: bytes, arguments: list[str], environment: dict[str, str]
+) -> Launch | Started:
+    if tpm is not None:
+        return start(tpm, shield=shield(), bundle=bundle, arguments=arguments, environment=environment, stdio=(0, 1, 2))
+    return launch(
+        agent_socket(),
+        shield=shield(),
+        host_data=bytes.fromhex(digest.removeprefix("sha256:")),
+        bundle=bundle,
+        arguments=arguments,
+        environment=environment,
+        stdio=(0, 1, 2),
+    )

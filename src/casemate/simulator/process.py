@@ -17,18 +17,24 @@ _ABOVE: Final = 64
 """Descriptors are first moved above this number, so that putting one in its place overwrites none of the others."""
 
 
-def spawn(copy: int, arguments: Sequence[str], environment: Mapping[str, str], descriptors: Sequence[int]) -> Process:
-    """Executes the file behind `copy`; the child's descriptors are `descriptors`, numbered from 0, and no others."""
+def spawn(
+    copy: int, arguments: Sequence[str], environment: Mapping[str, str], descriptors: Sequence[int | None]
+) -> Process:
+    """Executes the file behind `copy`; the child's descriptors are `descriptors`, numbered from 0, and no others. None
+    is a number that stays closed.
+    """
+    given = {number: descriptor for number, descriptor in enumerate(descriptors) if descriptor is not None}
     moved: list[int] = []
     try:
-        for descriptor in (copy, *descriptors):
+        for descriptor in (copy, *given.values()):
             moved.append(fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _ABOVE))
-        placed = [(os.POSIX_SPAWN_DUP2, high, number) for number, high in enumerate(moved[1:])]
+        placed = [(os.POSIX_SPAWN_DUP2, high, number) for number, high in zip(given, moved[1:], strict=True)]
+        closed = [(os.POSIX_SPAWN_CLOSE, number) for number in _inherited() if number not in given]
         pid = os.posix_spawn(
             f"/proc/self/fd/{moved[0]}",
             list(arguments),
             environment,
-            file_actions=[*placed, *((os.POSIX_SPAWN_CLOSE, number) for number in _inherited(above=len(placed) - 1))],
+            file_actions=[*placed, *closed],
             setsid=True,
             setsigmask=(),
             setsigdef=(signal.SIGPIPE, signal.SIGINT, signal.SIGTERM),
@@ -44,12 +50,12 @@ def spawn(copy: int, arguments: Sequence[str], environment: Mapping[str, str], d
         raise
 
 
-def _inherited(*, above: int) -> list[int]:
+def _inherited() -> list[int]:
     """Descriptors that this process got from its parent and would pass on: its own are closed on exec anyway."""
     found = []
     for name in os.listdir("/proc/self/fd"):
         with suppress(OSError):  # the listing's own is closed by now
-            if int(name) > above and os.get_inheritable(int(name)):
+            if os.get_inheritable(int(name)):
                 found.append(int(name))
     return found
 

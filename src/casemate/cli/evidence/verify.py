@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ import typer
 
 from casemate.attestation.catalogue import FORMATS
 from casemate.attestation.expectations import SHIPPED_ROOTS, Expected, Unasked
-from casemate.attestation.reading import MAX_FILE_BYTES, evidence_in
+from casemate.attestation.reading import MAX_FILE_BYTES, endorsements_in, evidence_in
 from casemate.attestation.verify import verify as verified
 from casemate.claims import VerifiedClaims
 from casemate.cli._files import read_bytes
@@ -20,13 +21,14 @@ from casemate.platforms import PLATFORMS
 from casemate.policy.model import PolicyDocument, Service
 from casemate.policy.platform_steps import judge_platform
 from casemate.wire.binding import digest_bytes
+from casemate.wire.evidence import Endorsements, Evidence
 from casemate.wire.fields import parse_time
 from casemate.wire.policies import StepRecord
 
 _MOST_FILES: Final = 64
 _ENDORSEMENTS: Final = (
     "Certificates and revocation lists, PEM or DER, a certificate table, Intel's documents or collateral in JSON, or "
-    "a folder of them."
+    "a folder of them; else what our JSON has beside the evidence."
 )
 _PLATFORMS: Final = ", ".join(known.platform for known in FORMATS.values())
 _REPORT_DATA: Final = 64
@@ -64,17 +66,14 @@ def verify(
     """
     time = datetime.now(UTC) if at is None else parse_time(at)
     judged_by = None if policy is None else _service(policy)
-    found = evidence_in(read_bytes(evidence), platform=platform)
-    files = list(_files(endorsements or []))
     expected = Expected(
         report_data=Unasked.UNASKED if report_data is None else _hexadecimal(report_data),
         manifest=Unasked.UNASKED if manifest is None else digest_bytes(manifest),
         max_vmpl=max_vmpl,
         excused=_excused(judged=judged_by is not None, without_crl=without_crl),
     )
-    claims = verified(
-        found, FORMATS[found.format].endorsements(found.report, files), roots=SHIPPED_ROOTS, at=time, expected=expected
-    )
+    found, known = _read(evidence, platform, endorsements or [])
+    claims = verified(found, known, roots=SHIPPED_ROOTS, at=time, expected=expected)
     if nonce is not None:
         _check_nonce(claims, _hexadecimal(nonce))
     # A nonce is in the report data, or stands for them.
@@ -90,6 +89,14 @@ def verify(
     emit(result, as_json=as_json, text="\n".join(f"{name}: {_text(value)}" for name, value in result.items() if value))
     if unasked and not as_json:
         note(f"Genuine, and of {claims.platform}. Not compared with anything: {', '.join(unasked)}.")
+
+
+def _read(evidence: Path, platform: str | None, named: list[Path]) -> tuple[Evidence, Endorsements]:
+    """Files that are named count alone; else what lies beside the evidence in our JSON."""
+    data = read_bytes(evidence)
+    found = evidence_in(data, platform=platform)
+    beside = None if named else endorsements_in(data)
+    return found, beside or FORMATS[found.format].endorsements(found.report, list(_files(named)))
 
 
 def _service(text: str) -> tuple[PolicyDocument, Service]:
@@ -109,10 +116,14 @@ def _excused(*, judged: bool, without_crl: str | None) -> frozenset[str]:
 
 
 def _check_nonce(claims: VerifiedClaims, nonce: bytes) -> None:
-    """A platform with a nonce of its own says it in `details`; elsewhere it is what report data begin with."""
+    """A platform with a nonce of its own says it in `details`; elsewhere it is what report data begin with, of which a
+    TPM has the SHA-256.
+    """
     own = claims.details.get("nonce")
     got = bytes.fromhex(own) if isinstance(own, str) else claims.report_data
-    if not nonce or got not in (nonce, nonce.ljust(_REPORT_DATA, b"\0")):
+    filled = nonce.ljust(_REPORT_DATA, b"\0")
+    hashed = hashlib.sha256(filled).digest() if claims.platform == "tpm" else filled
+    if not nonce or got not in (nonce, filled, hashed):
         raise EvidenceRejectedError(
             "made for another nonce", step="evidence.nonce", expected=nonce.hex(), got=got.hex() or "none"
         )

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from casemate.cli._home import agent_socket
+from casemate.cli._output import Json, emit, note
+from casemate.errors import UsageError
+from casemate.machine.collect import SOURCES, Collected
+from casemate.machine.collect import collect as collected
+
+_REPORT_BYTES: Final = 64
+
+
+def collect(
+    platform: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Of which platform: {', '.join(SOURCES)}. Else the first that is here, never a simulated one."
+        ),
+    ] = None,
+    report_data: Annotated[
+        str | None, typer.Option(help="What the evidence is made over: 64 bytes in hex. Else they are random.")
+    ] = None,
+    nonce: Annotated[
+        str | None, typer.Option(help="Instead: up to 64 bytes in hex, which are filled up with zeros.")
+    ] = None,
+    tpm: Annotated[
+        Path | None, typer.Option(help="Ask this TPM: a device, or the Unix socket of one in software.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Persistent handle of the TPM's key that signs, as 0x81000003.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--out", "--output", "-o", help="Write it to this file instead of printing it.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Get evidence of this machine, as `casemate evidence verify` and `casemate evidence show` read it.
+
+    Looked for are, in this order, SEV-SNP and TDX (configfs-tsm), SEV-SNP (/dev/sev-guest), Nitro (/dev/nsm), a TPM
+    (/dev/tpmrm0). Example: `casemate evidence collect --nonce 00ff --out evidence.json`
+    """
+    if platform is not None and platform not in SOURCES:
+        raise UsageError(f"no platform {platform}", expected=", ".join(SOURCES))
+    if platform not in (None, "tpm") and (tpm is not None or key is not None):
+        raise UsageError("--tpm and --key are for platform tpm", got=platform)
+    asked = _report_data(report_data, nonce)
+    found = collected(
+        asked,
+        platform="tpm" if tpm is not None or key is not None else platform,
+        tpm=tpm,
+        key=_handle(key),
+        agent=agent_socket(),
+    )
+    if output is not None:
+        _write(output, found)
+    _tell(found, asked, output, as_json=as_json)
+
+
+def _tell(found: Collected, asked: bytes, output: Path | None, *, as_json: bool) -> None:
+    facts = {
+        "platform": found.platform,
+        "source": found.source,
+        "others": list(found.others),
+        "report_data": asked.hex(),
+        "file": None if output is None else str(output),
+    }
+    if as_json:
+        emit({**facts, **found.form}, as_json=True)
+        return
+    note(f"Evidence of {found.platform}, from {found.source}, over report data {asked.hex()}.")
+    if found.others:
+        note(f"Here is also {', '.join(found.others)}: name a platform to choose another.")
+    if output is None:
+        emit(found.form, as_json=True)
+    else:
+        emit(facts, as_json=False, text=f"written to {output}: casemate evidence verify --evidence {output}")
+
+
+def _write(output: Path, found: Collected) -> None:
+    try:
+        output.write_text(json.dumps(found.form) + "\n")
+    except OSError as error:
+        raise UsageError(f"{output}: {error.strerror}") from error
+
+
+def _report_data(report_data: str | None, nonce: str | None) -> bytes:
+    if report_data is not None and nonce is not None:
+        raise UsageError("--report-data and --nonce say the same in two ways", remedy="give one of them")
+    if nonce is not None:
+        return _hexadecimal("--nonce", nonce, 1).ljust(_REPORT_BYTES, b"\0")
+    return os.urandom(_REPORT_BYTES) if report_data is None else _hexadecimal("--report-data", report_data, 64)
+
+
+def _hexadecimal(option: str, text: str, least: int) -> bytes:
+    try:
+        given = bytes.fromhex(text)
+    except ValueError as error:
+        raise UsageError(f"{option} is written in hex", got=text[:80]) from error
+    if not least <= len(given) <= _REPORT_BYTES:
+        raise UsageError(f"{option} has another length", expected=f"{least} to 64 bytes", got=f"{len(given)} bytes")
+    return given
+
+
+def _handle(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        handle = int(text, 16)
+    except ValueError:
+        handle = 0
+    # Persistent handles (TPM 2.0 Library, part 2, "TPM_HT").
+    if not 0x8100_0000 <= handle <= 0x81FF_FFFF:
+        raise UsageError("--key is a persistent handle", expected="0x81000000 to 0x81ffffff", got=text[:80])
+    return handle
