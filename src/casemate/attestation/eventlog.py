@@ -14,11 +14,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from casemate.errors import EvidenceMalformedError, TooLargeError
 
-__all__ = ["MAX_LOG_BYTES", "NO_ACTION", "Event", "EventLog", "kind_of", "replay"]
+__all__ = ["MAX_LOG_BYTES", "NO_ACTION", "Event", "EventLog", "fields_of_log", "kind_of", "replay"]
 
 MAX_LOG_BYTES: Final = 512 * 1024
 """Real ones have 15 to 75 KB."""
@@ -100,9 +100,41 @@ def replay(log: EventLog, bank: str) -> dict[int, bytes]:
     return registers
 
 
+def fields_of_log(data: bytes) -> dict[str, Any]:
+    """Everything for people: records by register and kind, and what registers of each bank they lead to.
+
+    Errors: EvidenceMalformedError, TooLargeError.
+    """
+    log = EventLog.parse(data)
+    replayed = {bank: replay(log, bank) for bank in log.banks if _complete(log, bank)}
+    return {
+        "log_banks": list(log.banks),
+        "log_startup_locality": log.locality,
+        "log_remarks": list(log.remarks),
+        "log_records": len(log.events),
+        "log_kinds": [f"{_place(event)} {kind_of(event)}" for event in log.events],
+        **{
+            f"log_{bank}_{number}": value.hex()
+            for bank, registers in replayed.items()
+            for number, value in sorted(registers.items())
+        },
+    }
+
+
 def kind_of(event: Event) -> str:
     """Its name, for people."""
     return _KINDS.get(event.kind, f"{event.kind:#x}")
+
+
+def _complete(log: EventLog, bank: str) -> bool:
+    """Whether it can be replayed."""
+    return bank in _ALGORITHMS.values() and all(
+        event.kind == NO_ACTION or bank in event.digests for event in log.events
+    )
+
+
+def _place(event: Event) -> str:
+    return "-" if event.register == _NO_REGISTER else str(event.register)
 
 
 def _at_startup(register: int, locality: int, size: int) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.attestation.eventlog import MAX_LOG_BYTES, NO_ACTION, EventLog, kind_of, replay
+from casemate.attestation.eventlog import MAX_LOG_BYTES, NO_ACTION, EventLog, fields_of_log, kind_of, replay
 from casemate.errors import EvidenceMalformedError, InputError
 from casemate.testing.tpm.log import BANKS, Record, first_record, short_log, start, written
 
@@ -71,6 +71,15 @@ def test_what_firmware_does_wrong_is_passed_by_and_said() -> None:
 def test_a_record_that_belongs_to_no_register_is_none_of_the_strange_ones() -> None:
     log = EventLog.parse(written([Record(0xFFFF_FFFF, NO_ACTION, None, b"SP800-155 Event3"), *RECORDS]))
     assert log.remarks == ()
+
+
+def test_a_log_is_shown() -> None:
+    strange = [Record(0xFFFF_FFFF, NO_ACTION, None), *(replace(one, banks=("sha256",)) for one in RECORDS)]
+    shown = fields_of_log(written(strange))
+    assert (shown["log_records"], shown["log_banks"]) == (5, list(BANKS))
+    assert shown["log_kinds"][1:3] == ["- EV_NO_ACTION", "0 EV_S_CRTM_VERSION"]
+    assert shown["log_sha256_0"] == extended("sha256", CODE.digest("sha256")).hex()
+    assert not any(name.startswith("log_sha384") for name in shown)
 
 
 def locality(data: bytes, times: int = 1) -> bytes:

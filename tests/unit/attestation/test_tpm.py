@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.attestation.expectations import Unasked
+from casemate.attestation.expectations import SHIPPED_ROOTS, Unasked
+from casemate.attestation.platforms.tpm import verify as module
 from casemate.attestation.platforms.tpm.chain import shipped_roots
 from casemate.attestation.platforms.tpm.structures import MAX_REPORT_BYTES, Quote
 from casemate.attestation.platforms.tpm.verify import pcr_of, verify_tpm
@@ -59,14 +60,22 @@ def test_wrong_evidence_is_refused_for_its_reason(name: str) -> None:
     assert (type(caught.value), caught.value.step) == (wrong.error, wrong.step)
 
 
+def test_googles_roots_count_where_the_caller_trusts_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = made("ecdsa-p256")
+    monkeypatch.setattr(module, "shipped_roots", lambda: given.roots)
+    arguments = given.evidence, given.endorsements
+    assert verify(*arguments, roots=Roots(google=True), at=given.at, expected=given.expected)
+    with pytest.raises(EndorsementError) as caught:
+        verify(*arguments, roots=Roots(amd=True, aws=True, intel=True), at=given.at, expected=given.expected)
+    assert caught.value.step == "evidence.root"
+
+
 def test_there_is_no_other_root_than_googles() -> None:
-    """And none where the caller does not trust those."""
     assert len(shipped_roots()) == 2
     given = made("ecdsa-p256")
-    for roots in (Roots(amd=True, google=True), Roots(amd=True, aws=True, intel=True)):
-        with pytest.raises(EndorsementError) as caught:
-            verify(given.evidence, given.endorsements, roots=roots, at=given.at, expected=given.expected)
-        assert caught.value.step == "evidence.root"
+    with pytest.raises(EndorsementError) as caught:
+        verify(given.evidence, given.endorsements, roots=SHIPPED_ROOTS, at=given.at, expected=given.expected)
+    assert caught.value.step == "evidence.root"
     excused = case("authority-excused")
     claims = verify_tpm(excused.evidence, excused.endorsements, Roots(), excused.at, excused.expected)
     assert claims.lacks == {"authority"}

@@ -11,6 +11,7 @@ import pytest
 
 from casemate.testing.amd.cases import RIGHT, case
 from casemate.testing.nitro import Chain, Plan
+from casemate.testing.tpm.cases import case as tpm_case
 
 from .conftest import Casemate
 
@@ -34,6 +35,21 @@ def test_what_evidence_says_is_shown_and_not_believed(casemate: Casemate) -> Non
     assert (shown["platform"], shown["policy_debug"]) == ("sev-snp", False)
     Path("document").write_bytes(Plan.right(Chain.made()).built())
     assert casemate("evidence", "show", "document", "--json").data["platform"] == "nitro"
+    Path("quote").write_bytes(tpm_case("ecdsa-p256").evidence.report)
+    assert casemate("evidence", "show", "quote", "--json").data["platform"] == "tpm"
+
+
+def test_a_quote_is_shown_with_its_log_and_verified_with_its_certificates(casemate: Casemate) -> None:
+    given = tpm_case("with-a-log")
+    Path("quote.json").write_text(json.dumps(given.evidence.to_object()))
+    shown = casemate("evidence", "show", "quote.json", "--json").data
+    assert (shown["pcr_digest_matches"], shown["log_records"], shown["log_remarks"]) == (True, 5, [])
+    assert shown["log_sha256_11"] == shown["sha256_pcr11"]
+    assert "log_records: 5" in casemate("evidence", "show", "quote.json").output
+    Path("chain.pem").write_bytes(given.endorsements.certificates)
+    for endorsements, step in (((), "authority"), (("--endorsements", "chain.pem"), "root")):
+        told = casemate("evidence", "verify", "--evidence", "quote.json", *endorsements, "--json")
+        assert (told.status, json.loads(told.output)["error"]["step"]) == (22, f"evidence.{step}")
 
 
 def test_evidence_under_a_root_that_nobody_ships_is_refused(casemate: Casemate) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from casemate.attestation.catalogue import FORMATS
+from casemate.attestation.eventlog import fields_of_log
 from casemate.attestation.reading import evidence_in
 from casemate.cli._files import read_bytes
 from casemate.cli._output import Json, emit
@@ -24,6 +25,8 @@ def show(
     evidence = evidence_in(read_bytes(file))
     known = FORMATS[evidence.format]
     fields = {"platform": known.platform, "format": evidence.format, **known.fields(evidence.report)}
+    if evidence.log is not None:
+        fields |= fields_of_log(evidence.log)
     lines = [f"{name}: {_text(value)}" for name, value in fields.items()]
     emit(fields, as_json=as_json, text="\n".join([*lines, "", "Nothing of this is verified: casemate evidence verify"]))
 

@@ -94,6 +94,10 @@ class QuotePlan:
             signature=self._signed(attest),
         )
 
+    def signed_value(self) -> bytes:
+        """What a key of RSA signs of it, without its size."""
+        return self._signed(self.attest())[2:]
+
     def public(self) -> bytes:
         """TPMT_PUBLIC."""
         public = self.key.public_key()

@@ -120,6 +120,17 @@ def _key(bits: int = 2048, exponent: int = 65537, name: str = "key") -> Callable
     return lambda plan: replace(plan, quote=replace(plan.quote, key=rsa_key(name, bits, exponent)))
 
 
+def _scheme(plan: Plan, scheme: bytes, signature: bytes) -> Plan:
+    """Of key and signature alike."""
+    return plan.but(key_scheme=scheme + b"\0\x0b", signature_scheme=scheme, signature=signature)
+
+
+def _halves(plan: Plan) -> bytes:
+    """What RSA signs, as if it were r and s: of the same attest, since only the key's scheme is another."""
+    value = plan.but(key_scheme=b"\0\x18\0\x0b").quote.signed_value()
+    return sized(value[: len(value) // 2]) + sized(value[len(value) // 2 :])
+
+
 def _signed_by_another(plan: Plan) -> Plan:
     return replace(plan, quote=replace(plan.quote, signer=ec_key("another key")))
 
@@ -222,9 +233,10 @@ _KEYS: Final = {
     "key-without-a-scheme": _quote("algorithm", lambda plan: plan.but(key_scheme=b"\0\x10")),
     "key-with-an-unknown-scheme": _bytes("algorithm", key_scheme=b"\0\x1a\0\x0b"),
     "key-with-sha1": _quote("algorithm", lambda plan: plan.but(key_scheme=b"\0\x18\0\x04")),
+    "signed-with-sha1": _quote("algorithm", lambda plan: replace(plan, quote=replace(plan.quote, algorithm="sha1"))),
     "key-with-sha512": _quote("algorithm", lambda plan: plan.but(key_scheme=b"\0\x18\0\x0d")),
-    "key-with-a-scheme-of-rsa": _quote("algorithm", lambda plan: plan.but(key_scheme=b"\0\x14\0\x0b")),
-    "rsa-key-with-a-scheme-of-curves": _quote("algorithm", lambda plan: plan.but(key_scheme=b"\0\x18\0\x0b"), _rsa),
+    "curve-with-a-scheme-of-rsa": _quote("algorithm", lambda plan: _scheme(plan, b"\0\x14", sized(bytes(64)))),
+    "rsa-key-with-a-scheme-of-curves": _quote("algorithm", lambda plan: _scheme(plan, b"\0\x18", _halves(plan)), _rsa),
     "rsa-key-of-1024-bits": _quote("key", _key(1024, name="weak"), _rsa),
     "rsa-key-with-exponent-3": _quote("key", _key(exponent=3), _rsa),
     "rsa-key-of-another-size": _bytes("quote", _rsa, bits=b"\x0c\x00"),
