@@ -128,6 +128,7 @@ def test_it_is_recognised_and_shown(machine: Machine) -> None:
     assert evidence_in(report).format == evidence_in(report.hex().encode()).format == "tpm-quote"
     fields = FORMATS["tpm-quote"].fields(report)
     assert fields["pcr_digest_matches"]
+    assert fields["key_digest"] == judge(report).values["key"]
     assert fields["qualifying_data"] == qualifying(REPORT_DATA).hex()
     assert {"sha256_pcr11", "sha256_pcr15", "sha384_pcr0"} <= set(fields)
     assert judge(report).values.keys() == {"key", "name", "pcr11", "pcr15"}

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from casemate.attestation.certificates import Certificate
 from casemate.attestation.platforms.tpm.chain import UNDERSTOOD, is_for
 from casemate.attestation.platforms.tpm.key import key_of
-from casemate.attestation.platforms.tpm.structures import BEGINNING, Quote
+from casemate.attestation.platforms.tpm.structures import BEGINNING, Public, Quote
+from casemate.errors import EvidenceError
 from casemate.wire.evidence import Endorsements
 
 __all__ = ["endorsements", "fields", "recognises"]
@@ -52,6 +53,7 @@ def fields(data: bytes) -> dict[str, Any]:
         "key": f"{key.curve or f'rsa{key.bits}'} {key.scheme or 'no scheme'} {key.algorithm}".strip(),
         "key_attributes": sorted(key.attributes),
         "key_name": key.name.hex(),
+        "key_digest": _digest(key),
         "signature_scheme": f"{quote.signature.scheme} {quote.signature.algorithm}",
         "signature": quote.signature.value.hex(),
     }
@@ -75,6 +77,14 @@ def endorsements(data: bytes, files: Sequence[bytes]) -> Endorsements:
         certificates=b"".join(_pem(one) for one in chain),
         crls=[one.public_bytes(Encoding.DER) for one in lists if one.issuer in issuers],
     )
+
+
+def _digest(key: Public) -> str | None:
+    """As policies name the key; None of one that is never believed."""
+    try:
+        return key_of(key).digest.hex()
+    except EvidenceError:
+        return None
 
 
 def _parts(file: bytes) -> list[bytes]:
