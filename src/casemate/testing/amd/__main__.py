@@ -4,8 +4,6 @@ look). Keys are made for it and forgotten, so each run writes other bytes.
 
 from __future__ import annotations
 
-import json
-import shutil
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -22,38 +20,19 @@ from casemate.attestation.platforms.sev_snp.table import (
 )
 from casemate.errors import EndorsementError
 from casemate.testing.amd.cases import RIGHT, WRONG, Case, case
+from casemate.testing.parts import Parts
 from casemate.wire.fields import format_time
 
 _ROLES: Final = {ARK: "ark", ASK: "ask", VCEK: "vcek", VLEK: "vlek"}
 
 
-class _Parts:
-    """Files of one folder; equal bytes are written once, under the name of the case that had them first."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._known: dict[bytes, str] = {}
-
-    def put(self, data: bytes, kind: str, name: str) -> str:
-        if data not in self._known:
-            path = Path(kind, name)
-            (self._folder / kind).mkdir(exist_ok=True)
-            (self._folder / path).write_bytes(data)
-            self._known[data] = str(path)
-        return self._known[data]
-
-
 def main(folder: Path) -> None:
-    for old in ("cases", "reports", "certificates", "tables", "lists"):
-        shutil.rmtree(folder / old, ignore_errors=True)
-    (folder / "cases").mkdir(parents=True)
-    parts = _Parts(folder)
+    parts = Parts(folder, ("reports", "certificates", "tables", "lists"))
     for name in RIGHT + WRONG:
-        vector = _vector(case(name), parts)
-        (folder / "cases" / f"{name}.json").write_text(json.dumps(vector, indent=2, ensure_ascii=False) + "\n")
+        parts.case(name, _vector(case(name), parts))
 
 
-def _vector(made: Case, parts: _Parts) -> dict[str, Any]:
+def _vector(made: Case, parts: Parts) -> dict[str, Any]:
     lists = made.endorsements.crls
     return {
         "name": made.name,
@@ -72,7 +51,7 @@ def _vector(made: Case, parts: _Parts) -> dict[str, Any]:
     }
 
 
-def _certificates(made: Case, parts: _Parts) -> dict[str, Any]:
+def _certificates(made: Case, parts: Parts) -> dict[str, Any]:
     """Each certificate on its own, where the table is nothing but these; else the table."""
     table = made.endorsements.certificates
     try:
@@ -84,7 +63,7 @@ def _certificates(made: Case, parts: _Parts) -> dict[str, Any]:
     return {"table": parts.put(table, "tables", f"{made.name}.bin")}
 
 
-def _certificate(made: Case, parts: _Parts, guid: UUID, data: bytes) -> str:
+def _certificate(made: Case, parts: Parts, guid: UUID, data: bytes) -> str:
     ending = "pem" if data.startswith(b"-----") else "der"
     return parts.put(data, "certificates", f"{made.name}.{_ROLES[guid]}.{ending}")
 

@@ -68,14 +68,13 @@ class Authority:
         """DER."""
         issuer = self.issuer or self
         constraints = x509.BasicConstraints(self.authority, self.path_length if self.authority else None)
-        made = (
+        builder = (
             _builder(name_of(self.name), name_of(self.names or issuer.name), self.start, self.end, self.name)
             .public_key(self.signer.public_key())
             .add_extension(constraints, critical=True)
             .add_extension(usage(*self.uses), critical=True)
-            .sign(issuer.signer, hashes.SHA384() if self.sha384 else hashes.SHA256())
         )
-        return made.public_bytes(Encoding.DER)
+        return _signed(builder, issuer, hashes.SHA384() if self.sha384 else hashes.SHA256())
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ class KeyCertificate:
         if self.critical:
             unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
             builder = builder.add_extension(unknown, critical=True)
-        return builder.sign(self.issuer.signer, hashes.SHA256()).public_bytes(Encoding.DER)
+        return _signed(builder, self.issuer, hashes.SHA256())
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ class RevocationPlan:
         for name in self.revoked:
             entry = x509.RevokedCertificateBuilder(_serial(name), self.start).build()
             builder = builder.add_revoked_certificate(entry)
-        return builder.sign(self.issuer.signer, hashes.SHA256()).public_bytes(Encoding.DER)
+        return _signed(builder, self.issuer, hashes.SHA256())
 
 
 def name_of(text: str) -> x509.Name:
@@ -148,6 +147,16 @@ def _builder(
         .not_valid_before(start)
         .not_valid_after(end)
     )
+
+
+def _signed(
+    builder: x509.CertificateBuilder | x509.CertificateRevocationListBuilder,
+    issuer: Authority,
+    algorithm: hashes.SHA256 | hashes.SHA384,
+) -> bytes:
+    """DER, the same of each call."""
+    deterministic = True if isinstance(issuer.signer, ec.EllipticCurvePrivateKey) else None
+    return builder.sign(issuer.signer, algorithm, ecdsa_deterministic=deterministic).public_bytes(Encoding.DER)
 
 
 def _serial(name: str) -> int:

@@ -134,7 +134,8 @@ class QuotePlan:
             size = (signer.key_size + 7) // 8
             return b"".join(sized(number.to_bytes(size, "big")) for number in decode_dss_signature(made))
         if self.scheme == "rsapss":
-            pss = padding.PSS(mgf=padding.MGF1(algorithm), salt_length=padding.PSS.DIGEST_LENGTH)
+            # Without a salt, so that equal plans give equal bytes; TPMs take one.
+            pss = padding.PSS(mgf=padding.MGF1(algorithm), salt_length=0)
             return sized(signer.sign(data, pss, algorithm))
         return sized(signer.sign(data, padding.PKCS1v15(), algorithm))
 

@@ -24,6 +24,7 @@ BEGINNING: Final = _GENERATED.to_bytes(4, "big") + _QUOTE.to_bytes(2, "big")
 """Of what the TPM itself made (6.2) and calls a quote (6.9)."""
 
 _HASHES: Final = {0x0004: "sha1", 0x000B: "sha256", 0x000C: "sha384", 0x000D: "sha512"}
+_SIZES: Final = {"sha1": 20, "sha256": 32, "sha384": 48, "sha512": 64}
 _SCHEMES: Final = {0x0014: "rsassa", 0x0016: "rsapss", 0x0018: "ecdsa"}
 _CURVES: Final = {0x0003: "p256", 0x0004: "p384"}
 _RSA, _ECC, _NULL = 0x0001, 0x0023, 0x0010
@@ -99,7 +100,7 @@ class Quote:
         signature = _signature(reader)
         public = reader.sized()
         attest = _attest(_Reader(signed))
-        values = {bank: {number: reader.take(_size(bank)) for number in numbers} for bank, numbers in attest.selection}
+        values = {bank: {number: reader.take(_SIZES[bank]) for number in numbers} for bank, numbers in attest.selection}
         reader.end()
         return cls(attest, signature, _public(_Reader(public), public), values, signed, public)
 
@@ -162,7 +163,7 @@ def _public(reader: _Reader, data: bytes) -> Public:
     name_algorithm = reader.number(2)
     named = _known(_HASHES, name_algorithm, "evidence.key", "hash of a name")
     attributes = _attributes(reader.number(4))
-    if len(reader.sized()) not in (0, _size(named)):
+    if len(reader.sized()) not in (0, _SIZES[named]):
         raise _malformed("a key with a policy of another size")
     if reader.number(2) != _NULL:
         raise _malformed("a key with a cipher, which a key that signs has not")
@@ -234,10 +235,6 @@ class _Reader:
     def end(self) -> None:
         if self._at != len(self._data):
             raise _malformed("bytes behind its end")
-
-
-def _size(bank: str) -> int:
-    return hashlib.new(bank, usedforsecurity=False).digest_size
 
 
 def _known(names: Mapping[int, str], value: int, step: str, what: str) -> str:
