@@ -16,12 +16,12 @@ from casemate.cli.main import app
 from casemate.custodian import openapi
 from casemate.policy.form import DocumentForm
 from casemate.secrets.catalogue import SCHEMAS
-from casemate.wire import custodian, dsse, evidence, manifest, policies, problem, release, statements, volumes
+from casemate.wire import custodian, dsse, evidence, manifest, policies, problem, release, results, statements, volumes
 from casemate.wire.fields import Model
 from scripts import vectors
 
 ROOT = Path(__file__).parent.parent
-MODULES = (custodian, dsse, evidence, manifest, policies, problem, release, statements, volumes)
+MODULES = (custodian, dsse, evidence, manifest, policies, problem, release, results, statements, volumes)
 
 
 def outputs() -> Iterator[tuple[str, str]]:

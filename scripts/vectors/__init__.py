@@ -21,6 +21,7 @@ from scripts.vectors.problems import document as _problems
 from scripts.vectors.release_info import document as _release_info
 from scripts.vectors.report_data import document as _report_data
 from scripts.vectors.requests import document as _requests
+from scripts.vectors.results import document as _results
 from scripts.vectors.sealed import document as _sealed
 from scripts.vectors.volume_answers import document as _volume_answers
 
@@ -40,6 +41,7 @@ _FILES = {
     "release-info": _release_info,
     "report-data": _report_data,
     "request-signatures": _requests,
+    "results/tokens": _results,
     "sealed-configuration": _sealed,
     "volume-answers": _volume_answers,
 }

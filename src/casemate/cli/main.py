@@ -126,6 +126,7 @@ _group(
         "collect": "casemate.cli.evidence.collect:collect",
         "show": "casemate.cli.evidence.show:show",
         "verify": "casemate.cli.evidence.verify:verify",
+        "verify-result": "casemate.cli.evidence.verify_result:verify_result_command",
     },
 )
 _group(

@@ -12,7 +12,7 @@ from casemate.wire import canonical, dsse, signatures
 from casemate.wire.custodian import CustodianGenesis, InstanceCertificate
 from casemate.wire.fields import b64u_decode
 
-__all__ = ["LONGEST_INSTANCE", "RawAnswer", "verified_instance"]
+__all__ = ["LONGEST_INSTANCE", "RawAnswer", "instance_certificate", "verified_instance"]
 
 LONGEST_INSTANCE: Final = timedelta(hours=24)
 _MAX_HEADER: Final = 8192
@@ -36,7 +36,7 @@ def verified_instance(
     """
     try:
         # 1. The instance certificate, under the pinned identity key, for this custodian.
-        instance = _certificate(answer.headers.get("casemate-instance", ""), genesis)
+        instance = instance_certificate(answer.headers.get("casemate-instance", ""), genesis)
         # 2. Its times.
         _check_times(instance, at)
         # 3, 4. The signature over status, digest, certificate and the request's signature; the body.
@@ -57,7 +57,11 @@ def verified_instance(
     return instance
 
 
-def _certificate(header: str, genesis: CustodianGenesis) -> InstanceCertificate:
+def instance_certificate(header: str, genesis: CustodianGenesis) -> InstanceCertificate:
+    """From a `Casemate-Instance` header, under the pinned identity key; its times are left to the caller.
+
+    `SignatureError`.
+    """
     if not header or len(header) > _MAX_HEADER:
         raise SignatureError("there is no instance certificate", step="instance.form")
     try:

@@ -138,15 +138,19 @@ async def _grant(
     sealed = _seal(custodian, proven, policy, configuration)
     lease = Lease(id=new_lease_id(proven.now), seconds=service.lease_seconds)
     decision_id = await record_release(custodian, proven, manifest, policy, decision, lease)
-    result = ear.issue(
-        custodian.instance.signing_key(),
-        custodian=custodian.identity.identity,
+    admitted = ear.Admitted(
         claims=proven.claims,
+        asked=service.platforms[proven.claims.platform],
         nonce=proven.request.nonce,
         signing_key=proven.request.signing_key,
         manifest=manifest.digest,
         policy_version=policy.head.version,
         service=f"{policy.head.name}#{service.name}",
+    )
+    result = ear.issue(
+        custodian.instance.signing_key(),
+        admitted,
+        custodian=custodian.identity.identity,
         now=proven.now,
         seconds=service.lease_seconds,
     )

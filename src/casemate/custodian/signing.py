@@ -53,11 +53,14 @@ _log = structlog.get_logger("casemate.custodian")
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """The instance key of this hour: `text` is `ed25519:…`, `header` the Casemate-Instance header."""
+    """The instance key of this hour: `text` is `ed25519:…`, `header` the Casemate-Instance header, `not_after` when the
+    certificate in it ends (Unix seconds).
+    """
 
     key: Ed25519PrivateKey
     text: str
     header: str
+    not_after: float
 
 
 class AnswerSigner(Protocol):

@@ -16,9 +16,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from casemate.client.results import WantedResult, verify_result
 from casemate.errors import SecretError
 from casemate.policy.decide import STEPS
 from casemate.wire.binding import Purpose, key_bytes, sha256_text
+from casemate.wire.custodian import CustodianGenesis
 from casemate.wire.fields import b64u_decode, b64u_encode
 
 from .conftest import MEASUREMENT, Answer, House, Shield, Story, public_key
@@ -89,6 +91,16 @@ async def test_the_result_token_says_what_was_verified_and_is_signed_by_the_inst
     assert appraisal["ear_status"] == "warning", "simulated hardware is never affirmed"
     assert appraisal["ear_attester_claims"]["service"] == "acme/records#api"
     assert appraisal["ear_appraisal_policy_ids"] == [story.version]
+    assert "protects nothing" in appraisal["ear_verifier_claims"]["warnings"]["hardware"]
+
+
+async def test_the_result_token_verifies_against_the_pinned_identity_alone(story: Story) -> None:
+    request = await (shield := story.shield()).request()
+    token = (await shield.attest(request)).data["result"]
+    genesis = CustodianGenesis.model_validate_json(story.house.parts.identity.genesis_bytes)
+    wanted = WantedResult(nonce=b64u_decode(request["nonce"]), service="acme/records#api")
+    found = verify_result(token, genesis, at=datetime.now(UTC), wanted=wanted)
+    assert (found.key, found.workload.ear_status) == (request["signing_key"], "warning")
 
 
 # 1. the request is signed by the key that it wants attested

@@ -74,10 +74,10 @@ def main_custodian(home: Path) -> pins.Pin:
     return pin(home, "main")
 
 
-def pin(home: Path, name: str) -> pins.Pin:
+def pin(home: Path, name: str, genesis: CustodianGenesis | None = None) -> pins.Pin:
     """A pinned custodian that nobody runs."""
     key = signing_key_text(Ed25519PrivateKey.generate().public_key().public_bytes_raw())
-    genesis = CustodianGenesis.model_validate(
+    genesis = genesis or CustodianGenesis.model_validate(
         {
             "casemate_custodian": 1,
             "name": name,

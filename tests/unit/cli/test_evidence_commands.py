@@ -12,8 +12,10 @@ import pytest
 from casemate.testing.amd.cases import RIGHT, case
 from casemate.testing.nitro import Chain, Plan
 from casemate.testing.tpm.cases import case as tpm_case
+from casemate.wire.custodian import CustodianGenesis
+from casemate.wire.fields import b64u_decode
 
-from .conftest import Casemate
+from .conftest import Casemate, pin
 
 VECTORS: Final = Path(os.environ.get("CASEMATE_VECTORS", Path(__file__).parents[4] / "shared" / "vectors"))
 real = pytest.mark.skipif(not VECTORS.exists(), reason="the vectors of real evidence are not here")
@@ -167,3 +169,26 @@ def test_a_policy_that_is_not_there_is_told(casemate: Casemate, policy: str) -> 
     Path("records.yaml").write_text(POLICY.format(zeros="0" * 64, measurement="sha384:" + "0" * 96, asked="{}"))
     told = casemate("evidence", "verify", "--evidence", "report.bin", "--policy", policy, "--json")
     assert told.status == 2
+
+
+def test_a_result_is_shown_and_verified_against_a_pin(casemate: Casemate, home: Path) -> None:
+    file = json.loads((Path(__file__).parents[3] / "spec" / "vectors" / "results" / "tokens.json").read_text())
+    tokens = {case["name"]: case for case in file["good"]}
+    Path("token").write_text(tokens["warned of"]["token"] + "\n")
+    shown = casemate("evidence", "show", "token")
+    assert "submods.workload.ear_status: warning" in shown.output
+    assert "Nothing of this is verified: casemate evidence verify-result" in shown.output
+
+    verify = ("evidence", "verify-result", "--token", "token", "--custodian", "main", "--at", tokens["warned of"]["at"])
+    assert casemate(*verify).status == 2, "nobody is pinned yet"
+    pinned = pin(home, "main", genesis=CustodianGenesis.model_validate_json(file["genesis"]))
+    told = casemate(*verify, "--nonce", b64u_decode(file["nonce"]).hex(), "--json").data
+    assert (told["custodian"], told["status"], told["key"]) == (pinned.identity, "warning", file["key"])
+    assert "waived until 2027-01-31" in casemate(*verify).output
+    refused = casemate(*verify, "--affirming", "--json")
+    assert (refused.status, json.loads(refused.output)["error"]["step"]) == (24, "result.status")
+    pin(home, "other")
+    assert casemate(*verify[:5], "other", *verify[6:]).status == 52
+    assert casemate(*verify, "--nonce", "xyz").status == 2
+    Path("token").write_bytes(b"\xff.\xff.\xff")
+    assert casemate(*verify).status == 12

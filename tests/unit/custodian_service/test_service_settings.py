@@ -6,13 +6,9 @@ import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
-from casemate.claims import VERIFIER_TOKEN, VerifiedClaims
-from casemate.custodian import ear
 from casemate.custodian.problems import CODES, Refusal, of_submission
 from casemate.custodian.settings import (
     ATTESTATION_BODY_LIMIT,
@@ -22,9 +18,7 @@ from casemate.custodian.settings import (
     VERSION,
     Settings,
 )
-from casemate.custodian.signing import SigningKey
 from casemate.errors import ConflictError, NotAuthorisedError, SignatureError, StoreError
-from casemate.wire.binding import signing_key_text
 
 ROOT = Path(__file__).parents[3]
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -79,42 +73,3 @@ def test_a_bad_signature_under_a_policy_is_not_authorised(error: NotAuthorisedEr
 def test_a_failure_of_the_store_is_not_the_callers_fault() -> None:
     with pytest.raises(StoreError):
         of_submission(StoreError("disk"))
-
-
-@pytest.mark.parametrize(
-    ("platform", "status", "hardware"),
-    [("simulated", "warning", 32), ("simulated-container", "warning", 32), ("sev-snp", "affirming", 2)],
-)
-def test_a_token_affirms_genuine_hardware_only(platform: str, status: str, hardware: int) -> None:
-    key = Ed25519PrivateKey.generate()
-    text = signing_key_text(key.public_key().public_bytes_raw())
-    claims = VerifiedClaims(
-        platform,
-        "milan",
-        "sha384:" + "0" * 96,
-        bytes(32),
-        bytes(64),
-        bytes(64),
-        {"bootloader": 1},
-        NOW,
-        VERIFIER_TOKEN,
-    )
-    token = ear.issue(
-        SigningKey(key, text, ""),
-        custodian="sha256:" + "c" * 64,
-        claims=claims,
-        nonce=bytes(32),
-        signing_key=text,
-        manifest="sha256:" + "a" * 64,
-        policy_version="sha256:" + "b" * 64,
-        service="acme/records#api",
-        now=NOW,
-        seconds=300,
-    )
-    assert jwt.get_unverified_header(token) == {"alg": "EdDSA", "kid": text, "typ": "eat+jwt"}
-    said = jwt.decode(token, key.public_key(), algorithms=["EdDSA"], options={"verify_exp": False, "verify_iat": False})
-    assert said["exp"] - said["iat"] == 300
-    appraisal = said["submods"]["workload"]
-    assert appraisal["ear_status"] == status
-    assert appraisal["ear_trustworthiness_vector"]["hardware"] == hardware
-    assert appraisal["ear_attester_claims"]["tcb"] == {"bootloader": 1}

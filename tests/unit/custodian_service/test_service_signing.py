@@ -32,7 +32,7 @@ Route = Callable[[Any, Any, Any], Awaitable[None]]
 
 class Keys:
     def signing_key(self) -> SigningKey:
-        return SigningKey(INSTANCE, INSTANCE_TEXT, "instance-certificate")
+        return SigningKey(INSTANCE, INSTANCE_TEXT, "instance-certificate", 2.0**31)
 
 
 class Reply:

@@ -21,7 +21,6 @@ _PACKAGES: Final = (
     "httptools",
     "prometheus-client",
     "pydantic",
-    "pyjwt",
     "pyyaml",
     "rfc8785",
     "structlog",

@@ -60,7 +60,7 @@ class Instance:
         key = Ed25519PrivateKey.from_private_bytes(secret.key)
         text = signing_key_text(key.public_key().public_bytes_raw())
         self._secret = secret
-        self._signing_key = SigningKey(key, text, secret.header)
+        self._signing_key = SigningKey(key, text, secret.header, secret.not_after)
 
     def signing_key(self) -> SigningKey:
         return self._signing_key
