@@ -17,7 +17,7 @@ from casemate.attestation.platforms.sev_snp.table import ARK, ASK, VCEK, VLEK, p
 from casemate.attestation.reading import MAX_FILE_BYTES, evidence_in
 from casemate.errors import EndorsementError, EvidenceError, EvidenceMalformedError, TooLargeError
 from casemate.testing.amd.cases import RIGHT, Case, case
-from casemate.testing.nitro import Chain, Plan
+from casemate.testing.nitro.plan import Chain, Plan
 
 DOCUMENT = Plan.right(Chain.made()).built()
 SNP = FORMATS["sev-snp-report"]

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,15 +16,12 @@ from casemate.attestation.platforms.nitro.document import MAX_DOCUMENT_BYTES, Do
 from casemate.attestation.verify import Expected, Roots, verify
 from casemate.claims import VerifiedClaims
 from casemate.errors import EvidenceError, EvidenceMalformedError, InputError
-from casemate.testing.nitro import AT, MANIFEST, REPORT_DATA, Chain, Plan, encode
+from casemate.testing.nitro.cases import RIGHT as CASES
+from casemate.testing.nitro.cases import WRONG, case, chain
+from casemate.testing.nitro.plan import AT, MANIFEST, REPORT_DATA, Plan, encode
 from casemate.wire.evidence import Endorsements, Evidence
 
-
-@cache
-def chain(**options: Any) -> Chain:
-    return Chain.made(**options)
-
-
+NAMES = (*CASES, *WRONG)
 RIGHT = Plan.right(chain())
 
 
@@ -60,67 +53,15 @@ def test_the_tag_of_cose_may_stand_before_it() -> None:
     assert judge(b"\xd2" + RIGHT.built()) == judge()
 
 
-def with_chain(**options: Any) -> Plan:
-    return Plan.right(chain(**options))
-
-
-def swapped() -> Plan:
-    """The module's certificate in the place of an authority's, and the other way round."""
-    root, zone, instance, leaf = chain().der()
-    return RIGHT.but(cabundle=[root, instance, zone], certificate=leaf)
-
-
-WRONG: dict[str, tuple[Callable[[], Plan | bytes], str]] = {
-    "another root": (lambda: RIGHT.but(cabundle=chain().der()[1:3]), "evidence.root"),
-    "authorities in another order": (swapped, "evidence.chain"),
-    "an authority is missing": (lambda: RIGHT.but(cabundle=chain().der()[:2]), "evidence.chain"),
-    "an authority that may not sign": (lambda: with_chain(authority=False), "evidence.chain"),
-    "more below than an authority allows": (lambda: with_chain(path_length=0), "evidence.chain"),
-    "a key of another curve": (lambda: with_chain(curve=ec.SECP256R1()), "evidence.report_key"),
-    "an authority's key": (
-        lambda: RIGHT.but(cabundle=chain().der()[:2], certificate=chain().der()[2]),
-        "evidence.report_key",
-    ),
-    "what is no certificate": (lambda: RIGHT.but(certificate=b"\x30\x03\x02\x01\x01"), "evidence.certificates"),
-    "debug": (lambda: RIGHT.pcr(0, bytes(48)), "evidence.debug"),
-    "debug, in part": (lambda: RIGHT.pcr(2, bytes(48)), "evidence.debug"),
-    "another manifest": (lambda: RIGHT.pcr(16, module.pcr_of(bytes(32))), "evidence.manifest"),
-    "no manifest": (lambda: RIGHT.pcr(16, bytes(48)), "evidence.manifest"),
-    "extended once more": (lambda: RIGHT.pcr(16, bytes.fromhex("ab" * 48)), "evidence.manifest"),
-    "other report data": (lambda: RIGHT.but(user_data=bytes(64)), "evidence.report_data"),
-    "no report data": (lambda: RIGHT.but(user_data=None), "evidence.report_data"),
-    "an unknown field": (lambda: RIGHT.but(more=1), "evidence.document"),
-    "another digest": (lambda: RIGHT.but(digest="SHA256"), "evidence.document"),
-    "no module": (lambda: RIGHT.but(module_id=...), "evidence.document"),
-    "a module that does not print": (lambda: RIGHT.but(module_id="i-\x1b[2J"), "evidence.document"),
-    "no time": (lambda: RIGHT.but(timestamp=...), "evidence.document"),
-    "a time beyond all": (lambda: RIGHT.but(timestamp=2**63), "evidence.document"),
-    "no PCRs": (lambda: RIGHT.but(pcrs={}), "evidence.document"),
-    "a PCR beyond the last": (lambda: RIGHT.pcr(32, bytes(48)), "evidence.document"),
-    "a PCR of another bank": (lambda: RIGHT.pcr(5, bytes(32)), "evidence.document"),
-    "no bundle": (lambda: RIGHT.but(cabundle=[]), "evidence.document"),
-    "a bundle of nothing": (lambda: RIGHT.but(cabundle=[b""]), "evidence.document"),
-    "a bundle without an end": (lambda: RIGHT.but(cabundle=chain().der()[:1] * 9), "evidence.document"),
-    "a nonce that is text": (lambda: RIGHT.but(nonce="1"), "evidence.document"),
-    "user data that is long": (lambda: RIGHT.but(user_data=bytes(1025)), "evidence.document"),
-    "another algorithm": (lambda: replace(RIGHT, protected=b"\xa1\x01\x26"), "evidence.document"),
-    "a header that is not signed": (lambda: replace(RIGHT, unprotected={4: b"key"}), "evidence.document"),
-    "no envelope": (lambda: encode([RIGHT.protected, {}, b""]), "evidence.document"),
-    "bytes behind it": (lambda: RIGHT.built() + b"\0", "evidence.cbor"),
-    "a signature of another": (
-        lambda: RIGHT.built()[:-96] + replace(RIGHT, content={}).built()[-96:],
-        "evidence.signature",
-    ),
-    "a signature of nothing": (lambda: RIGHT.built()[:-96] + bytes(96), "evidence.signature"),
-}
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_document_is_refused_for_its_reason(name: str) -> None:
-    make, step = WRONG[name]
+@pytest.mark.parametrize("name", NAMES)
+def test_a_right_one_verifies_and_a_wrong_one_is_refused_for_its_reason(name: str) -> None:
+    given = case(name)
+    if given.error is None:
+        assert judge(given.document, at=given.at).manifest == MANIFEST
+        return
     with pytest.raises(EvidenceError) as caught:
-        judge(make())
-    assert caught.value.step == step
+        judge(given.document, at=given.at)
+    assert (type(caught.value), caught.value.step) == (given.error, given.step)
 
 
 def test_certificates_hold_from_their_first_to_their_last_second() -> None:

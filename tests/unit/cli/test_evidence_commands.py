@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from casemate.testing.amd.cases import RIGHT, case
-from casemate.testing.nitro import Chain, Plan
+from casemate.testing.nitro.plan import Chain, Plan
 from casemate.testing.tpm.cases import case as tpm_case
 from casemate.wire.custodian import CustodianGenesis
 from casemate.wire.fields import b64u_decode
