@@ -34,6 +34,7 @@ _LOCALITY: Final = b"StartupLocality\0"
 _CRYPTO_AGILE: Final = b"Spec ID Event03\0"
 _SHA1_ONLY: Final = (b"Spec ID Event00\0", b"Spec ID Event02\0")
 _SHA1_BYTES: Final = 20
+_PADDING: Final = (b"\0", b"\xff")
 _ALGORITHMS: Final = {0x04: "sha1", 0x0B: "sha256", 0x0C: "sha384", 0x0D: "sha512"}
 """TCG Algorithm Registry. The others are kept by their numbers, and not replayed."""
 
@@ -147,6 +148,7 @@ class _Reading:
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
+        self._end = len(data.rstrip(data[-1:])) if data[-1:] in _PADDING else len(data)
         self._sizes: dict[int, int] = {}
         self._locality: int | None = None
         self._remarks: dict[str, None] = {}
@@ -209,7 +211,7 @@ class _Reading:
 
     def _padding(self) -> bool:
         """The area that firmware keeps for its log, behind the last record."""
-        if self._data[self._at] not in (0x00, 0xFF) or len(set(self._data[self._at :])) != 1:
+        if self._at < self._end:
             return False
         self._remarks["filled up behind its last record"] = None
         return True

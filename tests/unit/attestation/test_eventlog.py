@@ -132,3 +132,17 @@ def test_any_bytes_are_a_log_or_an_error(data: bytes) -> None:
                 replay(log, bank)
         except EvidenceMalformedError as error:
             assert error.step == "evidence.log"  # noqa: PT017
+
+
+def test_what_fills_a_log_up_is_zeros_or_ones_only() -> None:
+    for padding in (b"\x01" * 70, b"\0" * 70 + b"\xff", b"\xff" * 70 + b"\0"):
+        with pytest.raises(EvidenceMalformedError):
+            EventLog.parse(written(RECORDS) + padding)
+
+
+def test_a_log_of_the_largest_size_is_read_in_one_go() -> None:
+    """Its records begin as padding does: whoever looked for that in all that is left each time would never end."""
+    record = Record(0, 8, b"", banks=("sha256",))
+    count = (MAX_LOG_BYTES - len(written([]))) // len(record.written())
+    log = EventLog.parse(written([record] * count))
+    assert len(log.events) == count + 1

@@ -52,6 +52,10 @@ def test_a_quote_is_shown_with_its_log_and_verified_with_its_certificates(casema
     for endorsements, step in (((), "authority"), (("--endorsements", "chain.pem"), "root")):
         told = casemate("evidence", "verify", "--evidence", "quote.json", *endorsements, "--json")
         assert (told.status, json.loads(told.output)["error"]["step"]) == (22, f"evidence.{step}")
+    waived = ("--without-authority", "a machine on my desk", "--at", "2026-02-01T00:00:00Z", "--json")
+    found = casemate("evidence", "verify", "--evidence", "quote.json", *waived).data
+    assert (found["without_authority"], found["lacks"]) == ("a machine on my desk", ["authority"])
+    assert (found["without_crl"], found["details"]["log_pcrs"]) == (None, [0, 4, 11])
 
 
 def test_evidence_under_a_root_that_nobody_ships_is_refused(casemate: Casemate) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -57,6 +57,9 @@ def verify(
     without_crl: Annotated[
         str | None, typer.Option(help="A reason to do without revocation lists, for evidence in archives.")
     ] = None,
+    without_authority: Annotated[
+        str | None, typer.Option(help="TPM: a reason to do without a certificate of its key, which may be anybody's.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Verify evidence against the vendor's roots, without a network: its claims, or the step that it fails at.
@@ -66,11 +69,12 @@ def verify(
     """
     time = datetime.now(UTC) if at is None else parse_time(at)
     judged_by = None if policy is None else _service(policy)
+    without = {"crl": without_crl, "authority": without_authority}
     expected = Expected(
         report_data=Unasked.UNASKED if report_data is None else _hexadecimal(report_data),
         manifest=Unasked.UNASKED if manifest is None else digest_bytes(manifest),
         max_vmpl=max_vmpl,
-        excused=_excused(judged=judged_by is not None, without_crl=without_crl),
+        excused=_excused(without, judged=judged_by is not None),
     )
     found, known = _read(evidence, platform, endorsements or [])
     claims = verified(found, known, roots=SHIPPED_ROOTS, at=time, expected=expected)
@@ -84,7 +88,7 @@ def verify(
         **_facts(claims),
         "policy": [step.to_object() for step in steps],
         "not_compared": unasked,
-        "without_crl": without_crl if claims.lacks else None,
+        **{f"without_{lack}": reason if lack in claims.lacks else None for lack, reason in without.items()},
     }
     emit(result, as_json=as_json, text="\n".join(f"{name}: {_text(value)}" for name, value in result.items() if value))
     if unasked and not as_json:
@@ -109,10 +113,10 @@ def _service(text: str) -> tuple[PolicyDocument, Service]:
     return document, document.services[name]
 
 
-def _excused(*, judged: bool, without_crl: str | None) -> frozenset[str]:
+def _excused(without: Mapping[str, str | None], *, judged: bool) -> frozenset[str]:
     """What may be missing: what the policy judges then, or what a person gave a reason for."""
     by_policy = {lack for known in PLATFORMS.values() for lack in known.lacks} if judged else set()
-    return frozenset(by_policy | ({"crl"} if without_crl else set()))
+    return frozenset(by_policy | {lack for lack, reason in without.items() if reason})
 
 
 def _check_nonce(claims: VerifiedClaims, nonce: bytes) -> None:

@@ -34,7 +34,7 @@ __all__ = [
     "verified_chain",
 ]
 
-MAX_CERTIFICATES_BYTES: Final = 64 * 1024
+MAX_CERTIFICATES_BYTES: Final = 16 * 1024
 """A chain of Google's has 5 KB."""
 UNDERSTOOD: Final = (x509.SubjectAlternativeName,)
 """Of a TPM's certificate, critical where its subject is empty: maker and model of the TPM (TCG EK Credential Profile
