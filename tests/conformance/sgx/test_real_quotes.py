@@ -13,6 +13,7 @@ from casemate.attestation.certificates import Certificate
 from casemate.attestation.platforms.intel.chain import shipped_root, verified_chain
 from casemate.attestation.platforms.intel.documents import opened
 from casemate.attestation.platforms.intel.quote import Quote
+from casemate.attestation.platforms.intel.reports import EnclaveReport, TdReport
 from casemate.attestation.platforms.intel.signing import p256_key, plain_signature_holds
 from casemate.attestation.platforms.intel.tcb import judged
 from casemate.attestation.platforms.sgx import files
@@ -102,7 +103,7 @@ def test_a_quote_without_certificates_is_refused() -> None:
 
 
 def test_a_made_up_quote_of_a_trust_domain_is_read() -> None:
-    assert Quote.parse(read(f"{_MADE_UP}/tdx/quote.dat")).tdx
+    assert isinstance(Quote.parse(read(f"{_MADE_UP}/tdx/quote.dat")).body, TdReport)
 
 
 def test_the_shipped_root_is_intels() -> None:
@@ -116,7 +117,7 @@ def test_the_shipped_root_is_intels() -> None:
 def test_each_is_a_genuine_quote(name: str) -> None:
     assert files.recognises(read(name))
     quote, chain, _ = signed(read(name))
-    assert not quote.tdx
+    assert isinstance(quote.body, EnclaveReport)
     assert files.fields(read(name))["ppid"] == chain.machine.ppid.hex()
 
 

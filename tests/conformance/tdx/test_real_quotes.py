@@ -180,7 +180,7 @@ def test_what_is_shown_of_a_quote_is_what_others_read() -> None:
 def test_each_is_a_genuine_quote(name: str) -> None:
     assert files.recognises(read(name))
     quote, chain, _ = signed(read(name))
-    assert quote.tdx
+    assert isinstance(quote.body, TdReport)
     assert files.fields(read(name))["fmspc"] == chain.machine.fmspc.hex()
 
 

@@ -16,7 +16,7 @@ from casemate.attestation.platforms.intel.machine import SGX_EXTENSIONS, Machine
 from casemate.attestation.platforms.intel.quote import PCK_CHAIN, Quote
 from casemate.attestation.platforms.intel.reports import EnclaveReport
 from casemate.errors import EndorsementError
-from casemate.wire.evidence import Endorsements
+from casemate.wire.evidence import MAX_CRLS, MAX_DOCUMENTS, Endorsements
 
 __all__ = ["common_fields", "endorsements"]
 
@@ -66,6 +66,8 @@ def endorsements(_data: bytes, files: Sequence[bytes]) -> Endorsements:
                 lists[found] = None
             else:
                 certificates[_pem(part)] = None
+    if len(lists) > MAX_CRLS or len(documents) > MAX_DOCUMENTS:
+        raise _unread(f"{len(lists)} lists and {len(documents)} documents, where {MAX_CRLS} and {MAX_DOCUMENTS} fit")
     return Endorsements(certificates=b"".join(certificates), crls=list(lists), documents=list(documents))
 
 

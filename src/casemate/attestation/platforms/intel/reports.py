@@ -6,7 +6,7 @@ Sources: Intel SDM volume 3D, table REPORT (SGX); TDX module ABI, TDREPORT_STRUC
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from casemate.attestation.platforms.intel.reader import Reader
@@ -128,3 +128,7 @@ class TdReport:
     @property
     def flags(self) -> int:
         return int.from_bytes(self.attributes, "little")
+
+    def as_of_now(self) -> TdReport:
+        """As if the domain had been launched under what runs now; itself, where the module does not tell."""
+        return self if self.current_tcb_svn is None else replace(self, tee_tcb_svn=self.current_tcb_svn)

@@ -26,8 +26,7 @@ __all__ = ["check_agreement"]
 _REMEMBERED: Final = 256
 _WORDS: Final = {
     **STATUSES,
-    # What was launched under a module that is out of date, on one that is not any more: we say what it was launched
-    # under, as for other platforms.
+    # What was launched under a module that is out of date, on one that is not any more.
     "TDRelaunchAdvised": STATUSES["OutOfDate"],
     "TDRelaunchAdvisedConfigurationNeeded": STATUSES["OutOfDateConfigurationNeeded"],
 }

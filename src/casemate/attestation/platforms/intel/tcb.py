@@ -16,7 +16,7 @@ from casemate.attestation.platforms.intel.machine import Machine
 from casemate.attestation.platforms.intel.reports import EnclaveReport, TdReport
 from casemate.errors import EvidenceRejectedError
 
-__all__ = ["STATUSES", "Verdict", "judged"]
+__all__ = ["STATUSES", "Verdict", "judged", "together"]
 
 STATUSES: Final = {
     "UpToDate": "up-to-date",
@@ -65,6 +65,13 @@ def judged(
     parts = {what: _status(level, what) for what, level in levels.items()}
     advisories = {advisory for level in levels.values() for advisory in level.advisories}
     return Verdict(_merged(parts.values()), tuple(sorted(advisories)), parts, f"{levels['machine'].tcb_date:%Y-%m-%d}")
+
+
+def together(launch: Verdict, now: Verdict) -> Verdict:
+    """What was launched under an old TCB is not mended by a newer one that runs now, nor the other way round."""
+    advisories = {*launch.advisories, *now.advisories}
+    parts = {what: _merged((launch.parts[what], now.parts.get(what, status))) for what, status in launch.parts.items()}
+    return Verdict(_merged((launch.status, now.status)), tuple(sorted(advisories)), parts, min(launch.date, now.date))
 
 
 def _machine_level(machine: Machine, td: TdReport | None, info: TcbInfo) -> Level:

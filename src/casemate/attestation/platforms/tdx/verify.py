@@ -9,7 +9,8 @@
  5  Intel's documents of this kind of machine and of the quoting enclave are
     there, signed; so are the revocation lists, and nothing of it is revoked      intel/endorsed.py
  6  certificates, lists and documents cover the time, none older than one seen    intel/endorsed.py
- 7  Intel knows machine, TDX module and quoting enclave; its verdict on them      intel/tcb.py
+ 7  Intel knows machine, TDX module and quoting enclave; its verdict on them,
+    of the launch and of now                                                      intel/tcb.py
  8  another implementation of Intel's rules comes to the same verdict             intel/second_opinion.py
  9  an event log that came with it replays to the four RTMRs
 10  MRCONFIGID is the manifest's digest; report data is what the caller expects
@@ -33,7 +34,7 @@ from casemate.attestation.platforms.intel.quote import Quote
 from casemate.attestation.platforms.intel.reader import malformed
 from casemate.attestation.platforms.intel.reports import TdReport
 from casemate.attestation.platforms.intel.second_opinion import check_agreement
-from casemate.attestation.platforms.intel.tcb import Verdict, judged
+from casemate.attestation.platforms.intel.tcb import Verdict, judged, together
 from casemate.attestation.platforms.intel.vouched import check_quote, pck_chain, quoting_enclave
 from casemate.claims import VERIFIER_TOKEN, VerifiedClaims
 from casemate.errors import EvidenceRejectedError
@@ -75,10 +76,12 @@ def verify_tdx(
     # 6. All of it at this time, and no step back.
     known.check_times(at)
     known.check_floors(expected.floors)
-    # 7. Intel's verdict.
-    verdict = judged(chain.machine, report, enclave.report, known.tcb_info.content, known.identity.content)
+    # 7. Intel's verdict, on what it was launched under, and on what it runs under now.
+    documents = (known.tcb_info.content, known.identity.content)
+    launch, now = (judged(chain.machine, one, enclave.report, *documents) for one in (report, report.as_of_now()))
     # 8. By two implementations.
-    check_agreement(quote, known, verdict, root, at)
+    check_agreement(quote, known, launch, root, at)
+    verdict = together(launch, now)
     # 9. What was measured is what the log says, where there is one.
     _check_log(report, evidence.log)
     # 10. For this manifest, this caller, this moment.

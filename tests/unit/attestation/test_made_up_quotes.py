@@ -1,0 +1,190 @@
+"""Quotes of a made-up Intel: what is right verifies, what is wrong is refused for exactly its reason."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import resource
+import socket
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from casemate.attestation.platforms.intel.documents import MAX_DOCUMENT_BYTES
+from casemate.attestation.platforms.intel.machine import Machine
+from casemate.attestation.platforms.intel.quote import MAX_QUOTE_BYTES, Quote
+from casemate.attestation.platforms.intel.tcb import STATUSES as WORDS
+from casemate.attestation.platforms.intel.tcb import judged
+from casemate.attestation.platforms.sgx import verify as sgx_verify
+from casemate.attestation.recorded import RecordedClaims
+from casemate.attestation.verify import Roots, verify
+from casemate.errors import EndorsementError, EvidenceError, EvidenceMalformedError, TooLargeError
+from casemate.platforms import PLATFORMS, UP_TO_DATE
+from casemate.testing.intel.bodies import MachinePlan
+from casemate.testing.intel.cases import RIGHT, WRONG, case
+from casemate.testing.intel.plan import MANIFEST, REPORT_DATA, Plan, right
+from casemate.testing.intel.wrong_endorsements import FLOORS
+from casemate.wire.evidence import Endorsements, Evidence
+from tests.unit.attestation.intel import judge, trusting
+
+
+def named(names: dict[bool, tuple[str, ...]]) -> list[object]:
+    return [pytest.param(name, tdx, id=f"{'tdx' if tdx else 'sgx'}-{name}") for tdx in names for name in names[tdx]]
+
+
+@pytest.mark.parametrize(("name", "tdx"), named(RIGHT))
+def test_what_is_right_gives_its_claims(name: str, tdx: bool) -> None:
+    made = case(name, tdx=tdx)
+    claims = judge(made.plan)
+    assert (claims.tcb_status, claims.advisories) == (made.status, made.advisories)
+    assert (claims.platform, claims.manifest, claims.report_data) == ("tdx" if tdx else "sgx", MANIFEST, REPORT_DATA)
+
+
+@pytest.mark.parametrize(("name", "tdx"), named(WRONG))
+def test_what_is_wrong_is_refused_for_its_reason(name: str, tdx: bool) -> None:
+    made = case(name, tdx=tdx)
+    with pytest.raises(EvidenceError) as caught:
+        judge(made.plan)
+    assert (type(caught.value), caught.value.step) == (made.error, made.step)
+
+
+@pytest.mark.parametrize("tdx", [True, False])
+def test_roots_that_are_not_asked_for_verify_nothing(tdx: bool) -> None:
+    plan = right(tdx=tdx)
+    with trusting(plan.root), pytest.raises(EndorsementError) as caught:
+        verify(
+            plan.evidence(), plan.endorsements(), roots=Roots(amd=True, aws=True), at=plan.at, expected=plan.expected()
+        )
+    assert caught.value.step == "evidence.root"
+
+
+@pytest.mark.parametrize("tdx", [True, False])
+def test_a_quote_of_the_other_platform_is_refused(tdx: bool) -> None:
+    other = right(tdx=not tdx).evidence()
+    evidence = Evidence.model_validate({"format": "tdx-quote" if tdx else "sgx-quote", "report": other.report})
+    with pytest.raises(EvidenceMalformedError) as caught:
+        judge(right(tdx=tdx), evidence=evidence)
+    assert caught.value.step == "evidence.quote"
+
+
+@pytest.mark.parametrize("tdx", [True, False])
+def test_a_flipped_bit_of_each_byte_is_noticed(tdx: bool) -> None:
+    plan = right(tdx=tdx)
+    evidence, endorsements = plan.evidence(), plan.endorsements()
+    with trusting(plan.root):
+        for position in range(len(evidence.report)):
+            changed = bytearray(evidence.report)
+            changed[position] ^= 1 << position % 8
+            flipped = evidence.model_copy(update={"report": bytes(changed)})
+            with pytest.raises((EvidenceError, TooLargeError)):
+                verify(flipped, endorsements, roots=Roots(intel=True), at=plan.at, expected=plan.expected())
+
+
+@pytest.mark.parametrize("length", [0, 1, 47, 48, 200, 631, 635, 636, 700, 1300, 4000])
+def test_a_quote_that_was_cut_says_where(length: int) -> None:
+    with pytest.raises(EvidenceMalformedError, match="ends in its"):
+        Quote.parse(right(tdx=True).evidence().report[:length])
+
+
+def test_limits() -> None:
+    plan = right(tdx=True)
+    quote = plan.evidence().report
+    assert Quote.parse(quote.ljust(MAX_QUOTE_BYTES, b"\0")).padding == MAX_QUOTE_BYTES - len(quote)
+    with pytest.raises(TooLargeError):
+        Quote.parse(quote.ljust(MAX_QUOTE_BYTES + 1, b"\0"))
+    info, identity = plan.endorsements().documents
+    longest = info.ljust(MAX_DOCUMENT_BYTES)
+    for document, step in ((longest, None), (longest + b" ", "evidence.documents")):
+        sent = plan.endorsements().model_copy(update={"documents": [document, identity]})
+        assert refused(plan, sent) == step
+
+
+def refused(plan: Plan, endorsements: Endorsements) -> str | None:
+    try:
+        judge(plan, endorsements=endorsements)
+    except EvidenceError as error:
+        return error.step
+    return None
+
+
+def test_what_the_other_implementation_says_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = right(tdx=False)
+    for change in ({"status": "sw-hardening-needed"}, {"advisories": ("INTEL-SA-00001",)}):
+        monkeypatch.setattr(sgx_verify, "judged", lambda *given, made=change: replace(judged(*given), **made))
+        assert refused(plan, plan.endorsements()) == "evidence.second_opinion"
+
+
+def test_the_other_implementation_opens_no_socket() -> None:
+    """Nor a file: no descriptor is left for it."""
+    plan = right(tdx=True)
+    judge(plan)  # what is loaded once, is loaded
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            socket.socket()
+        assert judge(replace(plan, at=plan.at + timedelta(seconds=1))).tcb_status == "up-to-date"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("tdx", [True, False])
+def test_claims_hold_what_policies_of_the_platform_may_ask_for(tdx: bool) -> None:
+    claims = judge(right(tdx=tdx))
+    known = PLATFORMS["tdx" if tdx else "sgx"]
+    assert set(claims.values) == known.values
+    assert set(claims.tcb) == known.tcb
+    assert claims.runtime_measurement.startswith(f"{known.algorithm}:")
+    assert set(WORDS.values()) == known.statuses | {UP_TO_DATE}
+    assert set(claims.seen) == set(FLOORS[tdx])
+    assert RecordedClaims.of(claims).restore().values == claims.values
+
+
+def test_measurements_of_what_ran_before_the_shield_are_the_runtime() -> None:
+    plain = judge(right(tdx=True)).runtime_measurement
+    for name in ("mr_td", "rtmr0", "rtmr1", "rtmr2"):
+        assert judge(right(tdx=True, body={name: b"x" * 48})).runtime_measurement != plain
+    other = judge(right(tdx=True, body={"rtmr3": b"x" * 48}))
+    assert (other.runtime_measurement, other.values["rtmr3"]) == (plain, b"x".hex() * 48)
+    measured = b"casemate/tdx-runtime/v1" + b"T" * 48 + b"0" * 48 + b"1" * 48 + b"2" * 48
+    assert plain == f"sha384:{hashlib.sha384(measured).hexdigest()}"
+
+
+def test_the_lower_version_of_the_module_counts() -> None:
+    for current, lower in ((6, 5), (4, 4)):
+        body = {"current": bytes((current, 1)) + b"\x07" * 14}
+        assert judge(right(tdx=True, version=5, newer=True, body=body)).tcb["module"] == lower
+
+
+def test_the_lower_evaluation_number_counts() -> None:
+    plan = right(tdx=True)
+    assert judge(replace(plan, identity={**plan.identity, "tcbEvaluationDataNumber": 19})).tcb["evaluation"] == 19
+    assert judge(replace(plan, info={**plan.info, "tcbEvaluationDataNumber": 18})).tcb["evaluation"] == 18
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.binary(max_size=1500), tdx=st.booleans())
+def test_any_bytes_are_no_quote(data: bytes, tdx: bool) -> None:
+    header = right(tdx=tdx).evidence().report[:48]
+    for candidate in (data, header + data):
+        with pytest.raises(EvidenceError):
+            Quote.parse(candidate)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.binary(max_size=300), place=st.sampled_from(["certificates", "crls", "documents"]))
+def test_any_bytes_are_no_endorsements(data: bytes, place: str) -> None:
+    plan = right(tdx=True)
+    sent = plan.endorsements().model_copy(update={place: data if place == "certificates" else [data]})
+    assert refused(plan, sent) is not None
+
+
+@settings(max_examples=200, deadline=None)
+@given(extension=st.binary(max_size=200), arc=st.integers(1, 8), part=st.binary(max_size=20))
+def test_any_bytes_say_of_no_machine_or_are_refused(extension: bytes, arc: int, part: bytes) -> None:
+    for der in (extension, MachinePlan(other={arc: part}).der()):
+        with contextlib.suppress(EndorsementError):
+            Machine.parse(der)
