@@ -76,13 +76,14 @@ class Installation:
         pin = pins.load(self.stage.home / "custodians", "main")
         return CustodianClient(pin.url, pin.genesis, identities.load(self.stage.home / "identities", name).key)
 
-    def policy(self, *owners: str, approvals: int = 1) -> Policy:
-        """A new policy; nothing is submitted yet."""
-        name = f"e2e/p{next(_NAMES)}"
+    def policy(self, *owners: str, approvals: int = 1, simulated: bool = True) -> Policy:
+        """A new policy, for the simulated platforms or for real ones; nothing is submitted yet."""
+        name = f"{'e2e' if simulated else 'real'}/p{next(_NAMES)}"
+        kind = ["--insecure-simulation"] if simulated else []
         who = [text for owner in owners or ("alice",) for text in ("--owner", owner)]
         path = self.stage.folder / f"{name.replace('/', '-')}.yaml"
         made = self.stage.ask(
-            "policy", "init", name, *who, "--approvals", str(approvals), "--insecure-simulation", "--output", path,
+            "policy", "init", name, *who, "--approvals", str(approvals), *kind, "--output", path,
             "--custodian", "main",
         )  # fmt: skip
         members = owners or ("alice",)

@@ -43,9 +43,12 @@ fn collect(asked: &Collect, places: &Places) -> Result<Value, Failure> {
         return Err(Failure::nothing(asked, places));
     };
     let mut opened = chosen.open(asked.key())?;
-    let evidence = opened
+    let mut evidence = opened
         .evidence(&asked.report_data)
         .map_err(|error| chosen.failed(&error))?;
+    if !asked.log {
+        evidence.log = None;
+    }
     Ok(json!({
         "platform": chosen.platform.name(),
         "source": chosen.path,

@@ -27,6 +27,8 @@ pub struct Collect {
     pub tpm: Option<PathBuf>,
     /// Persistent handle of the TPM's key that signs.
     pub key: Option<u32>,
+    /// With the event log, where there is one.
+    pub log: bool,
 }
 
 impl Collect {

@@ -6,8 +6,7 @@ use casemate_testing::SoftwareTpm;
 use super::*;
 
 fn asked(more: &Value) -> Result<Request, serde_json::Error> {
-    let mut request =
-        json!({"command": "collect", "platform": null, "report_data": "07".repeat(64), "tpm": null, "key": null});
+    let mut request = json!({"command": "collect", "platform": null, "report_data": "07".repeat(64), "tpm": null, "key": null, "log": true});
     for (name, value) in more.as_object().expect("an object") {
         request[name] = value.clone();
     }

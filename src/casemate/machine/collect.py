@@ -51,10 +51,12 @@ def collect(
     platform: str | None = None,
     tpm: Path | None = None,
     key: int | None = None,
+    log: bool = True,
     agent: Path | None = None,
 ) -> Collected:
     """Evidence over 64 bytes of report data, of the platform that is named or the first of `SOURCES` that is here.
-    `key` is the persistent handle of a TPM's key; `agent` the socket of the simulated platform's.
+    `key` is the persistent handle of a TPM's key; `agent` the socket of the simulated platform's;
+    without `log` an event log stays behind.
 
     Errors: PlatformError where there is none, or where it gives none; UsageError.
     """
@@ -64,6 +66,7 @@ def collect(
         "report_data": report_data.hex(),
         "tpm": None if tpm is None else str(tpm.absolute()),
         "key": key,
+        "log": log,
     }
     binary = _PROGRAM.installed()
     if platform == "simulated" and agent is not None:

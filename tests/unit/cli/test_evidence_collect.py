@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from casemate.attestation.certificates import Certificate
+from casemate.attestation.platforms.sev_snp.table import ARK, ASK, build_certificate_table
 from casemate.attestation.reading import endorsements_in
 from casemate.errors import EvidenceMalformedError
 from casemate.testing.amd.cases import RIGHT, case
 from casemate.testing.swtpm import MISSING_SWTPM, SoftwareTpm, swtpm, swtpm_is_there
-from casemate.wire.fields import b64u_decode
+from casemate.wire.fields import b64u_decode, b64u_encode
 
 from .conftest import Casemate
 
 TPM: Final = pytest.mark.skipif(not swtpm_is_there(), reason=MISSING_SWTPM)
 NONCE: Final = "00ff"
+VECTORS: Final = Path(os.environ.get("CASEMATE_VECTORS", Path(__file__).parents[4] / "shared" / "vectors"))
+MILAN: Final = VECTORS / "sev-snp" / "sev" / "report_milan.hex"
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +111,31 @@ def test_endorsements_beside_the_evidence_are_used(casemate: Casemate) -> None:
     assert told.data["error"]["step"] == "evidence.root"
     Path("noise").write_bytes(b"noise")
     told = casemate("evidence", "verify", "--evidence", "evidence.json", "--endorsements", "noise", "--json")
-    assert told.data["error"]["step"] != "evidence.root", "files that are named count alone"
+    assert told.data["error"]["step"] != "evidence.root", "files that are named count"
     assert endorsements_in(Path("evidence.json").read_bytes()) == given.endorsements
     assert endorsements_in(json.dumps(form["evidence"]).encode()) is None
     assert endorsements_in(b"no JSON") is None
     with pytest.raises(EvidenceMalformedError):
         endorsements_in(json.dumps({**form, "endorsements": {"certificates": 1}}).encode())
+
+
+@pytest.mark.skipif(not MILAN.exists(), reason="the vectors of real evidence are not here")
+def test_files_that_are_named_come_to_what_lies_beside(casemate: Casemate) -> None:
+    report = bytes.fromhex("".join(MILAN.read_text().split()))
+    authorities = build_certificate_table(
+        {place: Certificate.parse(pem, "authority").der for place, pem in zip((ARK, ASK), _authorities(), strict=True)}
+    )
+    form = {
+        "evidence": {"format": "sev-snp-report", "report": b64u_encode(report)},
+        "endorsements": {"certificates": b64u_encode(authorities), "crls": []},
+    }
+    Path("evidence.json").write_text(json.dumps(form))
+    words = ("evidence", "verify", "--evidence", "evidence.json", "--at", "2024-01-01T00:00:00Z", "--json",
+             "--without-crl", "an archive")  # fmt: skip
+    assert casemate(*words).status != 0
+    assert casemate(*words, "--endorsements", MILAN.with_name("vcek_milan.der")).data["product"] == "milan"
+
+
+def _authorities() -> list[bytes]:
+    folder = MILAN.parent / "milan"
+    return [(folder / name).read_bytes() for name in ("ark.pem", "ask.pem")]

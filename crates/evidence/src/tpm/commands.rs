@@ -168,12 +168,16 @@ impl Connection {
         if size > MAX_NV_BYTES {
             return Err(Error::Malformed("too much at an NV index"));
         }
+        // Read as the owner where that is allowed, else by the index's own empty password.
         let mut content = Vec::with_capacity(usize::from(size));
         for offset in (0..size).step_by(usize::from(NV_PIECE)) {
             let count = NV_PIECE.min(size - offset);
             let parameters = Writer::default().u16(count).u16(offset).0;
-            let answer = self.ask(NV_READ, &[OWNER, index], true, &parameters)?;
-            content.extend_from_slice(Reader(&answer.parameters).sized()?);
+            let answer = match self.ask(NV_READ, &[OWNER, index], true, &parameters) {
+                Err(Failure::Refused(_)) => self.ask(NV_READ, &[index, index], true, &parameters),
+                answer => answer,
+            };
+            content.extend_from_slice(Reader(&answer?.parameters).sized()?);
         }
         Ok(Some(content))
     }

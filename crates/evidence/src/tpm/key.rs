@@ -57,7 +57,7 @@ impl Loaded {
             Key::Usual => {
                 let googles = connection.nv(GOOGLE_TEMPLATE)?;
                 let certificate = match googles {
-                    Some(_) => connection.nv(GOOGLE_CERTIFICATE)?,
+                    Some(_) => connection.nv(GOOGLE_CERTIFICATE)?.and_then(certificate_in),
                     None => None,
                 };
                 let (handle, public) = connection.create_primary(&googles.unwrap_or_else(template))?;
@@ -92,12 +92,26 @@ fn certificate_of(connection: &mut Connection, public: &[u8]) -> Result<Option<V
     let number = public_number(public)?;
     for index in CERTIFICATES {
         // A certificate has the number of its key as it is: the modulus, or a point's coordinate.
-        let found = connection.nv(index)?;
+        let found = connection.nv(index)?.and_then(certificate_in);
         if let Some(found) = found.filter(|found| found.windows(number.len()).any(|part| part == number)) {
             return Ok(Some(found));
         }
     }
     Ok(None)
+}
+
+/// The certificate that an NV index begins with: what is behind it fills the index up. `None` where there is none.
+fn certificate_in(mut content: Vec<u8>) -> Option<Vec<u8>> {
+    // A DER sequence of 256 bytes to 64 KiB (X.690, 8.1.3.5), as all certificates are.
+    let length = match content.get(..4)? {
+        &[0x30, 0x82, high, low] => 4 + usize::from(u16::from_be_bytes([high, low])),
+        _ => return None,
+    };
+    if content.len() < length {
+        return None;
+    }
+    content.truncate(length);
+    Some(content)
 }
 
 /// What tells this public key (TPMT_PUBLIC of a key that signs) from others: its modulus, or its point's x.
@@ -156,6 +170,16 @@ mod tests {
         assert!(public_number(&rsa[..rsa.len() - 5]).is_err());
         let decrypting = Writer::default().u16(RSA).u16(SHA256).u32(0).sized(&[]).u16(6).0;
         assert!(public_number(&decrypting).is_err());
+    }
+
+    #[test]
+    fn a_certificate_ends_where_it_says() {
+        let certificate = [&[0x30, 0x82, 1, 0][..], &[7; 256]].concat();
+        let padded = [&certificate[..], &[0; 99]].concat();
+        assert_eq!(certificate_in(padded), Some(certificate.clone()));
+        assert_eq!(certificate_in(certificate[..259].to_vec()), None);
+        assert_eq!(certificate_in(vec![0; 300]), None);
+        assert_eq!(certificate_in(Vec::new()), None);
     }
 
     #[test]

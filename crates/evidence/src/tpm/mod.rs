@@ -58,20 +58,25 @@ pub struct TpmPlatform {
 }
 
 impl TpmPlatform {
-    /// The TPM behind a device or a Unix socket. The kernel's first one has a log.
+    /// The TPM behind a device or a Unix socket. Its evidence has no log: see [`Self::with_log`].
     ///
     /// # Errors
     /// [`Error::Device`] where there is none at `path`.
     pub fn open(path: &Path, key: Key) -> Result<Self, Error> {
-        let transport = open(path)?;
-        let has_log = path == Path::new(DEVICE) || path == Path::new("/dev/tpm0");
-        Ok(Self {
-            log: has_log.then(|| PathBuf::from(LOG)),
-            ..Self::over(transport, key)
-        })
+        Ok(Self::over(open(path)?, key))
     }
 
-    /// Whatever answers commands, without a log.
+    /// With the log of what firmware and loader extended into the kernel's first TPM. Whoever judges registers needs
+    /// none, and evidence with one is refused where a program went on to extend registers that it is about.
+    #[must_use]
+    pub fn with_log(self) -> Self {
+        Self {
+            log: Some(PathBuf::from(LOG)),
+            ..self
+        }
+    }
+
+    /// Whatever answers commands.
     #[must_use]
     pub fn over(transport: Box<dyn Transport>, key: Key) -> Self {
         Self {

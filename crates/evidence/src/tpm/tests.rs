@@ -192,20 +192,29 @@ fn a_certificate_of_the_tpm_comes_along_where_the_key_is_googles() {
         let described = answer(0, &[], &Writer::default().sized(&public).sized(b"name").0, false);
         [described, answer(0, &[], &Writer::default().sized(content).0, true)]
     };
-    let mut answers = [nv(b"template"), nv(b"certificate")].concat();
+    let certificate = [&[0x30, 0x82, 1, 0][..], &[7; 256]].concat();
+    let mut answers = [nv(b"template"), nv(&[&certificate[..], &[0; 99]].concat())].concat();
+    // The owner may not read it.
+    answers.insert(1, answer(0x98E, &[], &[], false));
     answers.push(own_key()[1].clone());
     answers.extend([pcrs(0..8, [2; 32]), pcrs(8..16, [2; 32])]);
     answers.push(quote_over(&Sha256::digest([9; 64]), &[[2; 32]; 16]));
     answers.push(answer(0, &[], &[], false));
     let recorded = Recorded::of(answers);
     let evidence = recorded.platform().evidence(&[9; 64]).unwrap();
-    let made = &recorded.commands.lock().unwrap()[4];
+    let made = &recorded.commands.lock().unwrap()[5];
     assert!(made.windows(10).any(|part| part == b"\x00\x08template"));
     let text = String::from_utf8(evidence.certificates).unwrap();
+    let lines: Vec<_> = text.lines().collect();
     assert_eq!(
-        text,
-        "-----BEGIN CERTIFICATE-----\nY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n"
+        (lines[0], lines[lines.len() - 1]),
+        ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----")
     );
+    assert_eq!(
+        STANDARD.decode(lines[1..lines.len() - 1].concat()).unwrap(),
+        certificate
+    );
+    assert!(lines.iter().all(|line| line.len() <= 64));
 }
 
 #[test]

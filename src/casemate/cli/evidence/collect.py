@@ -35,6 +35,10 @@ def collect(
     key: Annotated[
         str | None, typer.Option(help="Persistent handle of the TPM's key that signs, as 0x81000003.")
     ] = None,
+    log: Annotated[
+        bool,
+        typer.Option(help="Send the event log along; without, where programs extended registers that it is about."),
+    ] = True,
     output: Annotated[
         Path | None, typer.Option("--out", "--output", "-o", help="Write it to this file instead of printing it.")
     ] = None,
@@ -55,6 +59,7 @@ def collect(
         platform="tpm" if tpm is not None or key is not None else platform,
         tpm=tpm,
         key=_handle(key),
+        log=log,
         agent=agent_socket(),
     )
     if output is not None:

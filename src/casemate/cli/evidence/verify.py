@@ -28,7 +28,7 @@ from casemate.wire.policies import StepRecord
 _MOST_FILES: Final = 64
 _ENDORSEMENTS: Final = (
     "Certificates and revocation lists, PEM or DER, a certificate table, Intel's documents or collateral in JSON, or "
-    "a folder of them; else what our JSON has beside the evidence."
+    "a folder of them; beside those that our JSON has with the evidence."
 )
 _PLATFORMS: Final = ", ".join(known.platform for known in FORMATS.values())
 _REPORT_DATA: Final = 64
@@ -96,11 +96,15 @@ def verify(
 
 
 def _read(evidence: Path, platform: str | None, named: list[Path]) -> tuple[Evidence, Endorsements]:
-    """Files that are named count alone; else what lies beside the evidence in our JSON."""
+    """The evidence, and what lies beside it in our JSON together with the files that are named."""
     data = read_bytes(evidence)
     found = evidence_in(data, platform=platform)
-    beside = None if named else endorsements_in(data)
-    return found, beside or FORMATS[found.format].endorsements(found.report, list(_files(named)))
+    beside = endorsements_in(data)
+    if beside is not None and not named:
+        return found, beside
+    brought = [] if beside is None else [beside.certificates, *beside.crls, *beside.documents]
+    files = [*_files(named), *(part for part in brought if part)]
+    return found, FORMATS[found.format].endorsements(found.report, files)
 
 
 def _service(text: str) -> tuple[PolicyDocument, Service]:
