@@ -12,13 +12,13 @@ misled is passed by, and said in `remarks`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from casemate.errors import EvidenceMalformedError, TooLargeError
 
-__all__ = ["MAX_LOG_BYTES", "NO_ACTION", "Event", "EventLog", "fields_of_log", "kind_of", "replay"]
+__all__ = ["MAX_LOG_BYTES", "NO_ACTION", "Event", "EventLog", "after_the_log", "fields_of_log", "kind_of", "replay"]
 
 MAX_LOG_BYTES: Final = 512 * 1024
 """Real ones have 15 to 75 KB."""
@@ -37,6 +37,12 @@ _SHA1_BYTES: Final = 20
 _PADDING: Final = (b"\0", b"\xff")
 _ALGORITHMS: Final = {0x04: "sha1", 0x0B: "sha256", 0x0C: "sha384", 0x0D: "sha512"}
 """TCG Algorithm Registry. The others are kept by their numbers, and not replayed."""
+
+_EXIT_REGISTER: Final = 5
+_INVOKED: Final = b"Exit Boot Services Invocation"
+_FAILED: Final = b"Exit Boot Services Returned with Failure"
+_SUCCEEDED: Final = b"Exit Boot Services Returned with Success"
+_EXITS: Final = ((_INVOKED, _SUCCEEDED), (_INVOKED, _FAILED), (_INVOKED, _FAILED, _SUCCEEDED))
 
 _KINDS: Final = {
     0x00: "EV_PREBOOT_CERT", 0x01: "EV_POST_CODE", 0x03: "EV_NO_ACTION", 0x04: "EV_SEPARATOR", 0x05: "EV_ACTION",
@@ -101,6 +107,17 @@ def replay(log: EventLog, bank: str) -> dict[int, bytes]:
     return registers
 
 
+def after_the_log(register: int, bank: str, replayed: bytes) -> frozenset[bytes]:
+    """What a register may hold that a log leads to as `replayed`, since firmware closed the log too early.
+
+    That is known of PCR 5 only: when boot services end, two or three fixed texts are extended into it (section 8.2.4),
+    and some firmware no longer logs them.
+    """
+    if register != _EXIT_REGISTER:
+        return frozenset()
+    return frozenset(_extended(bank, replayed, texts) for texts in _EXITS)
+
+
 def fields_of_log(data: bytes) -> dict[str, Any]:
     """Everything for people: records by register and kind, and what registers of each bank they lead to.
 
@@ -125,6 +142,13 @@ def fields_of_log(data: bytes) -> dict[str, Any]:
 def kind_of(event: Event) -> str:
     """Its name, for people."""
     return _KINDS.get(event.kind, f"{event.kind:#x}")
+
+
+def _extended(bank: str, value: bytes, texts: Sequence[bytes]) -> bytes:
+    for text in texts:
+        digest = hashlib.new(bank, text, usedforsecurity=False).digest()
+        value = hashlib.new(bank, value + digest, usedforsecurity=False).digest()
+    return value
 
 
 def _complete(log: EventLog, bank: str) -> bool:

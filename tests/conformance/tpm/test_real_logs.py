@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from casemate.attestation.eventlog import EventLog, replay
+from casemate.attestation.eventlog import EventLog, after_the_log, replay
 from casemate.errors import EvidenceMalformedError
 
 FOLDER: Final = Path(os.environ.get("CASEMATE_VECTORS", Path(__file__).parents[4] / "shared" / "vectors"))
@@ -52,6 +52,16 @@ def test_a_log_of_strange_firmware_is_read_to_its_end(name: str) -> None:
     log = EventLog.parse((ATTESTATION / name).read_bytes())
     assert len(log.events) == STRANGE[name]
     assert replay(log, log.banks[0])
+
+
+def test_firmware_that_closed_its_log_too_early_is_known() -> None:
+    """The test of that project names what PCR 5 of the machine was."""
+    log = EventLog.parse((ATTESTATION / "ebs_event_missing_eventlog").read_bytes())
+    replayed = replay(log, "sha1")
+    held = bytes.fromhex("31245808d6d35849bc394f6343f2b3ff908ed5e3")
+    assert held != replayed[5]
+    assert held in after_the_log(5, "sha1", replayed[5])
+    assert after_the_log(4, "sha1", replayed[4]) == frozenset()
 
 
 def test_a_log_whose_first_record_says_nothing_is_refused() -> None:

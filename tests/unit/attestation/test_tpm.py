@@ -102,7 +102,10 @@ def test_qualifying_data_of_others_is_compared_as_it_is() -> None:
 
 def test_the_log_is_told_about() -> None:
     claims = made("with-a-log").judge()
-    assert (claims.details["log_events"], claims.details["log_pcrs"]) == (5, [0, 4, 11])
+    assert (claims.details["log_events"], claims.details["log_pcrs"]) == (6, [0, 4, 5, 11])
+    assert claims.details["log_remarks"] == []
+    remarks = made("with-a-log-closed-too-early").judge().details["log_remarks"]
+    assert remarks == ["PCR 5 has the end of boot services, which the log has not"]
     assert made("ecdsa-p256").judge().details["log_events"] == 0
 
 

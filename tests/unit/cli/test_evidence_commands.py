@@ -45,9 +45,9 @@ def test_a_quote_is_shown_with_its_log_and_verified_with_its_certificates(casema
     given = tpm_case("with-a-log")
     Path("quote.json").write_text(json.dumps(given.evidence.to_object()))
     shown = casemate("evidence", "show", "quote.json", "--json").data
-    assert (shown["pcr_digest_matches"], shown["log_records"], shown["log_remarks"]) == (True, 5, [])
+    assert (shown["pcr_digest_matches"], shown["log_records"], shown["log_remarks"]) == (True, 6, [])
     assert shown["log_sha256_11"] == shown["sha256_pcr11"]
-    assert "log_records: 5" in casemate("evidence", "show", "quote.json").output
+    assert "log_records: 6" in casemate("evidence", "show", "quote.json").output
     Path("chain.pem").write_bytes(given.endorsements.certificates)
     for endorsements, step in (((), "authority"), (("--endorsements", "chain.pem"), "root")):
         told = casemate("evidence", "verify", "--evidence", "quote.json", *endorsements, "--json")
@@ -55,7 +55,7 @@ def test_a_quote_is_shown_with_its_log_and_verified_with_its_certificates(casema
     waived = ("--without-authority", "a machine on my desk", "--at", "2026-02-01T00:00:00Z", "--json")
     found = casemate("evidence", "verify", "--evidence", "quote.json", *waived).data
     assert (found["without_authority"], found["lacks"]) == ("a machine on my desk", ["authority"])
-    assert (found["without_crl"], found["details"]["log_pcrs"]) == (None, [0, 4, 11])
+    assert (found["without_crl"], found["details"]["log_pcrs"]) == (None, [0, 4, 5, 11])
 
 
 def test_evidence_under_a_root_that_nobody_ships_is_refused(casemate: Casemate) -> None:

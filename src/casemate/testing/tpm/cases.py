@@ -12,7 +12,7 @@ from casemate.attestation.platforms.tpm.verify import BANK, RUNTIME_PCR, verify_
 from casemate.claims import VerifiedClaims
 from casemate.errors import EvidenceError
 from casemate.testing.tpm.certificates import LIST_END, LIST_START, NUMBER, KeyCertificate, RevocationPlan
-from casemate.testing.tpm.plan import KEYS, MAKER, ROOT, Plan, below, fingerprint, right, with_log
+from casemate.testing.tpm.plan import EXIT, KEYS, MAKER, ROOT, Plan, below, fingerprint, right, with_log
 from casemate.testing.tpm.wrong import WRONG as _WRONG
 from casemate.wire.evidence import Endorsements, Evidence
 
@@ -94,6 +94,7 @@ def _changed(**changes: Any) -> Callable[[], Plan]:
 _RIGHT: Final[Mapping[str, Callable[[], Plan]]] = {
     **{name: lambda name=name: right(name) for name in KEYS},  # type: ignore[misc]
     "with-a-log": lambda: with_log(right()),
+    "with-a-log-closed-too-early": lambda: with_log(right(), EXIT),
     "sha384-beside": lambda: _with_another_bank(right()),
     "four-authorities": lambda: _deep(right()),
     "authority-excused": _changed(certificates=(), lists=(), excused=frozenset({"authority"})),

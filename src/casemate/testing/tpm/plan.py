@@ -19,7 +19,7 @@ from casemate.testing.tpm.keys import ec_key, rsa_key
 from casemate.testing.tpm.log import Record, written
 from casemate.testing.tpm.quotes import MANIFEST, REPORT_DATA, QuotePlan
 
-__all__ = ["KEYS", "MAKER", "RECORDS", "ROOT", "Plan", "below", "fingerprint", "right", "with_log"]
+__all__ = ["EXIT", "KEYS", "MAKER", "RECORDS", "ROOT", "Plan", "below", "fingerprint", "right", "with_log"]
 
 ROOT: Final = Authority("root")
 MAKER: Final = Authority("maker", ROOT, path_length=0)
@@ -28,8 +28,15 @@ RECORDS: Final = (
     Record(0, 8, b"version", b"v1"),
     Record(4, 0x8000_0003, b"loader"),
     Record(4, 4, b"\0\0\0\0", b"\0\0\0\0"),
+    Record(5, 0x8000_0006, b"partitions"),
     Record(RUNTIME_PCR, 13, b"runtime"),
 )
+
+EXIT: Final = tuple(
+    Record(5, 0x8000_0007, text)
+    for text in (b"Exit Boot Services Invocation", b"Exit Boot Services Returned with Success")
+)
+"""What is extended when boot services end."""
 
 KEYS: Final[Mapping[str, tuple[str, str]]] = {
     "ecdsa-p256": ("ecdsa", "sha256"),
@@ -102,10 +109,10 @@ def fingerprint(authority: Authority) -> str:
     return f"sha256:{hashlib.sha256(authority.issue()).hexdigest()}"
 
 
-def with_log(plan: Plan) -> Plan:
-    """Registers as the records of a log leave them, and that log."""
+def with_log(plan: Plan, unlogged: tuple[Record, ...] = ()) -> Plan:
+    """Registers as the records of a log leave them, and that log; of records that were not logged, the registers."""
     values = dict(plan.quote.values[BANK]) | {record.register: bytes(32) for record in RECORDS}
-    for record in RECORDS:
+    for record in (*RECORDS, *unlogged):
         values[record.register] = hashlib.sha256(values[record.register] + record.digest(BANK)).digest()
     return replace(plan, quote=replace(plan.quote, values={BANK: values}), log=written(RECORDS))
 

@@ -30,7 +30,7 @@ from casemate.testing.tpm.certificates import (
 )
 from casemate.testing.tpm.keys import ec_key, rsa_key
 from casemate.testing.tpm.log import Record, short_log, written
-from casemate.testing.tpm.plan import MAKER, RECORDS, ROOT, Plan, below, fingerprint, right, with_log
+from casemate.testing.tpm.plan import EXIT, MAKER, RECORDS, ROOT, Plan, below, fingerprint, right, with_log
 from casemate.testing.tpm.quotes import MANIFEST, REPORT_DATA, RESTRICTED, sized
 
 __all__ = ["WRONG", "Wrong"]
@@ -288,6 +288,12 @@ _CHAINS: Final = {
 
 _LOGS: Final = {
     "log-of-another-start": _log(written((*RECORDS, Record(4, 13, b"another loader")))),
+    "log-without-half-of-an-end": Wrong(lambda _: with_log(right(), EXIT[:1]), EvidenceRejectedError, "evidence.log"),
+    "log-without-an-end-in-pcr-4": Wrong(
+        lambda _: with_log(right(), tuple(replace(one, register=4) for one in EXIT)),
+        EvidenceRejectedError,
+        "evidence.log",
+    ),
     "log-that-is-cut": _log(written(RECORDS)[:-1], EvidenceMalformedError),
     "log-of-another-bank": _log(short_log(RECORDS), EvidenceMalformedError),
     "log-is-empty": _log(b"", EvidenceMalformedError),

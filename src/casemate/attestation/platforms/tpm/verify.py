@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from casemate.attestation.eventlog import EventLog, replay
+from casemate.attestation.eventlog import EventLog, after_the_log, replay
 from casemate.attestation.expectations import Expected, Roots, Unasked, hexadecimal, is_expected
 from casemate.attestation.platforms.tpm.chain import Chain, shipped_roots, verified_chain
 from casemate.attestation.platforms.tpm.key import Key, key_of
@@ -180,19 +180,21 @@ def _check_log(data: bytes | None, quote: Quote) -> _Logged:
     if data is None:
         return _Logged()
     log = EventLog.parse(data)
-    covered: set[int] = set()
-    for bank, values in quote.values.items():
-        for number, replayed in replay(log, bank).items():
-            covered.add(number)
-            if number in values and values[number] != replayed:
-                raise _rejected(
-                    f"the event log is not of this machine's start: PCR {number} of {bank} is another",
-                    "evidence.log",
-                    values[number].hex(),
-                    replayed.hex(),
-                    "bring the log of this start, complete",
-                )
-    return _Logged(len(log.events), tuple(sorted(covered)), log.remarks)
+    replayed = {(bank, number): value for bank in quote.values for number, value in replay(log, bank).items()}
+    remarks = dict.fromkeys(log.remarks)
+    for (bank, number), value in replayed.items():
+        quoted = quote.values[bank].get(number, value)
+        if quoted in after_the_log(number, bank, value):
+            remarks[f"PCR {number} has the end of boot services, which the log has not"] = None
+        elif quoted != value:
+            raise _rejected(
+                f"the event log is not of this machine's start: PCR {number} of {bank} is another",
+                "evidence.log",
+                quoted.hex(),
+                value.hex(),
+                "bring the log of this start, complete",
+            )
+    return _Logged(len(log.events), tuple(sorted({number for _, number in replayed})), tuple(remarks))
 
 
 def _check_expected(quote: Quote, expected: Expected) -> None:
