@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
 import pytest
 
 from casemate.attestation.catalogue import FORMATS
-from casemate.attestation.platforms.tpm.verify import pcr_of, qualifying
+from casemate.attestation.platforms.tpm.key import key_of
+from casemate.attestation.platforms.tpm.structures import Quote
+from casemate.attestation.platforms.tpm.verify import pcr_of, qualifying, verify_quote
 from casemate.attestation.reading import evidence_in
 from casemate.attestation.verify import Expected, Roots, verify
 from casemate.claims import VerifiedClaims
 from casemate.errors import EvidenceError
 from casemate.testing.stage import StageError
 from casemate.testing.swtpm import MISSING_SWTPM, SoftwareTpm, swtpm, swtpm_is_there
+from casemate.testing.tpm.certificates import KeyCertificate
+from casemate.testing.tpm.log import Record, written
+from casemate.testing.tpm.plan import MAKER, ROOT, right
 from casemate.testing.tpm.quotes import sized
 from casemate.wire.evidence import Endorsements, Evidence
 
@@ -97,9 +102,11 @@ def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
         yield Machine(tpm, kind, scheme, algorithm)
 
 
-def judge(report: bytes, *, report_data: bytes = REPORT_DATA, manifest: bytes = MANIFEST) -> VerifiedClaims:
+def judge(
+    report: bytes, *, report_data: bytes = REPORT_DATA, manifest: bytes = MANIFEST, log: bytes | None = None
+) -> VerifiedClaims:
     return verify(
-        Evidence(format="tpm-quote", report=report),
+        Evidence(format="tpm-quote", report=report, log=log),
         Endorsements(certificates=b"", crls=[]),
         roots=Roots(google=True),
         at=datetime(2026, 6, 1, tzinfo=UTC),
@@ -144,6 +151,38 @@ def test_another_key_is_refused(machine: Machine) -> None:
     assert step(machine.report("other")) == "evidence.signature"
     assert not machine.checked(key="other")
     assert judge(machine.quote(key="other")).values["key"] != judge(machine.quote()).values["key"]
+
+
+def test_a_certified_key_needs_nobodys_excuse(machine: Machine) -> None:
+    """Under a made-up authority, as Google certifies the keys of its machines."""
+    report = machine.quote()
+    key = key_of(Quote.parse(report).key)
+    leaf = KeyCertificate(key.public, MAKER)
+    plan = replace(right(), certificates=(leaf, MAKER))
+    endorsements = Endorsements(certificates=plan.pem(), crls=plan.crls())
+    expected = Expected(report_data=REPORT_DATA, manifest=MANIFEST)
+    claims = verify_quote(Evidence(format="tpm-quote", report=report), endorsements, (ROOT.issue(),), plan.at, expected)
+    assert (claims.lacks, claims.values["authority"], claims.hardware) == (frozenset(), "google", key.digest)
+    with pytest.raises(EvidenceError) as caught:
+        verify_quote(
+            Evidence(format="tpm-quote", report=machine.quote(key="other")),
+            endorsements,
+            (ROOT.issue(),),
+            plan.at,
+            expected,
+        )
+    assert caught.value.step == "evidence.certificates"
+
+
+def test_what_was_extended_is_what_the_log_says(machine: Machine) -> None:
+    records = [Record(4, 0x8000_0003, text, text, banks=("sha256",)) for text in (b"boot loader", b"kernel")]
+    for record in records:
+        machine.tpm.tool("tpm2_pcrextend", f"4:sha256={record.digest('sha256').hex()}")
+    report = machine.quote(banks="sha256:0,4,11,15")
+    claims = judge(report, log=written(records, ["sha256"]))
+    assert (claims.details["log_events"], claims.details["log_pcrs"]) == (3, [4])
+    assert step(report, log=written(records[:1], ["sha256"])) == "evidence.log"
+    assert step(report, log=written(records[::-1], ["sha256"])) == "evidence.log"
 
 
 def test_a_changed_value_is_refused(machine: Machine) -> None:

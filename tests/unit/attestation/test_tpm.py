@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from casemate.attestation.catalogue import FORMATS
 from casemate.attestation.expectations import SHIPPED_ROOTS, Unasked
 from casemate.attestation.platforms.tpm import verify as module
 from casemate.attestation.platforms.tpm.chain import shipped_roots
@@ -174,6 +175,29 @@ def test_any_bytes_are_no_endorsements(data: bytes) -> None:
     other = given.endorsements.model_copy(update={"crls": [*given.endorsements.crls, data]})
     with pytest.raises(EvidenceError):
         replace(given, endorsements=other).judge()
+
+
+@given(data=st.binary(max_size=200), cut=st.integers(0, 900))
+def test_any_bytes_in_files_are_shown_or_refused(data: bytes, cut: int) -> None:
+    report, known = made("ecdsa-p256").evidence.report, FORMATS["tpm-quote"]
+    for candidate in (data, report[:cut] + data, report[:cut] + data + report[cut + len(data) :]):
+        for read in (known.fields, lambda quote: known.endorsements(quote, [])):
+            try:
+                assert read(candidate)
+            except (InputError, EvidenceError):
+                continue
+    try:
+        known.endorsements(report, [data, made("ecdsa-p256").endorsements.certificates])
+    except EvidenceError:
+        return
+
+
+def test_strangers_among_the_files_are_passed_by() -> None:
+    given, other = made("ecdsa-p256"), made("list-of-somebody-else")
+    files = [other.endorsements.crls[2], given.endorsements.certificates, *given.endorsements.crls, *given.roots]
+    found = FORMATS["tpm-quote"].endorsements(given.evidence.report, files)
+    assert found.crls == given.endorsements.crls
+    assert replace(given, endorsements=found).judge() == given.judge()
 
 
 def test_a_log_of_any_bytes_is_refused() -> None:

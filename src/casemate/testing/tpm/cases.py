@@ -82,7 +82,7 @@ def _deep(plan: Plan) -> Plan:
     authorities = below(ROOT, 3)
     return replace(
         plan,
-        certificates=(KeyCertificate(plan.quote.key, authorities[-1]), *authorities),
+        certificates=(KeyCertificate(plan.quote.key.public_key(), authorities[-1]), *authorities),
         lists=tuple(RevocationPlan(one) for one in (ROOT, *authorities)),
     )
 

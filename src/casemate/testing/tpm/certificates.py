@@ -81,7 +81,7 @@ class Authority:
 class KeyCertificate:
     """Of a key that signs quotes."""
 
-    key: Signer = field(repr=False)
+    key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey = field(repr=False)
     issuer: Authority
     authority: bool = False
     uses: tuple[str, ...] = ("digital_signature",)
@@ -95,7 +95,7 @@ class KeyCertificate:
         maker = x509.DirectoryName(x509.Name([x509.NameAttribute(_MAKER, "id:00000000")]))
         builder = (
             _builder(x509.Name([]), name_of(self.issuer.name), self.start, self.end, "key")
-            .public_key(self.key.public_key())
+            .public_key(self.key)
             .add_extension(x509.BasicConstraints(self.authority, None), critical=True)
             .add_extension(usage(*self.uses), critical=True)
             .add_extension(x509.SubjectAlternativeName([maker]), critical=True)

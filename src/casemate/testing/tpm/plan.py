@@ -91,7 +91,7 @@ def right(name: str = "ecdsa-p256") -> Plan:
     key = _key(name)
     return Plan(
         quote=QuotePlan(key, scheme, algorithm),
-        certificates=(KeyCertificate(key, MAKER), MAKER),
+        certificates=(KeyCertificate(key.public_key(), MAKER), MAKER),
         lists=(RevocationPlan(ROOT), RevocationPlan(MAKER)),
     )
 

@@ -139,7 +139,7 @@ def _under(maker: Authority, *above: Authority) -> Callable[[Plan], Plan]:
     """The key's certificate below another authority."""
 
     def change(plan: Plan) -> Plan:
-        leaf = KeyCertificate(plan.quote.key, maker)
+        leaf = KeyCertificate(plan.quote.key.public_key(), maker)
         return replace(plan, certificates=(leaf, maker, *above), lists=(*plan.lists, RevocationPlan(maker)))
 
     return change
@@ -147,7 +147,7 @@ def _under(maker: Authority, *above: Authority) -> Callable[[Plan], Plan]:
 
 def _leaf(**changes: Any) -> Callable[[Plan], Plan]:
     def change(plan: Plan) -> Plan:
-        leaf = replace(KeyCertificate(plan.quote.key, MAKER), **changes)
+        leaf = replace(KeyCertificate(plan.quote.key.public_key(), MAKER), **changes)
         return replace(plan, certificates=(leaf, MAKER))
 
     return change
@@ -248,7 +248,7 @@ _KEYS: Final = {
 
 _CHAINS: Final = {
     "no-certificate": _endorsed("authority", lambda plan: replace(plan, certificates=())),
-    "certificate-of-another-key": _endorsed("certificates", _leaf(key=ec_key("another key"))),
+    "certificate-of-another-key": _endorsed("certificates", _leaf(key=ec_key("another key").public_key())),
     "certificate-with-a-critical-extension": _endorsed("certificates", _leaf(critical=True)),
     "certificates-and-something-else": _endorsed("certificates", lambda plan: replace(plan, tail=b"more")),
     "certificates-without-end": _endorsed("certificates", lambda plan: replace(plan, tail=b"\n" * 16 * 1024)),
