@@ -107,7 +107,7 @@ impl Source {
             Kind::Tsm => TsmPlatform::open(&self.path).map(|opened| Box::new(opened) as _),
             Kind::SevGuest => SevGuest::open(&self.path).map(|opened| Box::new(opened) as _),
             Kind::Nsm => NitroPlatform::open(&self.path).map(|opened| Box::new(opened) as _),
-            Kind::Tpm => TpmPlatform::open(&self.path, key).map(|opened| Box::new(self.logged(opened)) as _),
+            Kind::Tpm => TpmPlatform::open(&self.path, key).map(|opened| Box::new(self.in_full(opened)) as _),
             Kind::Simulated => {
                 let socket = take_descriptor(SIMULATED).map_err(|error| {
                     Failure::new(
@@ -121,8 +121,9 @@ impl Source {
         opened.map_err(|error| self.failed(&error))
     }
 
-    /// The log is that of the kernel's first TPM.
-    fn logged(&self, opened: TpmPlatform) -> TpmPlatform {
+    /// With all that goes with a quote. The log is that of the kernel's first TPM.
+    fn in_full(&self, opened: TpmPlatform) -> TpmPlatform {
+        let opened = opened.with_certificate();
         let is_first = [tpm::DEVICE, "/dev/tpm0"]
             .iter()
             .any(|device| self.path == Path::new(device));

@@ -28,11 +28,8 @@ fn main() -> ExitCode {
         return tell_health();
     }
     let container = is_nth(1, "--container");
-    let tpm = if is_nth(1, "--tpm") {
-        std::env::args_os().nth(2)
-    } else {
-        None
-    };
+    // Without a path there is no TPM, which is said like that of a wrong one.
+    let tpm = is_nth(1, "--tpm").then(|| std::env::args_os().nth(2).unwrap_or_default());
     let timings = is_nth(1 + usize::from(container) + 2 * usize::from(tpm.is_some()), "--timings");
     let options = Options {
         container,

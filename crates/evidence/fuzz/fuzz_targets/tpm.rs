@@ -29,7 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     let key = if first & 1 == 0 { Key::Usual } else { Key::Persistent(0x8100_0003) };
-    let mut platform = TpmPlatform::over(Box::new(Noise(rest.to_vec())), key);
+    let mut platform = TpmPlatform::over(Box::new(Noise(rest.to_vec())), key).with_certificate();
     if first & 2 == 0 {
         if let Ok(evidence) = platform.evidence(&[0; 64]) {
             let _ = platform.binding(&evidence, &[0; 32]);

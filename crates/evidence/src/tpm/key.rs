@@ -14,11 +14,10 @@ const P256: u16 = 0x0003;
 /// fixedParent, sensitiveDataOrigin, userWithAuth, noDA, restricted, sign (part 2, "TPMA_OBJECT").
 const ATTRIBUTES: u32 = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 10 | 1 << 16 | 1 << 18;
 
-/// Where Google's machines keep the template of their ECC key and its certificate.
+/// Where Google's machines keep the template of their ECC key, and the certificates of their RSA and ECC keys. Those that
+/// others keep elsewhere (Azure's at 0x01C101D0) lead to no root that a verifier of ours trusts.
 const GOOGLE_TEMPLATE: u32 = 0x01C1_0003;
-const GOOGLE_CERTIFICATE: u32 = 0x01C1_0002;
-/// Where certificates of a key under a handle are looked for: Azure's, Google's of RSA and ECC keys.
-const CERTIFICATES: [u32; 3] = [0x01C1_01D0, 0x01C1_0000, GOOGLE_CERTIFICATE];
+const CERTIFICATES: [u32; 2] = [0x01C1_0002, 0x01C1_0000];
 
 /// Which key signs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,39 +35,37 @@ pub(super) struct Loaded {
     pub handle: u32,
     /// TPMT_PUBLIC.
     pub public: Vec<u8>,
-    /// DER, where the TPM holds one of this key.
-    pub certificate: Option<Vec<u8>>,
     is_transient: bool,
 }
 
 impl Loaded {
     /// Loads it, or makes it.
     pub fn load(connection: &mut Connection, key: Key) -> Result<Self, Error> {
-        match key {
-            Key::Persistent(handle) => {
-                let public = connection.read_public(handle)?;
-                Ok(Self {
-                    handle,
-                    certificate: certificate_of(connection, &public)?,
-                    public,
-                    is_transient: false,
-                })
-            }
+        let (handle, public) = match key {
+            Key::Persistent(handle) => (handle, connection.read_public(handle)?),
             Key::Usual => {
                 let googles = connection.nv(GOOGLE_TEMPLATE)?;
-                let certificate = match googles {
-                    Some(_) => connection.nv(GOOGLE_CERTIFICATE)?.and_then(certificate_in),
-                    None => None,
-                };
-                let (handle, public) = connection.create_primary(&googles.unwrap_or_else(template))?;
-                Ok(Self {
-                    handle,
-                    public,
-                    certificate,
-                    is_transient: true,
-                })
+                connection.create_primary(&googles.unwrap_or_else(template))?
+            }
+        };
+        Ok(Self {
+            handle,
+            public,
+            is_transient: key == Key::Usual,
+        })
+    }
+
+    /// Its certificate in DER, if the TPM holds one of this key.
+    pub fn certificate(&self, connection: &mut Connection) -> Result<Option<Vec<u8>>, Error> {
+        let number = public_number(&self.public)?;
+        for index in CERTIFICATES {
+            // A certificate has the number of its key as it is: the modulus, or a point's coordinate.
+            let found = connection.nv(index)?.and_then(certificate_in);
+            if let Some(found) = found.filter(|found| found.windows(number.len()).any(|part| part == number)) {
+                return Ok(Some(found));
             }
         }
+        Ok(None)
     }
 
     /// Gives its place in the TPM back.
@@ -85,19 +82,6 @@ fn template() -> Vec<u8> {
     let parameters = signing.u16(P256).u16(ALG_NULL).0;
     let head = Writer::default().u16(ECC).u16(SHA256).u32(ATTRIBUTES).sized(&[]);
     head.bytes(&parameters).sized(&[]).sized(&[]).0
-}
-
-/// The first certificate of this key among those that the TPM holds.
-fn certificate_of(connection: &mut Connection, public: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-    let number = public_number(public)?;
-    for index in CERTIFICATES {
-        // A certificate has the number of its key as it is: the modulus, or a point's coordinate.
-        let found = connection.nv(index)?.and_then(certificate_in);
-        if let Some(found) = found.filter(|found| found.windows(number.len()).any(|part| part == number)) {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
 }
 
 /// The certificate that an NV index begins with: what is behind it fills the index up. `None` where there is none.

@@ -54,11 +54,13 @@ pub fn manifest_pcr(manifest: &[u8; 32]) -> [u8; 32] {
 pub struct TpmPlatform {
     connection: Connection,
     key: Key,
+    certified: bool,
     log: Option<PathBuf>,
 }
 
 impl TpmPlatform {
-    /// The TPM behind a device or a Unix socket. Its evidence has no log: see [`Self::with_log`].
+    /// The TPM behind a device or a Unix socket. Its evidence has neither log nor certificate: see [`Self::with_log`],
+    /// [`Self::with_certificate`].
     ///
     /// # Errors
     /// [`Error::Device`] where there is none at `path`.
@@ -76,12 +78,23 @@ impl TpmPlatform {
         }
     }
 
+    /// With the certificate of the key, where the TPM holds one. Those of its authorities must be brought by somebody
+    /// else: evidence with this one alone is refused, where evidence with none is judged by the key.
+    #[must_use]
+    pub fn with_certificate(self) -> Self {
+        Self {
+            certified: true,
+            ..self
+        }
+    }
+
     /// Whatever answers commands.
     #[must_use]
     pub fn over(transport: Box<dyn Transport>, key: Key) -> Self {
         Self {
             connection: Connection(transport),
             key,
+            certified: false,
             log: None,
         }
     }
@@ -152,11 +165,15 @@ impl Platform for TpmPlatform {
     fn evidence(&mut self, report_data: &[u8; 64]) -> Result<Evidence, Error> {
         let key = Loaded::load(&mut self.connection, self.key)?;
         let report = self.quote(&key, &Sha256::digest(report_data));
-        let certificates = key.certificate.as_deref().map(pem).unwrap_or_default();
+        let certificate = if self.certified {
+            key.certificate(&mut self.connection)
+        } else {
+            Ok(None)
+        };
         key.unload(&mut self.connection);
         Ok(Evidence {
             log: self.log.as_deref().and_then(log_at),
-            certificates,
+            certificates: certificate?.as_deref().map(pem).unwrap_or_default(),
             ..Evidence::of(Format::Tpm, report?)
         })
     }

@@ -184,25 +184,42 @@ fn a_quote_is_asked_for_again_when_a_register_changed_meanwhile() {
     );
 }
 
-#[test]
-fn a_certificate_of_the_tpm_comes_along_where_the_key_is_googles() {
-    let nv = |content: &[u8]| {
-        let head = Writer::default().u32(1).u16(SHA256).u32(0).sized(&[]);
-        let public = head.u16(content.len() as u16).0;
-        let described = answer(0, &[], &Writer::default().sized(&public).sized(b"name").0, false);
-        [described, answer(0, &[], &Writer::default().sized(content).0, true)]
-    };
-    let certificate = [&[0x30, 0x82, 1, 0][..], &[7; 256]].concat();
-    let mut answers = [nv(b"template"), nv(&[&certificate[..], &[0; 99]].concat())].concat();
-    // The owner may not read it.
+/// What is at an NV index, as its two commands answer.
+fn nv(content: &[u8]) -> [Vec<u8>; 2] {
+    let head = Writer::default().u32(1).u16(SHA256).u32(0).sized(&[]);
+    let public = head.u16(content.len() as u16).0;
+    let described = answer(0, &[], &Writer::default().sized(&public).sized(b"name").0, false);
+    [described, answer(0, &[], &Writer::default().sized(content).0, true)]
+}
+
+/// A certificate of the key whose number this is, with what fills its index up.
+fn filled_up(number: u8) -> (Vec<u8>, Vec<u8>) {
+    let certificate = [&[0x30, 0x82, 1, 0][..], &[number; 256]].concat();
+    let filled = [&certificate[..], &[0; 99]].concat();
+    (certificate, filled)
+}
+
+/// Up to the quote by Google's key: its template, which the owner may not read, the key, registers, the quote.
+fn quoted_by_googles() -> Vec<Vec<u8>> {
+    let public = Writer::default().u16(0x23).u16(SHA256).u32(0).sized(&[]);
+    let public = public.u16(0x10).u16(0x18).u16(SHA256).u16(3).u16(0x10);
+    let public = public.sized(&[7; 32]).sized(&[8; 32]).0;
+    let mut answers = nv(b"template").to_vec();
     answers.insert(1, answer(0x98E, &[], &[], false));
-    answers.push(own_key()[1].clone());
+    answers.push(answer(0, &[0x8000_0000], &Writer::default().sized(&public).0, true));
     answers.extend([pcrs(0..8, [2; 32]), pcrs(8..16, [2; 32])]);
     answers.push(quote_over(&Sha256::digest([9; 64]), &[[2; 32]; 16]));
-    answers.push(answer(0, &[], &[], false));
+    answers
+}
+
+#[test]
+fn the_certificate_of_the_key_comes_along_where_it_is_asked_for() {
+    let (certificate, filled) = filled_up(7);
+    // First one of another key.
+    let answers = [quoted_by_googles(), nv(&filled_up(8).1).to_vec(), nv(&filled).to_vec()].concat();
     let recorded = Recorded::of(answers);
-    let evidence = recorded.platform().evidence(&[9; 64]).unwrap();
-    let made = &recorded.commands.lock().unwrap()[5];
+    let evidence = recorded.platform().with_certificate().evidence(&[9; 64]).unwrap();
+    let made = &recorded.commands.lock().unwrap()[3];
     assert!(made.windows(10).any(|part| part == b"\x00\x08template"));
     let text = String::from_utf8(evidence.certificates).unwrap();
     let lines: Vec<_> = text.lines().collect();
@@ -215,6 +232,13 @@ fn a_certificate_of_the_tpm_comes_along_where_the_key_is_googles() {
         certificate
     );
     assert!(lines.iter().all(|line| line.len() <= 64));
+}
+
+#[test]
+fn no_certificate_is_looked_for_that_nobody_asked_for() {
+    let recorded = Recorded::of(quoted_by_googles());
+    let evidence = recorded.platform().evidence(&[9; 64]).unwrap();
+    assert!(evidence.certificates.is_empty());
 }
 
 #[test]
@@ -301,7 +325,7 @@ proptest! {
     ) {
         let framed = parts.iter().map(|(session, part)| answer(0, &[], part, *session));
         let key = if persistent { Key::Persistent(0x8100_0003) } else { Key::Usual };
-        let over = |recorded: Recorded| TpmPlatform::over(Box::new(recorded), key);
+        let over = |recorded: Recorded| TpmPlatform::over(Box::new(recorded), key).with_certificate();
         let _ = over(Recorded::of(framed.clone())).evidence(&[0; 64]);
         let _ = over(Recorded::of(framed)).bind(&MANIFEST);
         let _ = over(Recorded::of(parts.into_iter().map(|(_, part)| part))).evidence(&[0; 64]);
