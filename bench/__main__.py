@@ -10,7 +10,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import attestations, images, start, volume_commits, volume_python, volume_roots
+from bench import attestations, images, start, verification, volume_commits, volume_python, volume_roots
 from bench.installation import installed
 from bench.result import Result
 from examples.services.images import missing
@@ -28,6 +28,7 @@ def main() -> int:
             *volume_roots.measure(installation),
             *volume_commits.measure(installation),
         ]
+    results += verification.measure()
     results += volume_python.measure()
     if (lack := missing()) is None:
         results += images.measure()

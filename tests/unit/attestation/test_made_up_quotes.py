@@ -9,13 +9,16 @@ import socket
 from dataclasses import replace
 from datetime import timedelta
 
+import dcap_qvl
 import pytest
+from dcap_qvl import verify_with_root_ca
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from casemate.attestation.platforms.intel.documents import MAX_DOCUMENT_BYTES
 from casemate.attestation.platforms.intel.machine import Machine
 from casemate.attestation.platforms.intel.quote import MAX_QUOTE_BYTES, Quote
+from casemate.attestation.platforms.intel.second_opinion import _opinion
 from casemate.attestation.platforms.intel.tcb import STATUSES as WORDS
 from casemate.attestation.platforms.intel.tcb import judged
 from casemate.attestation.platforms.sgx import verify as sgx_verify
@@ -25,7 +28,8 @@ from casemate.errors import EndorsementError, EvidenceError, EvidenceMalformedEr
 from casemate.platforms import PLATFORMS, UP_TO_DATE
 from casemate.testing.intel.bodies import MachinePlan
 from casemate.testing.intel.cases import RIGHT, WRONG, case
-from casemate.testing.intel.plan import MANIFEST, REPORT_DATA, Plan, right
+from casemate.testing.intel.plan import AT, MANIFEST, REPORT_DATA, Plan, right
+from casemate.testing.intel.wrong import body, machine, quoting
 from casemate.testing.intel.wrong_endorsements import FLOORS
 from casemate.wire.evidence import Endorsements, Evidence
 from tests.unit.attestation.intel import judge, trusting
@@ -117,11 +121,49 @@ def test_what_the_other_implementation_says_otherwise_is_refused(monkeypatch: py
         assert refused(plan, plan.endorsements()) == "evidence.second_opinion"
 
 
+def test_the_other_implementation_is_asked_again_once_anything_but_the_workload_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[bytes] = []
+    first = right(tdx=True)
+
+    def answered(quote: bytes, collateral: object, root: bytes, seconds: int) -> object:
+        asked.append(quote)
+        return verify_with_root_ca(quote, collateral, root, seconds)
+
+    monkeypatch.setattr(dcap_qvl, "verify_with_root_ca", answered)
+    _opinion.cache_clear()
+    same = [
+        first,
+        right(tdx=True, body={"mr_td": b"x" * 48, "rtmr2": b"y" * 48}),
+        replace(first, at=AT + timedelta(seconds=1)),
+    ]
+    for plan in same:
+        judge(plan)
+    assert len(asked) == 1
+    others = [
+        *(body(offset, content)(first) for offset, content in OTHER_CIRCUMSTANCES.items()),
+        quoting(svn=9)(first),
+        quoting(cpu_svn=bytes(16))(first),
+        machine(ppid=b"P" * 16)(first),
+        replace(first, info={**first.info, "tcbEvaluationDataNumber": 21}),
+        replace(first, lists=(replace(first.lists[0], number=2), first.lists[1])),
+    ]
+    for plan in others:
+        judge(plan)
+    assert len(asked) == 1 + len(others)
+
+
+OTHER_CIRCUMSTANCES = {0: b"\x06", 15: b"\x08", 16: b"x", 123: b"\x50", 128: b"\x07"}
+"""Of a TD report: versions of the module and of what is below it, MRSEAM, attributes, XFAM."""
+
+
 def test_the_other_implementation_opens_no_socket() -> None:
     """Nor a file: no descriptor is left for it."""
     plan = right(tdx=True)
     judge(plan)  # what is loaded once, is loaded
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _opinion.cache_clear()
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
     try:
         with pytest.raises(OSError, match="Too many open files"):
@@ -155,8 +197,8 @@ def test_measurements_of_what_ran_before_the_shield_are_the_runtime() -> None:
 
 def test_the_lower_version_of_the_module_counts() -> None:
     for current, lower in ((6, 5), (4, 4)):
-        body = {"current": bytes((current, 1)) + b"\x07" * 14}
-        assert judge(right(tdx=True, version=5, newer=True, body=body)).tcb["module"] == lower
+        fields = {"current": bytes((current, 1)) + b"\x07" * 14}
+        assert judge(right(tdx=True, version=5, newer=True, body=fields)).tcb["module"] == lower
 
 
 def test_the_lower_evaluation_number_counts() -> None:

@@ -69,7 +69,7 @@ _FORM: Final = {
     "quote-is-cut-in-its-report": malformed(quote(whole=lambda data: data[:100])),
     "quote-is-followed-by-something": malformed(quote(padding=bytes(50) + _ONE)),
     "quote-of-version-2": malformed(quote(version=2)),
-    "quote-of-version-6": malformed(quote(version=6)),
+    "quote-of-version-6": malformed(quote(version=6, body_kind=2)),
     "quote-with-a-p384-key": malformed(quote(key_type=3)),
     "quote-of-another-environment": malformed(quote(tee_type=1)),
     "quote-of-another-vendor": malformed(quote(vendor=bytes(16))),

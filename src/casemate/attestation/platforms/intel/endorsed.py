@@ -6,10 +6,11 @@ are checked again at each use.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from casemate.attestation.certificates import Certificate
@@ -48,7 +49,7 @@ class Endorsed:
 
     def check_times(self, at: datetime) -> None:
         """Everything covers `at`; `EndorsementError` otherwise."""
-        for start, end, what in self._spans():
+        for start, end, what in self._spans:
             if not start <= at <= end:
                 raise EndorsementError(
                     f"the {what} does not cover the time of the check",
@@ -60,7 +61,7 @@ class Endorsed:
 
     def check_floors(self, floors: Mapping[str, int]) -> None:
         """Nothing is older than what was seen before; `EndorsementError` otherwise."""
-        for name, number in self.seen().items():
+        for name, number in self.seen.items():
             if number < floors.get(name, 0):
                 raise EndorsementError(
                     f"older than what was seen before: {name}",
@@ -70,7 +71,8 @@ class Endorsed:
                     remedy="bring Intel's current documents and lists",
                 )
 
-    def seen(self) -> dict[str, int]:
+    @cached_property
+    def seen(self) -> Mapping[str, int]:
         """Numbers that must never be lower again. Intel's lists all have the number 1, so their times count too."""
         kind = f"{self.platform}:{self.chain.machine.fmspc.hex()}"
         found: dict[str, int] = {}
@@ -79,7 +81,7 @@ class Endorsed:
         for name, signed in ((f"tcb-info:{kind}", self.tcb_info), (f"qe-identity:{self.platform}", self.identity)):
             found[f"{name}:issued"] = _seconds(signed.content.issue_date)
             found[f"{name}:evaluation"] = signed.content.tcb_evaluation_data_number
-        return found
+        return MappingProxyType(found)
 
     @property
     def evaluation(self) -> int:
@@ -96,18 +98,21 @@ class Endorsed:
         return {
             "certified_by": f"PCK {self.chain.kind} CA",
             "tcb_info_issued": info.issue_date.isoformat(),
-            "ends": min(end for _, end, _ in self._spans()).isoformat(),
+            "ends": min(end for _, end, _ in self._spans).isoformat(),
             "root": self.chain.certificates[0].fingerprint,
         }
 
-    def _spans(self) -> Iterator[tuple[datetime, datetime, str]]:
-        for certificate in (*self.chain.certificates, *self.signers):
-            yield certificate.start, certificate.end, f"certificate of {certificate.common_name}"
-        for item, whose in zip(self.lists, ("the root", "the machine's authority"), strict=True):
+    @cached_property
+    def _spans(self) -> tuple[tuple[datetime, datetime, str], ...]:
+        certificates = (*self.chain.certificates, *self.signers)
+        lists = zip(self.lists, ("the root", "the machine's authority"), strict=True)
+        documents = ((self.tcb_info.content, "TCB info"), (self.identity.content, "identity of the QE"))
+        return (
+            *((one.start, one.end, f"certificate of {one.common_name}") for one in certificates),
             # The next one is there by the moment that a list names (RFC 5280 §5.1.2.5): it covers the second before.
-            yield item.start, item.end - _SECOND, f"revocation list of {whose}"
-        for document, what in ((self.tcb_info.content, "TCB info"), (self.identity.content, "identity of the QE")):
-            yield document.issue_date, document.next_update, what
+            *((one.start, one.end - _SECOND, f"revocation list of {whose}") for one, whose in lists),
+            *((one.issue_date, one.next_update, what) for one, what in documents),
+        )
 
 
 def endorsed(pck: bytes, endorsements: Endorsements, root: bytes, *, tdx: bool) -> Endorsed:

@@ -70,6 +70,11 @@ class EnclaveReport:
     def flags(self) -> int:
         return int.from_bytes(self.attributes[:8], "little")
 
+    @property
+    def circumstances(self) -> tuple[bytes | None, ...]:
+        """Under what it runs and how it was built, not what it is or says: what opinions on its TCB may rest on."""
+        return self.cpu_svn, self.misc_select, self.attributes
+
 
 @dataclass(frozen=True, slots=True)
 class TdReport:
@@ -128,6 +133,12 @@ class TdReport:
     @property
     def flags(self) -> int:
         return int.from_bytes(self.attributes, "little")
+
+    @property
+    def circumstances(self) -> tuple[bytes | None, ...]:
+        """Under what it runs and how it was launched, not what it is or says: what opinions on its TCB may rest on."""
+        module = (self.tee_tcb_svn, self.current_tcb_svn, self.mr_seam, self.mr_signer_seam, self.seam_attributes)
+        return (*module, self.attributes, self.xfam, self.mr_service_td)
 
     def as_of_now(self) -> TdReport:
         """As if the domain had been launched under what runs now; itself, where the module does not tell."""

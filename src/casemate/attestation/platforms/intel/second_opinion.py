@@ -1,10 +1,14 @@
 """Another implementation judges the same bytes: dcap-qvl (docs/adr/0011-dcap-qvl.md). Both must say the same.
 
-It comes last, so it sees nothing that Intel did not sign; it gets everything that it needs, and never fetches.
+It comes last, so it sees nothing that Intel did not sign; it gets everything that it needs, and never fetches. Its
+opinion is remembered, as what it takes most of its time for changes seldom: documents, lists, machine, quoting enclave,
+and under what the domain runs. The next quote of the same differs in what runs there, and in its signature, which we
+verify.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_agreement"]
 
-_REMEMBERED: Final = 256
+_REMEMBERED: Final = 1024
 _WORDS: Final = {
     **STATUSES,
     # What was launched under a module that is out of date, on one that is not any more.
@@ -32,22 +36,46 @@ _WORDS: Final = {
 }
 
 
+@dataclass(frozen=True)
+class _Question:
+    """`asked` is all that the answer rests on, besides the signature of the one quote that it is asked with first."""
+
+    endorsed: Endorsed
+    root: bytes
+    asked: tuple[object, ...]
+    quote: bytes = field(compare=False, repr=False)
+    seconds: int = field(compare=False)
+
+    @classmethod
+    def about(cls, quote: Quote, endorsed: Endorsed, root: bytes, at: datetime) -> _Question:
+        attested = quote.attested
+        enclave = (attested.point, attested.qe_report, attested.qe_signature, attested.authentication)
+        asked = (quote.version, quote.body.circumstances, enclave)
+        return cls(endorsed, root, asked, quote.whole, int(at.timestamp()))
+
+
 def check_agreement(quote: Quote, endorsed: Endorsed, verdict: Verdict, root: bytes, at: datetime) -> None:
     """Errors: EvidenceRejectedError."""
-    # Not above: it takes 70 ms, for which commands that verify nothing of Intel's would wait.
-    from dcap_qvl import verify_with_root_ca
-
-    try:
-        found = verify_with_root_ca(quote.whole, _collateral(endorsed), root, int(at.timestamp()))
-    except ValueError as error:
-        raise _disagrees("it verifies", str(error)[:300]) from error
-    if (_WORDS.get(found.status), set(found.advisory_ids)) != (verdict.status, set(verdict.advisories)):
+    status, advisories = _opinion(_Question.about(quote, endorsed, root, at))
+    if (_WORDS.get(status), advisories) != (verdict.status, frozenset(verdict.advisories)):
         raise _disagrees(
-            f"{verdict.status} ({', '.join(verdict.advisories)})", f"{found.status} ({', '.join(found.advisory_ids)})"
+            f"{verdict.status} ({', '.join(verdict.advisories)})", f"{status} ({', '.join(sorted(advisories))})"
         )
 
 
 @lru_cache(maxsize=_REMEMBERED)
+def _opinion(question: _Question) -> tuple[str, frozenset[str]]:
+    # Not above: it takes 70 ms, for which commands that verify nothing of Intel's would wait.
+    from dcap_qvl import verify_with_root_ca
+
+    collateral = _collateral(question.endorsed)
+    try:
+        found = verify_with_root_ca(question.quote, collateral, question.root, question.seconds)
+    except ValueError as error:
+        raise _disagrees("it verifies", str(error)[:300]) from error
+    return found.status, frozenset(found.advisory_ids)
+
+
 def _collateral(endorsed: Endorsed) -> QuoteCollateralV3:
     from dcap_qvl import QuoteCollateralV3
 

@@ -88,7 +88,7 @@ def verify_sgx(
         values=_values(report, known),
         tcb_status=verdict.status,
         advisories=verdict.advisories,
-        seen=known.seen(),
+        seen=known.seen,
         token=VERIFIER_TOKEN,
         details=_details(quote, report, known, verdict),
     )

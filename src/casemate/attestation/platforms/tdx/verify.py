@@ -78,7 +78,8 @@ def verify_tdx(
     known.check_floors(expected.floors)
     # 7. Intel's verdict, on what it was launched under, and on what it runs under now.
     documents = (known.tcb_info.content, known.identity.content)
-    launch, now = (judged(chain.machine, one, enclave.report, *documents) for one in (report, report.as_of_now()))
+    launch = judged(chain.machine, report, enclave.report, *documents)
+    now = judged(chain.machine, report.as_of_now(), enclave.report, *documents)
     # 8. By two implementations.
     check_agreement(quote, known, launch, root, at)
     verdict = together(launch, now)
@@ -98,7 +99,7 @@ def verify_tdx(
         values=_values(report, known),
         tcb_status=verdict.status,
         advisories=verdict.advisories,
-        seen=known.seen(),
+        seen=known.seen,
         token=VERIFIER_TOKEN,
         details=_details(quote, report, known, verdict),
     )
