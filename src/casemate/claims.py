@@ -35,7 +35,8 @@ class VerifiedClaims:
     on the TCB, for the `advisories` that are open; None where the vendor gives none. `lacks` names what the evidence
     should have come with and did not: whoever asked the verifier to let it pass (`Expected.excused`) judges that.
     `seen` are numbers of what endorsed the evidence and must never be lower again, by name (`Expected.floors`); none
-    where the claims come from a record. `details` holds the rest for people: nothing in it decides.
+    where the claims come from a record. `ends` says of what endorsed the evidence, by the name that a cache gives it,
+    when it ends; for foresight, not for decisions. `details` holds the rest for people: nothing in it decides.
     """
 
     platform: str
@@ -52,12 +53,13 @@ class VerifiedClaims:
     advisories: tuple[str, ...] = ()
     lacks: frozenset[str] = frozenset()
     seen: Mapping[str, int] = field(default_factory=dict)
+    ends: Mapping[str, datetime] = field(default_factory=dict, compare=False)
     details: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __post_init__(self, token: _VerifierToken) -> None:
         if token is not VERIFIER_TOKEN:
             raise TypeError("VerifiedClaims are made by casemate.attestation only")
-        for name in ("tcb", "values", "seen", "details"):
+        for name in ("tcb", "values", "seen", "ends", "details"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def __init_subclass__(cls) -> NoReturn:

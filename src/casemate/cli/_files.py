@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from casemate.errors import TooLargeError, UsageError
 
-__all__ = ["program_path", "read_bytes", "read_table", "replace_text"]
+__all__ = ["program_path", "read_bytes", "read_table", "replace_text", "write_new"]
 
 _LIMIT: Final = 16 * 1024 * 1024
 
@@ -60,6 +60,15 @@ def replace_text(path: Path, text: str) -> None:
         raise UsageError(f"{path}: {error.strerror}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """A file that was not there. Errors: UsageError."""
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}", remedy="choose another name") from error
 
 
 def _read(path: Path) -> bytes:

@@ -130,6 +130,17 @@ _group(
     },
 )
 _group(
+    "endorsements",
+    "What vendors say of their hardware: fetched, kept, carried, watched over.",
+    {
+        "fetch": "casemate.cli.endorsements.fetch:fetch",
+        "show": "casemate.cli.endorsements.show:show",
+        "import": "casemate.cli.endorsements.import_:import_bundle",
+        "export": "casemate.cli.endorsements.export:export",
+        "outlook": "casemate.cli.endorsements.outlook:show_outlook",
+    },
+)
+_group(
     "output",
     "Sealed output: what workloads write, for nobody but its owner.",
     {

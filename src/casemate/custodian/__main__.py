@@ -40,7 +40,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     channel = PlatformChannel.from_environment()
     with listen(arguments.address, arguments.port) as listener:
         opened = open_state(arguments.data, arguments.anchor, channel.sealing_key())
-        asyncio.run(serve(opened, channel, listener, arguments.workers))
+        asyncio.run(serve(opened, channel, listener, arguments.workers, arguments.data))
 
 
 def _restore(arguments: argparse.Namespace) -> None:
@@ -50,7 +50,7 @@ def _restore(arguments: argparse.Namespace) -> None:
 
 
 def _work(arguments: argparse.Namespace) -> None:
-    work(arguments.connection, arguments.listener)
+    work(arguments.connection, arguments.listener, arguments.data)
 
 
 def _complain(error: CasemateError) -> None:
@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     worker = commands.add_parser("worker", allow_abbrev=False)
     worker.add_argument("--connection", type=int, required=True)
     worker.add_argument("--listener", type=int, required=True)
+    worker.add_argument("--data", type=Path, required=True)
     worker.set_defaults(run=_work)
     return parser
 

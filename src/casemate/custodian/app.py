@@ -27,6 +27,7 @@ from casemate.custodian.routes import attestations, challenges, custodian, decis
 from casemate.custodian.settings import VERSION, Settings
 from casemate.custodian.signing import Signing
 from casemate.custodian.volumes import Anchors
+from casemate.endorsements.cache import Cache
 
 __all__ = ["ROUTERS", "bare_app", "create_app"]
 
@@ -53,8 +54,11 @@ def create_app(
     evidence_source: EvidenceSource,
     *,
     ticket_key: bytes,
+    endorsements: Cache | None = None,
 ) -> FastAPI:
-    """The service. `ticket_key` (32 bytes) is made at each start and the same in all workers of it."""
+    """The service. `ticket_key` (32 bytes) is made at each start and the same in all workers of it. What `endorsements`
+    has of newer lists and documents counts beside what comes with evidence.
+    """
     here = Custodian(
         state=state,
         identity=identity,
@@ -68,6 +72,7 @@ def create_app(
         statements=Statements(state),
         floors=Floors(state),
         metrics=Metrics(),
+        endorsements=endorsements,
         anchor=ANCHOR_KIND,
         anchors=Anchors(),
     )

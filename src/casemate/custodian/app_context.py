@@ -17,6 +17,7 @@ from casemate.custodian.release_manifests import Manifests
 from casemate.custodian.release_statements import Statements
 from casemate.custodian.settings import Settings
 from casemate.custodian.signing import SigningKey
+from casemate.endorsements.cache import Cache
 from casemate.wire.evidence import Endorsements, Evidence
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Custodian:
     statements: Statements
     floors: Floors
     metrics: Metrics
+    endorsements: Cache | None
     anchor: str
     """The kind of anchor that this custodian's own state has, as policies name it."""
     anchors: Anchors

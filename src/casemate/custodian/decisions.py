@@ -19,6 +19,7 @@ from casemate.custodian.policies_book import LoadedPolicy
 from casemate.policy.decide import Decision
 from casemate.policy.people import PersonDecision
 from casemate.wire import canonical
+from casemate.wire.fields import format_time
 from casemate.wire.manifest import ParsedManifest
 from casemate.wire.policies import DecidedPerson, DecisionAnswer
 
@@ -149,6 +150,11 @@ def _claims(claims: VerifiedClaims) -> dict[str, Any]:
         "manifest": f"sha256:{claims.manifest.hex()}",
         "hardware": claims.hardware.hex(),
         "tcb": dict(claims.tcb),
+        "tcb_status": claims.tcb_status,
+        "advisories": list(claims.advisories),
+        "values": dict(claims.values),
+        "lacks": sorted(claims.lacks),
+        "ends": {name: format_time(end) for name, end in claims.ends.items()},
         "details": _plain(claims.details),
     }
 

@@ -85,7 +85,10 @@ async def _prove(custodian: Custodian, request: AttestationRequest, now: datetim
             floors=await custodian.floors.current(),
             excused=_JUDGED_BY_THE_POLICY,
         )
-        claims = verify(request.evidence, request.endorsements, roots=custodian.roots, at=now, expected=expected)
+        endorsements = request.endorsements
+        if custodian.endorsements is not None:
+            endorsements = custodian.endorsements.completed(request.evidence, endorsements)
+        claims = verify(request.evidence, endorsements, roots=custodian.roots, at=now, expected=expected)
     except (EvidenceError, InputError) as error:
         custodian.metrics.evidence_refused(error.step or error.code)
         raise Refusal("evidence.refused") from error

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Coroutine
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -59,8 +60,11 @@ def listen(address: str, port: int) -> socket.socket:
     return listener
 
 
-def worker_command(connection: int, listener: int) -> list[str]:
-    """How a worker is started: the same measured interpreter with the same isolation."""
+def worker_command(connection: int, listener: int, data: Path) -> list[str]:
+    """How a worker is started: the same measured interpreter with the same isolation.
+
+    `data` is the folder on the host.
+    """
     isolation = ["-s", "-S", "-P"] if sys.flags.no_site else ["-P"]
     return [
         sys.executable,
@@ -70,14 +74,15 @@ def worker_command(connection: int, listener: int) -> list[str]:
         "worker",
         f"--connection={connection}",
         f"--listener={listener}",
+        f"--data={data}",
     ]
 
 
-async def serve(opened: Opened, channel: PlatformChannel, listener: socket.socket, workers: int) -> None:
+async def serve(opened: Opened, channel: PlatformChannel, listener: socket.socket, workers: int, data: Path) -> None:
     """Until SIGTERM or SIGINT, or until nothing can be answered any more: then the reason is raised."""
     address, port = listener.getsockname()[:2]
     try:
-        keeper = _Keeper(opened, channel)
+        keeper = _Keeper(opened, channel, data)
         keeper.start(workers, listener)
         _log.info("serving", address=address, port=port, workers=workers, identity=opened.identity.identity)
         await keeper.until_stopped()
@@ -89,8 +94,9 @@ async def serve(opened: Opened, channel: PlatformChannel, listener: socket.socke
 
 
 class _Keeper:
-    def __init__(self, opened: Opened, channel: PlatformChannel) -> None:
+    def __init__(self, opened: Opened, channel: PlatformChannel, data: Path) -> None:
         self._opened = opened
+        self._data = data
         self._channel = channel
         self._stopping = asyncio.Event()
         self._failure: BaseException | None = None
@@ -182,7 +188,8 @@ class _Keeper:
         try:
             with theirs:
                 process = await asyncio.create_subprocess_exec(
-                    *worker_command(theirs.fileno(), listener.fileno()), pass_fds=(theirs.fileno(), listener.fileno())
+                    *worker_command(theirs.fileno(), listener.fileno(), self._data),
+                    pass_fds=(theirs.fileno(), listener.fileno()),
                 )
         except OSError as error:
             ours.close()

@@ -25,6 +25,7 @@ from casemate.custodian.keys import Identity
 from casemate.custodian.settings import Settings
 from casemate.custodian.workers_http import bounded_protocol
 from casemate.custodian.workers_janitor import run as keep_house
+from casemate.endorsements.cache import Cache
 
 __all__ = ["WorkerParts", "configure_logging", "run_worker", "serve", "uvicorn_config"]
 
@@ -48,6 +49,7 @@ class WorkerParts:
         settings: Settings,
         evidence_source: EvidenceSource,
         ticket_key: bytes,
+        endorsements: Cache,
     ) -> None:
         self.state = state
         self.identity = identity
@@ -55,6 +57,7 @@ class WorkerParts:
         self.settings = settings
         self.evidence_source = evidence_source
         self.ticket_key = ticket_key
+        self.endorsements = endorsements
 
 
 def run_worker(listening: socket.socket, connect: Callable[[], Coroutine[Any, Any, WorkerParts]]) -> None:
@@ -76,6 +79,7 @@ async def serve(listening: socket.socket, parts: WorkerParts) -> None:
         parts.settings,
         parts.evidence_source,
         ticket_key=parts.ticket_key,
+        endorsements=parts.endorsements,
     )
     config = uvicorn_config(app, parts.settings)
     house = asyncio.create_task(keep_house(app.state.custodian))

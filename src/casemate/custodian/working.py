@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import socket
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from casemate.custodian.app_context import OwnEvidence
 from casemate.custodian.keeper.remote import RemoteState
@@ -14,24 +15,31 @@ from casemate.custodian.keys.identity import Identity
 from casemate.custodian.keys.instance import Instance, InstanceSecret
 from casemate.custodian.settings import Settings
 from casemate.custodian.workers import WorkerParts, run_worker
+from casemate.endorsements.cache import Cache
 from casemate.wire import canonical
 from casemate.wire.evidence import Endorsements, Evidence
 
 __all__ = ["work"]
 
+_ENDORSEMENTS: Final = "endorsements"
 
-def work(connection: int, listener: int) -> None:
-    """Serves until SIGTERM, or until the keeper is gone: without it nothing can be recorded."""
+
+def work(connection: int, listener: int, data: Path) -> None:
+    """Serves until SIGTERM, or until the keeper is gone: without it nothing can be recorded.
+
+    Endorsements are looked for in `data`, on the host: the operator fills a folder there (`casemate endorsements
+    fetch --cache`).
+    """
     with socket.socket(fileno=connection) as keeper, socket.socket(fileno=listener) as listening:
         keeper.setblocking(False)
 
         async def connect() -> WorkerParts:
-            return await _connect(keeper)
+            return await _connect(keeper, Cache(data / _ENDORSEMENTS))
 
         run_worker(listening, connect)
 
 
-async def _connect(keeper: socket.socket) -> WorkerParts:
+async def _connect(keeper: socket.socket, endorsements: Cache) -> WorkerParts:
     hello: asyncio.Future[tuple[Any, ...]] = asyncio.get_running_loop().create_future()
     instances: list[Instance] = []
 
@@ -51,6 +59,7 @@ async def _connect(keeper: socket.socket) -> WorkerParts:
         settings=Settings(),
         evidence_source=_KeeperEvidence(state),
         ticket_key=ticket_key,
+        endorsements=endorsements,
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from casemate.wire.fields import Bytes, Model
 
-__all__ = ["MAX_CRLS", "MAX_DOCUMENTS", "Endorsements", "Evidence"]
+__all__ = ["MAX_CRLS", "MAX_DOCUMENTS", "NO_ENDORSEMENTS", "Endorsements", "Evidence"]
 
 MAX_CRLS = 8
 """A chain has three certificates; each issuer publishes one list."""
@@ -34,3 +34,7 @@ class Endorsements(Model):
     certificates: Bytes
     crls: Annotated[list[Bytes], Field(max_length=MAX_CRLS)]
     documents: list[Bytes] = Field(default_factory=list, max_length=MAX_DOCUMENTS)
+
+
+NO_ENDORSEMENTS: Final = Endorsements(certificates=b"", crls=[])
+"""Of evidence that brings everything along, or of which nothing came."""

@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from casemate.custodian.app import create_app
 from casemate.custodian.app_context import Custodian, OwnEvidence
 from casemate.custodian.settings import Settings
+from casemate.endorsements.cache import Cache
 from casemate.errors import PlatformError
 from casemate.simulator import pki
 from casemate.wire import canonical, sealing
@@ -388,7 +389,12 @@ def house(platform: pki.SimulatedPlatform) -> House:
     return House(make_app(parts, platform), parts, platform)
 
 
-def make_app(parts: CustodianParts, platform: pki.SimulatedPlatform, settings: Settings | None = None) -> FastAPI:
+def make_app(
+    parts: CustodianParts,
+    platform: pki.SimulatedPlatform,
+    settings: Settings | None = None,
+    endorsements: Cache | None = None,
+) -> FastAPI:
     return create_app(
         parts.state,
         parts.identity,
@@ -396,6 +402,7 @@ def make_app(parts: CustodianParts, platform: pki.SimulatedPlatform, settings: S
         settings or Settings(),
         OwnDomain(platform, b"{}"),
         ticket_key=os.urandom(32),
+        endorsements=endorsements,
     )
 
 

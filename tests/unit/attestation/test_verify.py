@@ -12,7 +12,7 @@ import pytest
 
 import casemate
 from casemate.attestation.expectations import Expected, Roots
-from casemate.attestation.platforms.sev_snp.chain import _shipped_roots
+from casemate.attestation.platforms.sev_snp.chain import shipped_roots
 from casemate.attestation.verify import verify
 from casemate.errors import EndorsementError, EvidenceMalformedError
 from casemate.testing.amd.cases import Case, case
@@ -34,8 +34,8 @@ def test_evidence_of_an_unknown_format_is_refused(milan: Case) -> None:
     assert (caught.value.step, caught.value.got) == ("evidence.format", "unheard-of")
 
 
-def test_the_shipped_roots_are_amds() -> None:
-    roots = _shipped_roots().values()
+def test_theshipped_roots_are_amds() -> None:
+    roots = shipped_roots().values()
     assert {root.common_name: root.fingerprint.removeprefix("sha256:") for root in roots} == AMD_ROOTS
 
 

@@ -34,6 +34,7 @@ _ROOMS: Final = (
     "platforms.py",
     "wire",
     "attestation",
+    "endorsements",
     "policy",
     "secrets",
     "custodian",

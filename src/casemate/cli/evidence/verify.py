@@ -15,14 +15,15 @@ from casemate.attestation.verify import verify as verified
 from casemate.claims import VerifiedClaims
 from casemate.cli._files import read_bytes
 from casemate.cli._output import Json, emit, note
+from casemate.cli.endorsements._cache import CacheFolder, opened
 from casemate.cli.policy._document import load
 from casemate.errors import DeniedError, EvidenceRejectedError, TooLargeError, UsageError
 from casemate.platforms import PLATFORMS
 from casemate.policy.model import PolicyDocument, Service
 from casemate.policy.platform_steps import judge_platform
 from casemate.wire.binding import digest_bytes
-from casemate.wire.evidence import Endorsements, Evidence
-from casemate.wire.fields import parse_time
+from casemate.wire.evidence import NO_ENDORSEMENTS, Endorsements, Evidence
+from casemate.wire.fields import format_time, parse_time
 from casemate.wire.policies import StepRecord
 
 _MOST_FILES: Final = 64
@@ -60,9 +61,12 @@ def verify(
     without_authority: Annotated[
         str | None, typer.Option(help="TPM: a reason to do without a certificate of its key, which may be anybody's.")
     ] = None,
+    cache: CacheFolder = None,
     as_json: Json = False,
 ) -> None:
     """Verify evidence against the vendor's roots, without a network: its claims, or the step that it fails at.
+
+    What the cache of endorsements has for it counts as well; of two the newer one.
 
     What is not given is not compared, and the result says so: genuine evidence may be of another workload, or old.
     Example: `casemate evidence verify --evidence report.bin --endorsements folder --policy records.yaml#api`
@@ -76,8 +80,9 @@ def verify(
         max_vmpl=max_vmpl,
         excused=_excused(without, judged=judged_by is not None),
     )
-    found, known = _read(evidence, platform, endorsements or [])
-    claims = verified(found, known, roots=SHIPPED_ROOTS, at=time, expected=expected)
+    found, came = _read(evidence, platform, endorsements or [])
+    completed = opened(cache).completed(found, came)
+    claims = verified(found, completed, roots=SHIPPED_ROOTS, at=time, expected=expected)
     if nonce is not None:
         _check_nonce(claims, _hexadecimal(nonce))
     # A nonce is in the report data, or stands for them.
@@ -100,8 +105,8 @@ def _read(evidence: Path, platform: str | None, named: list[Path]) -> tuple[Evid
     data = read_bytes(evidence)
     found = evidence_in(data, platform=platform)
     beside = endorsements_in(data)
-    if beside is not None and not named:
-        return found, beside
+    if not named:
+        return found, beside or NO_ENDORSEMENTS
     brought = [] if beside is None else [beside.certificates, *beside.crls, *beside.documents]
     files = [*_files(named), *(part for part in brought if part)]
     return found, FORMATS[found.format].endorsements(found.report, files)
@@ -184,6 +189,7 @@ def _facts(claims: VerifiedClaims) -> dict[str, Any]:
         "lacks": sorted(claims.lacks),
         "verified_at": claims.verified_at.isoformat(),
         "seen": dict(claims.seen),
+        "ends": {name: format_time(end) for name, end in claims.ends.items()},
         "details": dict(claims.details),
     }
 

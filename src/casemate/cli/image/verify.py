@@ -15,20 +15,17 @@ from casemate.cli._progress import bar
 from casemate.cli.image import _keys
 from casemate.cli.image._opening import opened_image
 from casemate.cli.image._options import KeyOfImage
-from casemate.cli.policy._document import load
+from casemate.cli.policy._document import load, newest
 from casemate.cli.policy._genesis_of import genesis_of
 from casemate.errors import ImageDiffersError
 from casemate.image import shape
 from casemate.image.opened import Opened
 from casemate.image.reading import Read
 from casemate.image.tool import Tool
-from casemate.policy.model import Measurements, PolicyDocument, Service, parse_document
+from casemate.policy.model import Measurements, PolicyDocument, Service
 from casemate.policy.releases import Released, Sent, Wanted, judge_release, open_all
-from casemate.secrets.catalogue import SCHEMAS
 from casemate.simulator import launch
-from casemate.wire import canonical, dsse
 from casemate.wire.binding import sha256_text
-from casemate.wire.policies import Submission
 
 _REMEDY = "take the image that the policy's people protected, or have them admit this one"
 
@@ -82,9 +79,7 @@ def _document(policy: str, custodian: str | None, who: str | None) -> PolicyDocu
     if Path(policy).is_file() or "/" not in policy or policy.startswith((".", "/")):
         return load(Path(policy))
     with connect(custodian, who, policy=policy) as client:
-        answer = client.policy(genesis_of(client, policy))
-    payload, _ = dsse.open_envelope(answer.submission, dsse.POLICY_TYPE)
-    return parse_document(canonical.parse_model(Submission, payload, what="submission").document, SCHEMAS)
+        return newest(client, genesis_of(client, policy))
 
 
 def _steps(document: PolicyDocument, read: Read, opened: Opened, scratch: Path, sent: Sequence[Sent]) -> Iterator[str]:

@@ -1,16 +1,19 @@
-"""Reading a policy file that a command is to work with."""
+"""Reading a policy that a command is to work with: from a file, or from a custodian."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from casemate.cli._files import read_bytes
+from casemate.client.custodian import CustodianClient
 from casemate.errors import PolicySyntaxError
 from casemate.policy import source
-from casemate.policy.model import PolicyDocument
+from casemate.policy.model import PolicyDocument, parse_document
 from casemate.secrets.catalogue import SCHEMAS
+from casemate.wire import canonical, dsse
+from casemate.wire.policies import Submission
 
-__all__ = ["load"]
+__all__ = ["load", "newest"]
 
 
 def load(file: Path) -> PolicyDocument:
@@ -26,3 +29,9 @@ def load(file: Path) -> PolicyDocument:
         column=first.column,
         remedy=first.remedy,
     )
+
+
+def newest(client: CustodianClient, genesis: str) -> PolicyDocument:
+    """The version that counts there now."""
+    payload, _ = dsse.open_envelope(client.policy(genesis).submission, dsse.POLICY_TYPE)
+    return parse_document(canonical.parse_model(Submission, payload, what="submission").document, SCHEMAS)

@@ -18,6 +18,7 @@ from casemate.attestation.platforms.intel.chain import PckChain, pem_parts, veri
 from casemate.attestation.platforms.intel.documents import Content, EnclaveIdentity, Signed, TcbInfo, opened
 from casemate.attestation.platforms.intel.machine import Machine
 from casemate.attestation.platforms.intel.signing import is_signed_by, p256_key, signature_holds
+from casemate.attestation.platforms.intel.wanted import ROOT_LIST, of_kind, of_machine, of_pck_authority
 from casemate.attestation.revocation import RevocationList, newest_lists
 from casemate.errors import EndorsementError
 from casemate.wire.evidence import Endorsements
@@ -82,6 +83,18 @@ class Endorsed:
             found[f"{name}:issued"] = _seconds(signed.content.issue_date)
             found[f"{name}:evaluation"] = signed.content.tcb_evaluation_data_number
         return MappingProxyType(found)
+
+    @cached_property
+    def ends(self) -> dict[str, datetime]:
+        """By the names of `wanted.py`."""
+        root, authority = (item.end for item in self.lists)
+        return {
+            ROOT_LIST: root,
+            of_pck_authority(self.chain.kind)[1].name: authority,
+            of_machine(self.platform, self.chain.machine.fmspc.hex()).name: self.tcb_info.content.next_update,
+            of_kind(self.platform)[0].name: self.identity.content.next_update,
+            "intel/certificates": min(one.end for one in (*self.chain.certificates, *self.signers)),
+        }
 
     @property
     def evaluation(self) -> int:

@@ -65,6 +65,7 @@ def verify_nitro(
         tcb={},
         values=_values(document),
         verified_at=at,
+        ends={"nitro/bundle": min(certificate.end for certificate in chain.certificates[:-1])},
         token=VERIFIER_TOKEN,
         details=_details(document, chain),
     )

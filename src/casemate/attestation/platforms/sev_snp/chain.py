@@ -26,7 +26,7 @@ from casemate.attestation.platforms.sev_snp.table import ARK, ASK, VCEK, VLEK, p
 from casemate.attestation.revocation import RevocationList, newest_lists
 from casemate.errors import EndorsementError
 
-__all__ = ["Chain", "verified_chain"]
+__all__ = ["Chain", "shipped_roots", "verified_chain"]
 
 _REMEMBERED: Final = 256
 """Chains of that many chips; beyond it the oldest is verified anew."""
@@ -94,7 +94,7 @@ def _verified_chain(table: bytes, lists: tuple[bytes, ...], vlek: bool, roots: R
 
 def _trusted_root(offered: Certificate | None, intermediate: Certificate, roots: Roots) -> tuple[str, Certificate]:
     """Platform and root. An offered root is believed where it was pinned, and must be the one that is used."""
-    shipped = _shipped_roots().get(intermediate.issuer) if roots.amd else None
+    shipped = shipped_roots().get(intermediate.issuer) if roots.amd else None
     if shipped is not None and (offered is None or offered.der == shipped.der):
         return "sev-snp", shipped
     if offered is not None and offered.fingerprint in roots.simulated_containers:
@@ -111,7 +111,7 @@ def _trusted_root(offered: Certificate | None, intermediate: Certificate, roots:
 
 
 @lru_cache(maxsize=1)
-def _shipped_roots() -> Mapping[x509.Name, Certificate]:
+def shipped_roots() -> Mapping[x509.Name, Certificate]:
     """AMD's roots, by their names: files of this package."""
     folder = files("casemate.attestation.platforms.sev_snp").joinpath("roots")
     paths = (folder.joinpath(f"ark-{name.lower()}.pem") for name in PRODUCTS)

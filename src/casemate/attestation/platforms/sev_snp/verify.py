@@ -76,6 +76,7 @@ def verify_sev_snp(
         values=_values(report, chain),
         lacks=frozenset() if chain.revocation else frozenset({"crl"}),
         seen=_seen(chain),
+        ends=_ends(chain),
         token=VERIFIER_TOKEN,
         details=_details(report, chain),
     )
@@ -180,6 +181,15 @@ def _values(report: Report, chain: Chain) -> dict[str, str]:
         "smt": "on" if report.policy.smt else "off",
         **({} if chain.extensions.csp_id is None else {"csp_id": chain.extensions.csp_id}),
     }
+
+
+def _ends(chain: Chain) -> dict[str, datetime]:
+    """By the names of `wanted.py`."""
+    root, intermediate, leaf = chain.certificates
+    vendor = "amd" if chain.platform == "sev-snp" else chain.platform
+    folder, kind = f"{vendor}/{chain.product.name.lower()}", "vcek" if chain.extensions.csp_id is None else "vlek"
+    ends = {f"{folder}/{kind}-chain.pem": min(root.end, intermediate.end), f"{folder}/{kind}": leaf.end}
+    return ends if chain.revocation is None else {**ends, f"{folder}/crl.der": chain.revocation.end}
 
 
 def _details(report: Report, chain: Chain) -> dict[str, object]:

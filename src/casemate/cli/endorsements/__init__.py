@@ -1,0 +1,1 @@
+"""`casemate endorsements`: the cache of what vendors sign about their hardware."""

@@ -1,0 +1,184 @@
+"""The cache: the newer counts, nothing of it is believed, and a host may put anything in its place."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from casemate.attestation.expectations import Roots
+from casemate.attestation.platforms.sev_snp.table import ARK, VCEK, build_certificate_table, parse_certificate_table
+from casemate.attestation.platforms.sev_snp.wanted import wanted
+from casemate.attestation.verify import verify
+from casemate.endorsements.bundle import exported, imported
+from casemate.endorsements.cache import Cache, Kept, check_name
+from casemate.endorsements.facts import MAX_ENTRY_BYTES, facts_of
+from casemate.errors import CasemateError, EndorsementError, InputError
+from casemate.testing.amd.cases import Case, build
+from casemate.testing.amd.certificates import RevokedEntry
+from casemate.testing.amd.plan import right
+from casemate.testing.amd.wrong import only_list
+from casemate.testing.vendors import amd_publishes
+from casemate.wire.evidence import NO_ENDORSEMENTS, Endorsements
+
+LIST = "amd/milan/crl.der"
+
+
+def numbered(number: int, **changes: Any) -> bytes:
+    """The revocation list of the root with that number."""
+    return build(only_list(number=number, **changes)(right())).endorsements.crls[0]
+
+
+def filled(cache: Cache, chip: Case) -> Cache:
+    found = wanted(chip.evidence.report, chip.endorsements)
+    answers = amd_publishes(found, chip.endorsements)
+    for one in found:
+        cache.put(one.name, answers[one.path].body)
+    return cache
+
+
+def judged(chip: Case, endorsements: Endorsements) -> str:
+    claims = verify(chip.evidence, endorsements, roots=Roots(amd=True), at=chip.at, expected=chip.expected)
+    return claims.platform
+
+
+def test_the_newer_takes_the_place_of_the_older_and_never_the_other_way_round(cache: Cache) -> None:
+    old, new = numbered(8), numbered(9)
+    assert [cache.put(LIST, data) for data in (old, new, new, old)] == [Kept.NEW, Kept.NEWER, Kept.SAME, Kept.OLDER]
+    assert cache.get(LIST) == new
+    assert list(cache.names()) == [LIST]
+    facts = cache.facts(LIST)
+    assert facts is not None
+    assert facts.what == "revocation list 9 of ARK-Milan"
+
+
+def test_evidence_that_came_with_nothing_is_completed(cache: Cache, chip: Case) -> None:
+    with pytest.raises(EndorsementError):
+        judged(chip, NO_ENDORSEMENTS)
+    assert cache.completed(chip.evidence, NO_ENDORSEMENTS) == NO_ENDORSEMENTS
+    assert judged(chip, filled(cache, chip).completed(chip.evidence, NO_ENDORSEMENTS)) == "sev-snp"
+
+
+def test_evidence_that_came_without_a_list_gets_it_and_keeps_its_own_certificate(cache: Cache, chip: Case) -> None:
+    filled(cache, chip)
+    again = build(replace(right(), leaf=replace(right().leaf, serial=6))).endorsements
+    (path,) = (cache.folder / "amd" / "milan" / "vcek").rglob("*.der")
+    path.write_bytes(parse_certificate_table(again.certificates)[VCEK])
+    leaf = parse_certificate_table(chip.endorsements.certificates)[VCEK]
+    came = Endorsements(certificates=build_certificate_table({VCEK: leaf}), crls=[])
+    completed = cache.completed(chip.evidence, came)
+    assert parse_certificate_table(completed.certificates)[VCEK] == leaf
+    assert judged(chip, completed) == "sev-snp"
+
+
+def test_a_newer_list_of_the_cache_counts_against_an_older_one_that_came(cache: Cache, chip: Case) -> None:
+    """Whoever keeps yesterday's list cannot hide today's revocation from a custodian that was told of it."""
+    revoked = build(only_list(number=99, revoked=_the_intermediate())(right())).endorsements.crls[0]
+    assert judged(chip, chip.endorsements) == "sev-snp"
+    cache.put(LIST, revoked)
+    with pytest.raises(EndorsementError) as caught:
+        judged(chip, cache.completed(chip.evidence, chip.endorsements))
+    assert caught.value.step == "evidence.revoked"
+
+
+def _the_intermediate() -> Any:
+    return (RevokedEntry(serial=0x10001),)
+
+
+def test_evidence_under_a_root_of_somebody_else_is_left_as_it_came(cache: Cache, chip: Case) -> None:
+    """A list of AMD's beside simulated evidence would make that fail."""
+    filled(cache, chip)
+    table = parse_certificate_table(chip.endorsements.certificates)
+    other = build(right(), "other").endorsements.certificates
+    root = bytearray(parse_certificate_table(other)[ARK])
+    root[-1] ^= 1
+    came = replace_table(chip.endorsements, {**table, ARK: bytes(root)})
+    assert cache.completed(chip.evidence, came) == came
+
+
+def replace_table(endorsements: Endorsements, table: dict[Any, bytes]) -> Endorsements:
+    return endorsements.model_copy(update={"certificates": build_certificate_table(table)})
+
+
+def test_what_is_no_evidence_is_left_to_the_verifier(cache: Cache, chip: Case) -> None:
+    filled(cache, chip)
+    broken = replace(chip, evidence=chip.evidence.model_copy(update={"report": b"\0" * 1184}))
+    assert cache.completed(broken.evidence, NO_ENDORSEMENTS) == NO_ENDORSEMENTS
+
+
+@pytest.mark.parametrize("place", ["link", "pipe", "folder", "noise", "large"])
+def test_whatever_lies_in_a_files_place_is_passed_by(cache: Cache, chip: Case, tmp_path: Path, place: str) -> None:
+    filled(cache, chip)
+    path = cache.folder / LIST
+    good = path.read_bytes()
+    path.unlink()
+    if place == "link":
+        (tmp_path / "elsewhere").write_bytes(good)
+        path.symlink_to(tmp_path / "elsewhere")
+    elif place == "pipe":
+        os.mkfifo(path)
+    elif place == "folder":
+        path.mkdir()
+    else:
+        path.write_bytes(b"noise" if place == "noise" else good + bytes(MAX_ENTRY_BYTES))
+    completed = cache.completed(chip.evidence, NO_ENDORSEMENTS)
+    assert completed.crls == []
+    assert cache.facts(LIST) is None
+    with pytest.raises(EndorsementError):
+        judged(chip, completed)
+
+
+def test_a_bundle_brings_everything_to_another_cache_and_nothing_that_is_older(
+    cache: Cache, chip: Case, tmp_path: Path
+) -> None:
+    data = exported(filled(cache, chip))
+    assert data == exported(cache)
+    other = Cache(tmp_path / "other")
+    other.put(LIST, numbered(90))
+    became = imported(other, data)
+    assert became[LIST] is Kept.OLDER
+    assert set(became) == set(cache.names())
+    assert sorted(became.values(), key=str) == sorted([Kept.NEW, Kept.NEW, Kept.OLDER], key=str)
+    assert judged(chip, other.completed(chip.evidence, NO_ENDORSEMENTS)) == "sev-snp"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"[]", b'{"casemate_endorsements":2,"entries":{}}', b'{"casemate_endorsements":1,"entries":{"../x":"AA"}}',
+        b'{"casemate_endorsements":1,"entries":{"amd/../../x.der":"AA"}}',
+        b'{"casemate_endorsements":1,"entries":{"amd/milan/crl.der":"AA"}}',
+        b'{"casemate_endorsements":1,"entries":{"amd/milan/crl.der":"!"}}',
+    ],
+)  # fmt: skip
+def test_what_is_no_bundle_is_refused_and_leaves_nothing(cache: Cache, data: bytes) -> None:
+    with pytest.raises((InputError, EndorsementError)):
+        imported(cache, data)
+    assert not cache.folder.exists() or not list(cache.folder.rglob("*.*"))
+
+
+@pytest.mark.parametrize(
+    "name", ["", "amd", "amd/x", "/amd/x.der", "amd//x.der", "amd/./x.der", "ibm/x.der", "amd/X.der", "amd/x.der\n"]
+)
+def test_what_is_no_name_is_refused(cache: Cache, name: str) -> None:
+    with pytest.raises(EndorsementError):
+        check_name(name)
+    with pytest.raises(EndorsementError):
+        cache.put(name, b"")
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("amd/milan/crl.der", b""), ("amd/milan/vcek-chain.pem", b"-----BEGIN CERTIFICATE-----"),
+        ("intel/tdx-identity.json", b"{}"), ("intel/tdx-identity.json", b"[1]"), ("intel/tdx-identity.json", b"\xff"),
+        ("intel/tdx-identity.json", b'{"tcbInfo":{"id":"TDX"}}'),
+        ("amd/milan/crl.der", bytes(MAX_ENTRY_BYTES + 1)),
+    ],
+)  # fmt: skip
+def test_what_is_no_endorsement_is_refused(name: str, data: bytes) -> None:
+    with pytest.raises(CasemateError):
+        facts_of(name, data)
