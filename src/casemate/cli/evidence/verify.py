@@ -31,6 +31,7 @@ _ENDORSEMENTS: Final = (
     "Certificates and revocation lists, PEM or DER, a certificate table, Intel's documents or collateral in JSON, or "
     "a folder of them; beside those that our JSON has with the evidence."
 )
+_NONCE: Final = "The nonce that was asked with, in hex: the nonce of a document, or the start of report data."
 _PLATFORMS: Final = ", ".join(known.platform for known in FORMATS.values())
 _REPORT_DATA: Final = 64
 
@@ -38,17 +39,9 @@ _REPORT_DATA: Final = 64
 def verify(
     evidence: Annotated[Path, typer.Option(help="The evidence: raw, as hex, as base64, or in our JSON; - for input.")],
     platform: Annotated[str | None, typer.Option(help=f"Of which platform it must be: {_PLATFORMS}.")] = None,
-    endorsements: Annotated[
-        list[Path] | None,
-        typer.Option(help=_ENDORSEMENTS),
-    ] = None,
+    endorsements: Annotated[list[Path] | None, typer.Option(help=_ENDORSEMENTS)] = None,
     at: Annotated[str | None, typer.Option(help="The time to verify at, as 2026-01-31T12:00:00Z; else now.")] = None,
-    nonce: Annotated[
-        str | None,
-        typer.Option(
-            help="The nonce that was asked with, in hex: the nonce of a document, or the start of report data."
-        ),
-    ] = None,
+    nonce: Annotated[str | None, typer.Option(help=_NONCE)] = None,
     report_data: Annotated[str | None, typer.Option(help="The report data that it must have, in hex.")] = None,
     manifest: Annotated[str | None, typer.Option(help="The launch manifest that it must be for, as sha256:…")] = None,
     policy: Annotated[
