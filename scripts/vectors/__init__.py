@@ -24,6 +24,7 @@ from scripts.vectors.requests import document as _requests
 from scripts.vectors.results import document as _results
 from scripts.vectors.sealed import document as _sealed
 from scripts.vectors.volume_answers import document as _volume_answers
+from scripts.vectors.wrappers import document as _wrappers
 
 __all__ = ["outputs"]
 
@@ -44,6 +45,7 @@ _FILES = {
     "results/tokens": _results,
     "sealed-configuration": _sealed,
     "volume-answers": _volume_answers,
+    "results/wrappers": _wrappers,
 }
 
 

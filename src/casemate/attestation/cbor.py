@@ -1,26 +1,45 @@
 """CBOR (RFC 8949), as much of it as evidence is made of, and one spelling only.
 
 Integers, byte and text strings, arrays, maps, false, true and null, all of definite length and in their shortest form;
-no tags, no floating point, no name twice in a map. Evidence has no need of the rest, and what can be written in two
-ways can be understood in two.
+no floating point, no name twice in a map, and tags only where a caller asks for them. Evidence has no need of the rest,
+and what can be written in two ways can be understood in two.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from casemate.errors import EvidenceMalformedError
 
-__all__ = ["ARRAY", "MAP", "decode", "encode_bytes", "encode_head", "encode_integer", "encode_text"]
+__all__ = [
+    "ARRAY",
+    "MAP",
+    "TAG",
+    "Tagged",
+    "decode",
+    "encode_bytes",
+    "encode_head",
+    "encode_integer",
+    "encode_text",
+]
 
 _MAX_DEPTH: Final = 8
 _SIMPLE: Final = {20: False, 21: True, 22: None}
-_UNSIGNED, _NEGATIVE, _BYTES, _TEXT, ARRAY, MAP, _TAG, _OTHER = range(8)
+_UNSIGNED, _NEGATIVE, _BYTES, _TEXT, ARRAY, MAP, TAG, _OTHER = range(8)
 
 
-def decode(data: bytes, *, what: str) -> Any:
-    """One item, and nothing behind it. Errors: EvidenceMalformedError."""
-    reader = _Reader(data, what)
+@dataclass(frozen=True)
+class Tagged:
+    """An item with a tag before it."""
+
+    tag: int
+    value: Any
+
+
+def decode(data: bytes, *, what: str, tags: bool = False) -> Any:
+    """One item, and nothing behind it; with `tags`, tagged ones are `Tagged`. Errors: EvidenceMalformedError."""
+    reader = _Reader(data, what, tags)
     value = reader.item(0)
     if reader.at != len(data):
         raise reader.refused("bytes behind its end")
@@ -49,8 +68,8 @@ def encode_head(major: int, argument: int) -> bytes:
 
 
 class _Reader:
-    def __init__(self, data: bytes, what: str) -> None:
-        self._data, self._what, self.at = data, what, 0
+    def __init__(self, data: bytes, what: str, tags: bool) -> None:
+        self._data, self._what, self._tags, self.at = data, what, tags, 0
 
     def item(self, depth: int) -> Any:
         if depth > _MAX_DEPTH:
@@ -68,6 +87,8 @@ class _Reader:
             return [self.item(depth + 1) for _ in range(argument)]
         if major == MAP:
             return self._map(argument, depth)
+        if major == TAG and self._tags:
+            return Tagged(argument, self.item(depth + 1))
         if major == _OTHER and argument in _SIMPLE:
             return _SIMPLE[argument]
         raise self.refused("a tag, a float or something else that evidence does not use")

@@ -1,22 +1,24 @@
-"""Evidence in files of this and other projects: bytes as they are, as hex, as base64, or in our own JSON."""
+"""Evidence in files of this and other projects.
+
+As bytes, as hex, as base64, in our own JSON, in wrappers, in certificates.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import contextlib
-import json
-from typing import Any, Final, TypeVar
+from typing import Final
 
+from casemate.attestation.carried import carried_in, certificate_in
 from casemate.attestation.catalogue import FORMATS
-from casemate.errors import EvidenceMalformedError, InputError, TooLargeError
-from casemate.wire import canonical
+from casemate.attestation.wrapped import Wrapped, unwrapped
+from casemate.errors import EvidenceMalformedError, TooLargeError
 from casemate.wire.evidence import Endorsements, Evidence
 
 __all__ = ["MAX_FILE_BYTES", "endorsements_in", "evidence_in"]
 
 MAX_FILE_BYTES: Final = 256 * 1024
-_Known = TypeVar("_Known", Endorsements, Evidence)
 
 
 def evidence_in(data: bytes, *, platform: str | None = None) -> Evidence:
@@ -26,17 +28,17 @@ def evidence_in(data: bytes, *, platform: str | None = None) -> Evidence:
     """
     if len(data) > MAX_FILE_BYTES:
         raise TooLargeError("the evidence is too large", expected=f"≤ {MAX_FILE_BYTES} bytes", got=str(len(data)))
-    if (own := _own_form(data)) is not None:
-        return _of(own, platform)
     for candidate in _spelled(data):
         for name, known in FORMATS.items():
             if known.recognises(candidate):
                 return _of(Evidence.model_validate({"format": name, "report": candidate}), platform)
+    if (wrapped := _wrapped(data)) is not None:
+        return _of(wrapped.evidence, platform)
     raise EvidenceMalformedError(
         "no evidence that is known",
         step="evidence.format",
         expected=", ".join(known.platform for known in FORMATS.values()),
-        remedy="name the file of the report itself: raw, as hex, as base64, or in our JSON",
+        remedy="name the file of the report itself: raw, as hex, as base64, in our JSON, or in a wrapper (CMW)",
     )
 
 
@@ -50,33 +52,18 @@ def _of(evidence: Evidence, platform: str | None) -> Evidence:
 
 
 def endorsements_in(data: bytes) -> Endorsements | None:
-    """What lies beside the evidence in our own JSON; None where nothing does. Errors: EvidenceMalformedError."""
-    value = _object(data)
-    return None if value is None or "endorsements" not in value else _model(Endorsements, value["endorsements"])
-
-
-def _own_form(data: bytes) -> Evidence | None:
-    """The wire form (spec/evidence.md), alone or with endorsements beside it."""
-    value = _object(data)
-    return None if value is None else _model(Evidence, value.get("evidence", value))
-
-
-def _object(data: bytes) -> dict[str, Any] | None:
-    if not data.lstrip().startswith(b"{"):
+    """What lies beside the evidence in the same file; None where nothing does. Errors: EvidenceMalformedError."""
+    if any(known.recognises(candidate) for candidate in _spelled(data) for known in FORMATS.values()):
         return None
-    try:
-        value: Any = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+    wrapped = _wrapped(data)
+    return None if wrapped is None else wrapped.endorsements
 
 
-def _model(kind: type[_Known], value: object) -> _Known:
-    what = kind.__name__.lower()
-    try:
-        return canonical.parse_model(kind, value, what=what)
-    except InputError as error:
-        raise EvidenceMalformedError(f"no {what} of ours: {error.message}", step="evidence.format") from error
+def _wrapped(data: bytes) -> Wrapped | None:
+    certificate = certificate_in(data)
+    if certificate is None:
+        return unwrapped(data)
+    return next((one.wrapped for one in carried_in(certificate) if one.wrapped is not None), None)
 
 
 def _spelled(data: bytes) -> list[bytes]:

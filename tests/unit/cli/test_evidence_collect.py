@@ -51,6 +51,19 @@ def test_a_tpm_that_is_named_gives_evidence_in_a_file(casemate: Casemate, tpm: S
 
 
 @TPM
+@pytest.mark.parametrize("kind", ["json", "cbor"])
+def test_evidence_is_wrapped_where_it_is_asked_for(casemate: Casemate, tpm: SoftwareTpm, kind: str) -> None:
+    words = ("evidence", "collect", "--tpm", str(tpm.socket), "--out", "wrapped", "--wrap", kind)
+    assert casemate(*words).status == 0
+    assert casemate("evidence", "show", "wrapped", "--json").data["format"] == "tpm-quote"
+
+
+def test_a_wrapper_is_of_one_of_two_kinds_and_goes_into_a_file(casemate: Casemate) -> None:
+    assert error(casemate, "--out", "file", "--wrap", "xml")["code"] == "usage"
+    assert error(casemate, "--wrap", "json")["code"] == "usage"
+
+
+@TPM
 def test_what_is_printed_is_the_evidence_alone(casemate: Casemate, tpm: SoftwareTpm) -> None:
     told = casemate("evidence", "collect", "--tpm", str(tpm.socket))
     assert set(json.loads(told.output)) == {"evidence", "endorsements"}

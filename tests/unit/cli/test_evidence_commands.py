@@ -9,9 +9,12 @@ from typing import Final
 
 import pytest
 
+from casemate.attestation.cmw import EVIDENCE, Record, encode_cbor, encode_json
 from casemate.testing.amd.cases import RIGHT, case
 from casemate.testing.nitro.plan import Chain, Plan
+from casemate.testing.ra_tls import certificate_with
 from casemate.testing.tpm.cases import case as tpm_case
+from casemate.wire import canonical
 from casemate.wire.custodian import CustodianGenesis
 from casemate.wire.fields import b64u_decode
 
@@ -196,3 +199,28 @@ def test_a_result_is_shown_and_verified_against_a_pin(casemate: Casemate, home: 
     assert casemate(*verify, "--nonce", "xyz").status == 2
     Path("token").write_bytes(b"\xff.\xff.\xff")
     assert casemate(*verify).status == 12
+
+
+def test_what_is_wrapped_is_shown_and_verified_as_without(casemate: Casemate) -> None:
+    given = case(RIGHT[0])
+    own = canonical.encode({"evidence": given.evidence.to_object(), "endorsements": given.endorsements.to_object()})
+    Path("wrapped").write_bytes(encode_cbor(Record(EVIDENCE, own)))
+    assert casemate("evidence", "show", "wrapped", "--json").data["platform"] == "sev-snp"
+    told = casemate("evidence", "verify", "--evidence", "wrapped", "--json")
+    # Its endorsements came with it: the root is reached, and is nobody's.
+    assert (told.status, json.loads(told.output)["error"]["step"]) == (22, "evidence.root")
+
+
+def test_a_wrapped_result_is_shown_as_one(casemate: Casemate) -> None:
+    file = json.loads((Path(__file__).parents[3] / "spec" / "vectors" / "results" / "tokens.json").read_text())
+    Path("token").write_bytes(encode_json(Record("application/eat+jwt", file["good"][0]["token"].encode())))
+    assert casemate("evidence", "show", "token", "--json").data["submods"]["workload"]["ear_status"] == "affirming"
+
+
+def test_a_certificate_is_shown_with_the_extensions_that_are_known(casemate: Casemate) -> None:
+    report = case(RIGHT[0]).evidence.report
+    Path("certificate").write_bytes(certificate_with(("1.3.9901.2.1", report), ("1.3.9901.3.1", b"\x04\x01x")))
+    told = casemate("evidence", "show", "certificate")
+    assert "1.3.9901.2.1: Contrast: SEV-SNP attestation: 1184 bytes" in told.output
+    assert "1.3.9901.3.1: Contrast: workload secret: 040178" in told.output
+    assert "evidence.policy_debug: false" in told.output

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from casemate.attestation.cmw import EVIDENCE, Record, encode_cbor, encode_json
 from casemate.cli._home import agent_socket
 from casemate.cli._output import Json, emit, note
 from casemate.errors import UsageError
@@ -14,6 +15,7 @@ from casemate.machine.collect import SOURCES, Collected
 from casemate.machine.collect import collect as collected
 
 _REPORT_BYTES: Final = 64
+_WRAPPERS: Final = {"json": encode_json, "cbor": encode_cbor}
 
 
 def collect(
@@ -42,6 +44,10 @@ def collect(
     output: Annotated[
         Path | None, typer.Option("--out", "--output", "-o", help="Write it to this file instead of printing it.")
     ] = None,
+    wrap: Annotated[
+        str | None,
+        typer.Option(help="Write it into the file as a conceptual message wrapper (RFC 9999): json or cbor."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Get evidence of this machine, as `casemate evidence verify` and `casemate evidence show` read it.
@@ -53,6 +59,8 @@ def collect(
         raise UsageError(f"no platform {platform}", expected=", ".join(SOURCES))
     if platform not in (None, "tpm") and (tpm is not None or key is not None):
         raise UsageError("--tpm and --key are for platform tpm", got=platform)
+    if wrap is not None and (wrap not in _WRAPPERS or output is None):
+        raise UsageError("--wrap is json or cbor, and needs --out", got=wrap)
     asked = _report_data(report_data, nonce)
     found = collected(
         asked,
@@ -63,7 +71,7 @@ def collect(
         agent=agent_socket(),
     )
     if output is not None:
-        _write(output, found)
+        _write(output, found, wrap)
     _tell(found, asked, output, as_json=as_json)
 
 
@@ -87,9 +95,10 @@ def _tell(found: Collected, asked: bytes, output: Path | None, *, as_json: bool)
         emit(facts, as_json=False, text=f"written to {output}: casemate evidence verify --evidence {output}")
 
 
-def _write(output: Path, found: Collected) -> None:
+def _write(output: Path, found: Collected, wrap: str | None) -> None:
+    data = json.dumps(found.form).encode() + b"\n"
     try:
-        output.write_text(json.dumps(found.form) + "\n")
+        output.write_bytes(data if wrap is None else _WRAPPERS[wrap](Record(EVIDENCE, data.strip())))
     except OSError as error:
         raise UsageError(f"{output}: {error.strerror}") from error
 
