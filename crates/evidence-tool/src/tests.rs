@@ -60,9 +60,6 @@ fn what_was_named_is_never_replaced_by_what_is_there() {
             "absent"
         );
     }
-    // Descriptor 3 is none that an agent gave.
-    let failure = collected(&json!({"platform": "simulated"}), &places).unwrap_err();
-    assert!(["absent", "platform"].contains(&failure.code()), "{failure:?}");
 }
 
 #[test]
@@ -76,6 +73,23 @@ fn the_first_that_is_there_is_asked_in_a_fixed_order_and_no_other_if_it_fails() 
         let of = format!("by {}", folder.path().join(name).display());
         assert!(failure.message().contains(&of), "{}", failure.message());
     }
+}
+
+#[test]
+fn all_that_is_there_is_known_and_the_named_platform_alone_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = machine(folder.path(), &["tpm", "nsm", "sev-guest"]);
+    let named = |more: &Value| {
+        let Request::Collect(asked) = asked(more).expect("a request");
+        let found = Source::named(&asked, &places);
+        found.iter().map(|source| source.platform.name()).collect::<Vec<_>>()
+    };
+    assert_eq!(named(&json!({})), ["sev-snp", "nitro", "tpm"]);
+    assert_eq!(named(&json!({"platform": "nitro"})), ["nitro"]);
+    assert_eq!(named(&json!({"platform": "tdx"})), [""; 0]);
+    assert_eq!(named(&json!({"platform": "simulated"})), ["simulated"]);
+    // Nothing is there that somebody names elsewhere.
+    assert_eq!(named(&json!({"tpm": "/none"})), ["sev-snp", "nitro"]);
 }
 
 #[test]

@@ -21,6 +21,7 @@ class Started:
 
     def __init__(self, process: Process) -> None:
         self._process = process
+        self.pid = process.pid
 
     def __enter__(self) -> Started:
         return self
