@@ -82,6 +82,7 @@ def test_a_machine_that_wants_software_hardened() -> None:
     assert signer is not None
     names = ("fmspc_00906ED50000_2023_07_12.json", "qe_identity.json")
     info, identity = (opened(read(f"{_PUBLIC}/{name}"), [signer]).content for name in names)
+    assert info.issue_date < moment("2023-07-12 20:00:00") < moment("2023-08-11 00:00:00") < info.next_update
     verdict = judged(chain.machine, quote.body, enclave.report, info, identity)  # type: ignore[arg-type]
     assert verdict.parts["machine"] == "sw-hardening-needed"
 

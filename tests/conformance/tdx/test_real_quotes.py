@@ -10,7 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from casemate.attestation.eventlog import EventLog
+from casemate.attestation.platforms.intel.chain import shipped_root
 from casemate.attestation.platforms.intel.documents import opened
+from casemate.attestation.platforms.intel.endorsed import endorsed
 from casemate.attestation.platforms.intel.quote import Quote
 from casemate.attestation.platforms.intel.reports import TdReport
 from casemate.attestation.platforms.intel.tcb import judged
@@ -112,6 +114,19 @@ def test_an_early_machine_is_genuine_and_no_tcb_level_fits_it() -> None:
     with pytest.raises(EvidenceRejectedError) as rejected:
         judged(chain.machine, quote.body, enclave.report, info, identity)
     assert rejected.value.step == "evidence.tcb"
+
+
+def test_an_early_machine_decades_later() -> None:
+    names = ("sample_tcbInfo_response", "sample_qeIdentity_response", "pckcrl", "rootcrl.der")
+    files_of = (*(f"tdx/go-tdx-guest/{name}" for name in names), "sgx/attestation/tcb_signer.pem")
+    real = Real("tdx-quote", read(_OLD).removesuffix(_OLD_TAIL), files_of, moment("2023-07-01 01:00:00"))
+    quote = signed(real.quote)[0]
+    known = endorsed(quote.attested.certification, real.endorsements(), shipped_root().der, tdx=True)
+    known.check_times(real.at)
+    with pytest.raises(EndorsementError) as caught:
+        known.check_times(moment("2053-07-01 01:00:00"))
+    assert caught.value.step == "evidence.validity"
+    refused(real, "evidence.attributes", EvidenceRejectedError)  # without SEPT_VE_DISABLE: before anything else
 
 
 def test_a_machine_of_tdx_1_5_is_up_to_date() -> None:

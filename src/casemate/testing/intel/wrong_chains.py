@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import count
 from typing import Final
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from casemate.testing.amd.der import encode
-from casemate.testing.intel.plan import Change, pem
+from casemate.testing.intel.plan import Change, Plan, pem
 from casemate.testing.intel.wrong import AUTHORITY, LEAF, ROOT, Wrong, certificate, endorsement, machine, then
 
 __all__ = ["WRONG_CHAINS"]
@@ -45,6 +47,18 @@ def _other_algorithm(der: bytes) -> bytes:
     return der[:at] + name[:-1] + b"\x03" + der[at + len(name) :]
 
 
+def _unused_bit(plan: Plan) -> Plan:
+    """A root whose signature ends in a zero, and says that this bit is none of it: the same number all the same."""
+    root, authority, machine = plan.chain
+    even = next(made for serial in count(50) if (made := replace(root, serial=serial)).issue()[-1] % 2 == 0)
+
+    def change(der: bytes) -> bytes:
+        at = der.rindex(b"\x03" + bytes((len(x509.load_der_x509_certificate(der).signature) + 1,)) + b"\0") + 2
+        return der[:at] + b"\x01" + der[at + 1 :]
+
+    return replace(plan, chain=(replace(even, change=change), authority, machine))
+
+
 def _free_bit(text: bytes) -> bytes:
     """Base64 that ends in `==` leaves four bits of its last letter free, and two where it ends in `=`."""
     at = text.index(b"=\n")
@@ -63,6 +77,7 @@ _NAMES: Final = {
     "root-that-may-not-sign-lists": _chain(certificate(ROOT, uses=("key_cert_sign",))),
     "root-over-no-authorities": _chain(certificate(ROOT, path_length=0)),
     "root-with-another-algorithm-named": endorsement("root", certificate(ROOT, change=_other_algorithm)),
+    "root-with-a-bit-of-its-signature-unused": endorsement("root", _unused_bit),
     "authority-that-another-signed": _chain(certificate(AUTHORITY, signer="other")),
     "authority-of-another-name": _chain(
         then(certificate(AUTHORITY, subject="Intel SGX PCK CA"), certificate(LEAF, issuer="Intel SGX PCK CA"))
@@ -87,9 +102,7 @@ _PEM: Final = {
     "certificates-in-another-order": endorsement("root", _parts(lambda parts: parts[::-1])),
     "certificates-with-words-between": _pck(_parts(lambda parts: [parts[0], b"and\n", *parts[1:]])),
     "certificates-in-der": _pck(_text(lambda _: b"\x30\x03\x02\x01\x01")),
-    "certificates-with-free-bits": _pck(
-        _text(lambda text: text.replace(b"==\n", b"=\n", 1).replace(b"=\n", b"A=\n", 1))
-    ),
+    "certificates-with-free-bits": _pck(_text(_free_bit)),
     "certificates-that-are-followed-by-zeros": _pck(_text(lambda text: text + bytes(2))),
     "certificates-of-something-else": endorsement("certificates", _text(lambda _: pem(b"\x30\x00") * 3)),
 }

@@ -50,8 +50,8 @@ class Verdict:
     date: str
 
     def details(self) -> dict[str, object]:
-        parts = ", ".join(f"{what}: {status}" for what, status in self.parts.items())
-        return {"tcb_date": self.date, "tcb_parts": parts}
+        parts = {f"tcb_of_{what.replace(' ', '_').lower()}": status for what, status in self.parts.items()}
+        return {"tcb_date": self.date, **parts}
 
 
 def judged(
