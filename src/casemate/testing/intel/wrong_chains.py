@@ -112,6 +112,7 @@ _MACHINE: Final = {
     **{f"machine-without-part-{arc}": _pck(machine(other={arc: None})) for arc in range(1, 6)},
     "machine-with-a-part-more": _pck(machine(other={8: encode(4, b"")})),
     "machine-with-a-short-ppid": _pck(machine(ppid=bytes(15))),
+    "machine-with-text-for-its-ppid": _pck(machine(other={1: encode(12, b"p" * 16)})),
     "machine-with-a-long-fmspc": _pck(machine(fmspc=bytes(7))),
     "machine-with-a-short-pce-id": _pck(machine(other={3: encode(4, b"\0")})),
     "machine-with-a-negative-type": _pck(machine(other={5: encode(10, b"\xff")})),
