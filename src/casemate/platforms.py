@@ -43,9 +43,11 @@ class Platform:
 
 _SEV_SNP: Final = Platform(
     "sha384",
-    tcb=frozenset({"bootloader", "tee", "snp", "microcode", "fmc"}),
+    tcb=frozenset({"bootloader", "tee", "snp", "microcode", "fmc", "guest"}),
     values=frozenset(
-        {"product", "chip_id", "csp_id", "family_id", "image_id", "id_key_digest", "author_key_digest", "smt"}
+        {"product", "chip_id", "csp_id", "family_id", "image_id", "id_key_digest", "author_key_digest", "guest_policy"}
+        | {"smt", "tsme", "ecc", "rapl_disabled", "ciphertext_hiding", "alias_check", "tio"}
+        | {"launch_mitigations", "current_mitigations"}
     ),
     lacks={"crl": None},
 )

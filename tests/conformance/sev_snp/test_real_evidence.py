@@ -41,7 +41,7 @@ def test_genuine_evidence_verifies(vectors: Any, name: str) -> None:
     assert claims.platform == "sev-snp"
     assert GENUINE[name] == {
         "product": claims.product,
-        "tcb": claims.tcb,
+        "tcb": {name: version for name, version in claims.tcb.items() if name != "guest"},
         "vmpl": claims.details["vmpl"],
         "version": claims.details["report_version"],
         "key": claims.details["key"],

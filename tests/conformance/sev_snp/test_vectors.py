@@ -60,7 +60,7 @@ def outcome(vector: dict[str, Any]) -> dict[str, Any]:
             "product": claims.product,
             "measurement": claims.runtime_measurement.removeprefix("sha384:"),
             "chip_id": claims.hardware.hex(),
-            "tcb": dict(claims.tcb),
+            "tcb": {name: version for name, version in claims.tcb.items() if name != "guest"},
             "vmpl": claims.details["vmpl"],
             "crl_number": number,
         }

@@ -59,7 +59,7 @@ def test_claims_do_not_change(milan: Case) -> None:
 def test_recorded_claims_come_back_as_they_were(right: Case) -> None:
     claims = right.judge()
     restored = RecordedClaims.model_validate_json(RecordedClaims.of(claims).model_dump_json()).restore()
-    assert facts(restored) == {**facts(claims), "seen": {}, "details": {}}
+    assert facts(restored) == {**facts(claims), "seen": {}, "ends": {}, "details": {}}
 
 
 @pytest.mark.parametrize(

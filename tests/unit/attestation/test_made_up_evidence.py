@@ -18,12 +18,16 @@ def test_right_evidence_gives_the_claims_that_were_made(name: str) -> None:
         "product": claims.product,
         "measurement": claims.runtime_measurement.removeprefix("sha384:"),
         "chip_id": claims.hardware.hex(),
-        "tcb": claims.tcb,
+        "tcb": {name: version for name, version in claims.tcb.items() if name != "guest"},
         "vmpl": claims.details["vmpl"],
         "crl_number": number,
     }
     assert (claims.report_data, claims.manifest) == (given.expected.report_data, given.expected.manifest)
     assert claims.verified_at == given.at
+    assert (claims.tcb["guest"], claims.values["guest_policy"]) == (3, "0x30137")
+    of_machine = {name: claims.values[name] for name in ("smt", "tsme", "ecc", "alias_check", "tio")}
+    if name != "platform-info-of-turin-firmware":
+        assert of_machine == {"smt": "on", "tsme": "off", "ecc": "on", "alias_check": "on", "tio": "off"}
     assert {root} == given.roots.simulated
 
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -36,6 +37,20 @@ from casemate.errors import EvidenceRejectedError, SignatureError
 from casemate.wire.evidence import Endorsements, Evidence
 
 __all__ = ["verify_sev_snp"]
+
+
+_PLATFORM_INFO: Final = {
+    "smt": 0,
+    "tsme": 1,
+    "ecc": 2,
+    "rapl_disabled": 3,
+    "ciphertext_hiding": 4,
+    "alias_check": 5,
+    "tio": 7,
+}
+"""Which bit says that of the machine (ABI 56860, PLATFORM_INFO): what the host's firmware was told, not what a guest
+asked for (`guest_policy`).
+"""
 
 
 def verify_sev_snp(
@@ -71,7 +86,7 @@ def verify_sev_snp(
         manifest=report.host_data,
         report_data=report.report_data,
         hardware=report.chip_id,
-        tcb=_lowest(reported, chain.product.unpack(report.launch_tcb)),
+        tcb={**_lowest(reported, chain.product.unpack(report.launch_tcb)), "guest": report.guest_svn},
         verified_at=at,
         values=_values(report, chain),
         lacks=frozenset() if chain.revocation else frozenset({"crl"}),
@@ -178,7 +193,10 @@ def _values(report: Report, chain: Chain) -> dict[str, str]:
         "image_id": report.image_id.hex(),
         "id_key_digest": report.id_key_digest.hex(),
         "author_key_digest": report.author_key_digest.hex(),
-        "smt": "on" if report.policy.smt else "off",
+        "guest_policy": f"{report.policy.raw:#x}",
+        "launch_mitigations": f"{report.launch_mitigations:#x}",
+        "current_mitigations": f"{report.current_mitigations:#x}",
+        **{name: "on" if report.platform_info >> bit & 1 else "off" for name, bit in _PLATFORM_INFO.items()},
         **({} if chain.extensions.csp_id is None else {"csp_id": chain.extensions.csp_id}),
     }
 
