@@ -73,7 +73,9 @@ PLATFORMS: Final[Mapping[str, Platform]] = MappingProxyType(
         "nitro": Platform("sha384", values=frozenset({"module"} | {f"pcr{number}" for number in range(16)})),
         "tpm": Platform(
             "sha256",
-            values=frozenset({"key", "name", "authority"} | {f"pcr{number}" for number in range(24)}),
+            values=frozenset(
+                {"key", "name", "authority", "project", "zone", "instance"} | {f"pcr{number}" for number in range(24)}
+            ),
             lacks={"authority": "key", "crl": None},
         ),
         "simulated": _SEV_SNP,

@@ -70,6 +70,8 @@ def test_a_quote_of_a_google_machine_verifies_with_its_log(name: str) -> None:
     claims = of_google(name)
     assert (claims.values["authority"], claims.lacks) == ("google", {"crl"})
     assert claims.report_data == NONCES[name]
+    assert (claims.values["project"], claims.values["zone"]) == ("google.com:wuale-gcp-testing", "us-central1-a")
+    assert claims.values["instance"] == str(0x5E53E3FBBF8306C5)
     assert (claims.details["log_events"], claims.details["log_pcrs"]) == (45, list(range(10)))
     assert claims.details["log_remarks"] == []
     assert claims.details["root"] == "sha256:9bd5285f8fb18502a7947e621ffd470266f49fcd3b73e19a190f690ad32a7caf"
@@ -139,6 +141,7 @@ def test_keys_that_sign_have_a_chain_and_keys_that_decrypt_have_none(name: str) 
     if name in SIGNING:
         chain = verified_chain(leaf + authority, (), spki, shipped_roots(), without_lists=True)
         assert len(chain.certificates) == 3
+        assert chain.machine["project"] == "google.com:wuale-gcp-testing"
         chain.check_times(datetime(2024, 1, 1, tzinfo=UTC))
         return
     with pytest.raises(EndorsementError) as caught:

@@ -15,6 +15,7 @@ from casemate.attestation.catalogue import FORMATS
 from casemate.attestation.expectations import SHIPPED_ROOTS, Unasked
 from casemate.attestation.platforms.tpm import verify as module
 from casemate.attestation.platforms.tpm.chain import shipped_roots
+from casemate.attestation.platforms.tpm.machine import MACHINE, certified_machine
 from casemate.attestation.platforms.tpm.structures import MAX_REPORT_BYTES, Quote
 from casemate.attestation.platforms.tpm.verify import pcr_of, verify_tpm
 from casemate.attestation.verify import Roots, verify
@@ -22,7 +23,7 @@ from casemate.claims import VerifiedClaims
 from casemate.errors import EndorsementError, EvidenceError, InputError
 from casemate.platforms import PLATFORMS
 from casemate.testing.tpm.cases import RIGHT, WRONG, Case, build, case
-from casemate.testing.tpm.plan import KEYS, right
+from casemate.testing.tpm.plan import KEYS, machine, right
 from casemate.testing.tpm.quotes import MANIFEST, REPORT_DATA
 from casemate.wire.evidence import Evidence
 
@@ -206,3 +207,40 @@ def test_a_log_of_any_bytes_is_refused() -> None:
         with pytest.raises(EvidenceError) as caught:
             replace(given, evidence=Evidence(format="tpm-quote", report=given.evidence.report, log=log)).judge()
         assert caught.value.step == "evidence.log"
+
+
+def test_a_key_is_certified_for_a_machine() -> None:
+    values = made("certified-for-a-machine").judge().values
+    assert {name: values[name] for name in ("zone", "project", "instance")} == {
+        "zone": "zone-1", "project": "project", "instance": str(2**64 - 1),
+    }  # fmt: skip
+    assert "instance" not in made("ecdsa-p256").judge().values
+
+
+RIGHT_MACHINE = machine()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"\x30", b"\x30\x00", b"\x31" + RIGHT_MACHINE[1:], RIGHT_MACHINE + b"\0\0", RIGHT_MACHINE * 2,
+        b"\x30\x81" + RIGHT_MACHINE[1:], b"\x30\x82\0" + RIGHT_MACHINE[1:], RIGHT_MACHINE.replace(b"zone", b"\xffone"),
+        RIGHT_MACHINE.replace(b"zone", b"z\x1bne"), machine(zone=b""), machine(zone=b"z" * 129),
+        RIGHT_MACHINE.replace(b"\x02\x09\x00", b"\x02\x09\xff"), RIGHT_MACHINE.replace(b"\xa1\x03", b"\xa2\x03"),
+        RIGHT_MACHINE.replace(b"\x01\x01\xff", b"\x01\x01\x01"),
+        RIGHT_MACHINE.replace(b"\x0c\x04name", b"\x13\x04name"),
+    ],
+)  # fmt: skip
+def test_what_a_certificate_says_of_no_machine_is_refused(data: bytes) -> None:
+    with pytest.raises(EndorsementError) as caught:
+        certified_machine({MACHINE: data})
+    assert caught.value.step == "evidence.machine"
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_a_machine_or_an_error(data: bytes) -> None:
+    for candidate in (data, RIGHT_MACHINE[: len(data)] + data, RIGHT_MACHINE[: -len(data)] + data):
+        try:
+            certified_machine({MACHINE: candidate})
+        except EndorsementError:
+            continue

@@ -12,7 +12,7 @@ from casemate.attestation.platforms.tpm.verify import BANK, RUNTIME_PCR, verify_
 from casemate.claims import VerifiedClaims
 from casemate.errors import EvidenceError
 from casemate.testing.tpm.certificates import LIST_END, LIST_START, NUMBER, KeyCertificate, RevocationPlan
-from casemate.testing.tpm.plan import EXIT, KEYS, MAKER, ROOT, Plan, below, fingerprint, right, with_log
+from casemate.testing.tpm.plan import EXIT, KEYS, MAKER, ROOT, Plan, below, fingerprint, machine, right, with_log
 from casemate.testing.tpm.wrong import WRONG as _WRONG
 from casemate.wire.evidence import Endorsements, Evidence
 
@@ -87,6 +87,11 @@ def _deep(plan: Plan) -> Plan:
     )
 
 
+def _certified(plan: Plan) -> Plan:
+    leaf = KeyCertificate(plan.quote.key.public_key(), MAKER, machine=machine())
+    return replace(plan, certificates=(leaf, MAKER))
+
+
 def _changed(**changes: Any) -> Callable[[], Plan]:
     return lambda: replace(right(), **changes)
 
@@ -97,6 +102,7 @@ _RIGHT: Final[Mapping[str, Callable[[], Plan]]] = {
     "with-a-log-closed-too-early": lambda: with_log(right(), EXIT),
     "sha384-beside": lambda: _with_another_bank(right()),
     "four-authorities": lambda: _deep(right()),
+    "certified-for-a-machine": lambda: _certified(right()),
     "authority-excused": _changed(certificates=(), lists=(), excused=frozenset({"authority"})),
     "lists-excused": _changed(lists=(), excused=frozenset({"crl"})),
     "one-list-excused": _changed(lists=(RevocationPlan(ROOT),), excused=frozenset({"crl"})),

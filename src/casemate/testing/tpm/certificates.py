@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from casemate.attestation.platforms.tpm.machine import MACHINE
 from casemate.testing.amd.certificates import usage
 from casemate.testing.tpm.keys import rsa_key
 
@@ -89,6 +90,8 @@ class KeyCertificate:
     end: datetime = END
     critical: bool = False
     """Whether there is an extension that nobody knows."""
+    machine: bytes | None = None
+    """What Google says of it: the extension's DER."""
 
     def issue(self) -> bytes:
         """DER."""
@@ -104,6 +107,9 @@ class KeyCertificate:
         if self.critical:
             unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
             builder = builder.add_extension(unknown, critical=True)
+        if self.machine is not None:
+            said = x509.UnrecognizedExtension(x509.ObjectIdentifier(MACHINE), self.machine)
+            builder = builder.add_extension(said, critical=False)
         return _signed(builder, self.issuer, hashes.SHA256())
 
 

@@ -14,12 +14,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from casemate.attestation.expectations import Expected
 from casemate.attestation.platforms.tpm.verify import BANK, RUNTIME_PCR
+from casemate.testing.amd import der
 from casemate.testing.tpm.certificates import AT, Authority, KeyCertificate, RevocationPlan
 from casemate.testing.tpm.keys import ec_key, rsa_key
 from casemate.testing.tpm.log import Record, written
 from casemate.testing.tpm.quotes import MANIFEST, REPORT_DATA, QuotePlan
 
-__all__ = ["EXIT", "KEYS", "MAKER", "RECORDS", "ROOT", "Plan", "below", "fingerprint", "right", "with_log"]
+__all__ = ["EXIT", "KEYS", "MAKER", "RECORDS", "ROOT", "Plan", "below", "fingerprint", "machine", "right", "with_log"]
 
 ROOT: Final = Authority("root")
 MAKER: Final = Authority("maker", ROOT, path_length=0)
@@ -83,6 +84,19 @@ class Plan:
 
     def expected(self) -> Expected:
         return Expected(report_data=REPORT_DATA, manifest=MANIFEST, floors=dict(self.floors), excused=self.excused)
+
+
+def machine(*, production: bool = True, zone: bytes = b"zone-1") -> bytes:
+    """What Google would say of a machine."""
+    security = der.sequence(
+        (
+            der.encode(0xA0, der.encode(0x02, b"\0")),
+            der.encode(0xA1, der.encode(0x01, b"\xff" if production else b"\0")),
+        )
+    )
+    numbers = [der.encode(0x02, value) for value in (b"\x05", b"\x00\xff\xff\xff\xff\xff\xff\xff\xff")]
+    texts = [der.encode(0x0C, text) for text in (zone, b"project", b"name")]
+    return der.sequence((texts[0], numbers[0], texts[1], numbers[1], texts[2], der.encode(0xA0, security)))
 
 
 def right(name: str = "ecdsa-p256") -> Plan:

@@ -30,7 +30,7 @@ from casemate.testing.tpm.certificates import (
 )
 from casemate.testing.tpm.keys import ec_key, rsa_key
 from casemate.testing.tpm.log import Record, short_log, written
-from casemate.testing.tpm.plan import EXIT, MAKER, RECORDS, ROOT, Plan, below, fingerprint, right, with_log
+from casemate.testing.tpm.plan import EXIT, MAKER, RECORDS, ROOT, Plan, below, fingerprint, machine, right, with_log
 from casemate.testing.tpm.quotes import MANIFEST, REPORT_DATA, RESTRICTED, sized
 
 __all__ = ["WRONG", "Wrong"]
@@ -252,6 +252,8 @@ _CHAINS: Final = {
     "certificate-with-a-critical-extension": _endorsed("certificates", _leaf(critical=True)),
     "certificates-and-something-else": _endorsed("certificates", lambda plan: replace(plan, tail=b"more")),
     "certificates-without-end": _endorsed("certificates", lambda plan: replace(plan, tail=b"\n" * 16 * 1024)),
+    "machine-not-for-production": _endorsed("machine", _leaf(machine=machine(production=False))),
+    "machine-that-cannot-be-read": _endorsed("machine", _leaf(machine=machine()[:-1])),
     "certificate-of-an-authority": _endorsed("chain", _leaf(authority=True)),
     "certificate-that-signs-certificates": _endorsed("chain", _leaf(uses=("digital_signature", "key_cert_sign"))),
     "certificate-of-a-key-that-decrypts": _endorsed("chain", _leaf(uses=("key_agreement",))),

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from casemate.attestation.certificates import Certificate, check_covers
 from casemate.attestation.platforms.tpm.key import spki_of
+from casemate.attestation.platforms.tpm.machine import certified_machine
 from casemate.attestation.revocation import RevocationList, newest_lists
 from casemate.errors import EndorsementError
 
@@ -51,12 +52,13 @@ _ROOTS: Final = ("google-ek-2018.pem", "google-ek-ak-2022.pem")
 @dataclass(frozen=True)
 class Chain:
     """`certificates` from the root down to the key's; `lists` of their authorities, by fingerprint. `lacks_lists`:
-    not each authority has one, which the caller excused.
+    not each authority has one, which the caller excused. `machine`: which one the key was certified for.
     """
 
     certificates: tuple[Certificate, ...]
     lists: Mapping[str, RevocationList]
     lacks_lists: bool
+    machine: Mapping[str, str]
 
     def check_times(self, at: datetime) -> None:
         """Errors: EndorsementError."""
@@ -99,7 +101,7 @@ def verified_chain(
     for certificate in chain[1:]:
         if any(one.revokes(certificate) for one in found.values()):
             raise _bad("a certificate of the chain is revoked", "evidence.revoked", got=str(certificate.serial))
-    return Chain(chain, found, bool(lacking))
+    return Chain(chain, found, bool(lacking), certified_machine(leaf.extensions))
 
 
 @lru_cache(maxsize=1)

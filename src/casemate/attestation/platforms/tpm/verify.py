@@ -218,7 +218,7 @@ def _values(quote: Quote, key: Key, chain: Chain | None) -> dict[str, str]:
     return {
         "key": key.digest.hex(),
         "name": quote.key.name.hex(),
-        **({} if chain is None else {"authority": "google"}),
+        **({} if chain is None else {"authority": "google", **chain.machine}),
         **{f"pcr{number}": value.hex() for number, value in quote.values[BANK].items()},
     }
 
