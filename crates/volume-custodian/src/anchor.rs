@@ -1,11 +1,18 @@
 //! The custodian as the engine's anchor: the same record, in the words of two crates that do not know each other.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use casemate_custodian_client::{AnchorRecord, AnchorState, Anchored, Moved, VolumeAnchor};
 use casemate_volume::anchor::{Record, Refusal, State};
 use casemate_volume::{Anchor, Error};
+
+/// How long a custodian may be away, as while it is restarted, before a call fails. Programs take a failed fsync for a
+/// broken disk: PostgreSQL stops.
+const ABSENCE: Duration = Duration::from_secs(20);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// An anchor at the custodian, as long as the lease lives.
 #[derive(Clone, Debug)]
@@ -13,6 +20,7 @@ pub struct CustodianAnchor {
     anchor: VolumeAnchor,
     held: Arc<Mutex<Option<Held>>>,
     oldest_reader: Option<u64>,
+    absence: Duration,
 }
 
 /// The custodian's word that another writer holds the volume.
@@ -31,6 +39,7 @@ impl CustodianAnchor {
             anchor,
             held: Arc::default(),
             oldest_reader: None,
+            absence: ABSENCE,
         }
     }
 
@@ -47,12 +56,15 @@ impl CustodianAnchor {
 
 impl Anchor for CustodianAnchor {
     fn read(&mut self) -> Result<Record, Error> {
-        let anchored = self.anchor.read().map_err(failed)?;
+        let anchored = patiently(self.absence, || self.anchor.read()).map_err(failed)?;
         Ok(self.hear(&anchored))
     }
 
     fn compare_and_set(&mut self, expected: &Record, new: &Record) -> Result<Result<(), Refusal>, Error> {
-        let outcome = self.anchor.compare_and_set(&asked(expected), &asked(new));
+        // The same move asked again is answered as it was (spec/protocol.md, "Volumes").
+        let outcome = patiently(self.absence, || {
+            self.anchor.compare_and_set(&asked(expected), &asked(new))
+        });
         let held = outcome.as_ref().err().and_then(held);
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
         match outcome.map_err(failed)? {
@@ -75,6 +87,20 @@ impl Anchor for CustodianAnchor {
 
     fn oldest_reader(&self) -> Option<u64> {
         self.oldest_reader
+    }
+}
+
+/// Asks again while nobody answers, or only that it is busy, for as long as `absence`. Any other answer counts at once.
+fn patiently<T>(
+    absence: Duration,
+    ask: impl Fn() -> Result<T, casemate_custodian_client::Error>,
+) -> Result<T, casemate_custodian_client::Error> {
+    let since = Instant::now();
+    loop {
+        match ask() {
+            Err(casemate_custodian_client::Error::Unreachable(_)) if since.elapsed() < absence => thread::sleep(PAUSE),
+            other => return other,
+        }
     }
 }
 
@@ -119,6 +145,8 @@ fn asked(record: &Record) -> AnchorRecord {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use casemate_testing::{Answer, Request, Server, UnsignedPlatform, b64u};
     use serde_json::{Value, json};
     use sha2::{Digest, Sha256};
@@ -133,14 +161,19 @@ mod tests {
         fence: 4,
     };
 
-    /// The anchor of a lease at a custodian that answers its calls like this.
-    fn answered(answer: impl Fn(&casemate_testing::Custodian, &Request) -> Answer + Send + 'static) -> CustodianAnchor {
+    /// The anchor of a lease at a custodian that answers its calls like this; None is silence.
+    fn asked_of(
+        mut answer: impl FnMut(&casemate_testing::Custodian, &Request) -> Option<Answer> + Send + 'static,
+    ) -> CustodianAnchor {
         let custodian = Arc::new(casemate_testing::Custodian::new());
         let own = Arc::clone(&custodian);
         let configuration = json!({"casemate_configuration": 1, "holes": {}, "files": []});
-        let server = Server::answering(move |request| match request.path.contains("/volumes/") {
-            true => answer(&own, request),
-            false => own.genuine(request, [4; 32], &configuration),
+        let server = Server::start(move |request, connection| {
+            let answer = match request.path.contains("/volumes/") {
+                true => answer(&own, request),
+                false => Some(own.genuine(request, [4; 32], &configuration)),
+            };
+            answer.is_some_and(|answer| connection.write_all(&answer.to_bytes()).is_ok())
         });
         let pinned = casemate_custodian_client::Custodian::pinned(
             &custodian.genesis,
@@ -153,6 +186,10 @@ mod tests {
             .unwrap()
             .attest(&mut platform, b"manifest", &digest, &[4; 32], &[]);
         CustodianAnchor::new(release.unwrap().lease.anchor("records").unwrap())
+    }
+
+    fn answered(answer: impl Fn(&casemate_testing::Custodian, &Request) -> Answer + Send + 'static) -> CustodianAnchor {
+        asked_of(move |custodian, request| Some(answer(custodian, request)))
     }
 
     fn spelled(outcome: &str, generation: u64) -> Value {
@@ -192,6 +229,23 @@ mod tests {
     }
 
     #[test]
+    fn a_custodian_that_is_away_for_a_moment_is_waited_for() {
+        let mut calls = 0;
+        let mut anchor = asked_of(move |custodian, request| {
+            calls += 1;
+            // An exchange that is cut off is tried twice, so these are three of them.
+            let outcome = if request.field("read") == Value::Null {
+                "set"
+            } else {
+                "current"
+            };
+            (calls % 7 == 0).then(|| custodian.answer(request, 200, &spelled(outcome, 2)))
+        });
+        assert_eq!(anchor.compare_and_set(&RECORD, &RECORD).unwrap(), Ok(()));
+        assert_eq!(anchor.read().unwrap(), RECORD);
+    }
+
+    #[test]
     fn another_record_is_a_conflict_and_no_answer_leaves_it_open() {
         let mut anchor = answered(|custodian, request| custodian.answer(request, 200, &spelled("conflict", 9)));
         let found = Record {
@@ -201,6 +255,7 @@ mod tests {
         let outcome = anchor.compare_and_set(&RECORD, &RECORD).unwrap();
         assert_eq!(outcome, Err(Refusal::Conflict(found)));
         let mut anchor = answered(|custodian, request| custodian.problem(request, 503, "service.busy"));
+        anchor.absence = Duration::from_millis(1);
         assert!(matches!(
             anchor.compare_and_set(&RECORD, &RECORD),
             Err(Error::Anchor(_))
