@@ -36,6 +36,7 @@ _SHA1_ONLY: Final = (b"Spec ID Event00\0", b"Spec ID Event02\0")
 _SHA1_BYTES: Final = 20
 _PADDING: Final = (b"\0", b"\xff")
 _ALGORITHMS: Final = {0x04: "sha1", 0x0B: "sha256", 0x0C: "sha384", 0x0D: "sha512"}
+_HASHES: Final = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
 """TCG Algorithm Registry. The others are kept by their numbers, and not replayed."""
 
 _EXIT_REGISTER: Final = 5
@@ -92,18 +93,18 @@ def replay(log: EventLog, bank: str) -> dict[int, bytes]:
 
     Errors: EvidenceMalformedError where the log has no digests of that bank.
     """
-    if bank not in log.banks or bank not in _ALGORITHMS.values():
+    if bank not in log.banks or bank not in _HASHES:
         raise _malformed(f"it has no {bank} digests")
-    size = hashlib.new(bank, usedforsecurity=False).digest_size
+    extend = _HASHES[bank]
+    size = extend(usedforsecurity=False).digest_size
     registers: dict[int, bytes] = {}
     for number, event in enumerate(log.events):
         if event.kind == NO_ACTION:
             continue
         if bank not in event.digests:
             raise _malformed(f"record {number} has no {bank} digest")
-        before = registers.get(event.register, _at_startup(event.register, log.locality, size))
-        after = hashlib.new(bank, before + event.digests[bank], usedforsecurity=False)
-        registers[event.register] = after.digest()
+        before = registers.get(event.register) or _at_startup(event.register, log.locality, size)
+        registers[event.register] = extend(before + event.digests[bank], usedforsecurity=False).digest()
     return registers
 
 
@@ -146,16 +147,14 @@ def kind_of(event: Event) -> str:
 
 def _extended(bank: str, value: bytes, texts: Sequence[bytes]) -> bytes:
     for text in texts:
-        digest = hashlib.new(bank, text, usedforsecurity=False).digest()
-        value = hashlib.new(bank, value + digest, usedforsecurity=False).digest()
+        digest = _HASHES[bank](text, usedforsecurity=False).digest()
+        value = _HASHES[bank](value + digest, usedforsecurity=False).digest()
     return value
 
 
 def _complete(log: EventLog, bank: str) -> bool:
     """Whether it can be replayed."""
-    return bank in _ALGORITHMS.values() and all(
-        event.kind == NO_ACTION or bank in event.digests for event in log.events
-    )
+    return bank in _HASHES and all(event.kind == NO_ACTION or bank in event.digests for event in log.events)
 
 
 def _place(event: Event) -> str:
@@ -173,7 +172,8 @@ class _Reading:
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
         self._end = len(data.rstrip(data[-1:])) if data[-1:] in _PADDING else len(data)
-        self._sizes: dict[int, int] = {}
+        self._banks: dict[int, tuple[str, int]] = {}
+        """Name and size of digests, by number."""
         self._locality: int | None = None
         self._remarks: dict[str, None] = {}
 
@@ -182,18 +182,18 @@ class _Reading:
         events = [first]
         if first.kind == NO_ACTION:
             self._start(first.data)
-        read = self._event if self._sizes else self._short_event
+        read = self._event if self._banks else self._short_event
         while self._at < len(self._data) and not self._padding():
             events.append(read())
         for number, event in enumerate(events):
             self._look_at(number, event)
-        banks = [_bank(number) for number in self._sizes] or ["sha1"]
+        banks = [name for name, _ in self._banks.values()] or ["sha1"]
         return EventLog(tuple(banks), tuple(events), tuple(self._remarks), self._locality or 0)
 
     def _start(self, data: bytes) -> None:
         """The first record, which says what follows."""
         if data.startswith(_CRYPTO_AGILE):
-            self._sizes = _sizes(data)
+            self._banks = _banks(data)
         elif not data.startswith(_SHA1_ONLY):
             raise _malformed("its first record does not say which specification it follows")
 
@@ -202,10 +202,10 @@ class _Reading:
         register, kind = self._number(4), self._number(4)
         digests: dict[str, bytes] = {}
         for _ in range(self._number(4)):
-            algorithm = self._number(2)
-            if algorithm not in self._sizes or _bank(algorithm) in digests:
+            name, size = self._banks.get(self._number(2), ("", 0))
+            if not name or name in digests:
                 raise _malformed("a digest that comes twice, or of an algorithm that its first record does not have")
-            digests[_bank(algorithm)] = self._take(self._sizes[algorithm])
+            digests[name] = self._take(size)
         return Event(register, kind, digests, self._take(self._number(4)))
 
     def _short_event(self) -> Event:
@@ -218,7 +218,7 @@ class _Reading:
             self._look_at_no_action(number, event)
         elif event.register >= _REGISTERS:
             raise _malformed(f"record {number} is about register {event.register:#x}")
-        elif len(event.digests) < len(self._sizes):
+        elif len(event.digests) < len(self._banks):
             self._remarks["records without a digest of each bank"] = None
 
     def _look_at_no_action(self, number: int, event: Event) -> None:
@@ -251,8 +251,8 @@ class _Reading:
         return data
 
 
-def _sizes(data: bytes) -> dict[int, int]:
-    """Of the digests of each bank, by number: TCG_EfiSpecIdEvent."""
+def _banks(data: bytes) -> dict[int, tuple[str, int]]:
+    """Name and size of the digests of each bank, by number: TCG_EfiSpecIdEvent."""
     count = int.from_bytes(data[24:28], "little")
     vendor = 28 + 4 * count
     if not 0 < count <= _MAX_BANKS or len(data) <= vendor or len(data) != vendor + 1 + data[vendor]:
@@ -262,18 +262,14 @@ def _sizes(data: bytes) -> dict[int, int]:
         raise _malformed("its first record lists an algorithm twice")
     for algorithm, size in listed:
         known = _ALGORITHMS.get(algorithm)
-        if known is not None and hashlib.new(known, usedforsecurity=False).digest_size != size:
+        if known is not None and _HASHES[known](usedforsecurity=False).digest_size != size:
             raise _malformed(f"its first record gives {known} {size} bytes")
-    return dict(listed)
+    return {number: (_ALGORITHMS.get(number) or f"{number:#06x}", size) for number, size in listed}
 
 
 def _pairs(data: bytes) -> Iterator[tuple[int, int]]:
     for at in range(0, len(data), 4):
         yield int.from_bytes(data[at : at + 2], "little"), int.from_bytes(data[at + 2 : at + 4], "little")
-
-
-def _bank(algorithm: int) -> str:
-    return _ALGORITHMS.get(algorithm, f"{algorithm:#06x}")
 
 
 def _malformed(why: str) -> EvidenceMalformedError:
