@@ -18,6 +18,7 @@ from scripts.vectors.manifests import document as _manifests
 from scripts.vectors.output import document as _output
 from scripts.vectors.patterns import document as _patterns
 from scripts.vectors.problems import document as _problems
+from scripts.vectors.ra_tls import document as _ra_tls
 from scripts.vectors.release_info import document as _release_info
 from scripts.vectors.report_data import document as _report_data
 from scripts.vectors.requests import document as _requests
@@ -42,6 +43,7 @@ _FILES = {
     "release-info": _release_info,
     "report-data": _report_data,
     "request-signatures": _requests,
+    "results/ra-tls": _ra_tls,
     "results/tokens": _results,
     "sealed-configuration": _sealed,
     "volume-answers": _volume_answers,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scripts.vectors import genesis, instances
 from scripts.vectors._form import Case, b64, b64u, canonical, digest, key_text, render, seed, signing_key
 
-__all__ = ["document"]
+__all__ = ["certificate", "document"]
 
 ISSUED = 1_795_421_700  # 2026-11-23T08:15:00Z, as `AT`
 AT = instances.AT
@@ -71,7 +71,7 @@ def document() -> str:
     )
 
 
-def _certificate(change: dict[str, object] | None = None, *signers: str) -> str:
+def certificate(change: dict[str, object] | None = None, *signers: str) -> str:
     payload = canonical({**instances.PAYLOAD, **(change or {})})
     signed = b"DSSEv1 %d %b %d %b" % (len(instances.TYPE), instances.TYPE.encode(), len(payload), payload)
     signatures = [
@@ -85,10 +85,10 @@ def _token(
     payload: dict[str, object] | bytes | None = None,
     header: dict[str, object] | None = None,
     *,
-    certificate: str | None = None,
+    own: str | None = None,
     by: str = "instance",
 ) -> str:
-    named = {**HEADER, "casemate_instance": _certificate() if certificate is None else certificate, **(header or {})}
+    named = {**HEADER, "casemate_instance": certificate() if own is None else own, **(header or {})}
     data = payload if isinstance(payload, bytes) else canonical(payload or PAYLOAD)
     given = canonical({name: value for name, value in named.items() if value is not None})
     signed = f"{b64u(given)}.{b64u(data)}"
@@ -128,21 +128,21 @@ def _headers() -> list[Case]:
 
 
 def _certificates() -> list[Case]:
-    stranger = _token(header={"kid": key_text("stranger")}, by="stranger", certificate=_certificate(
+    stranger = _token(header={"kid": key_text("stranger")}, by="stranger", own=certificate(
         {"key": key_text("stranger")}, "stranger"))  # fmt: skip
     return [
-        _case("an empty certificate", _token(certificate=""), "instance.form"),
+        _case("an empty certificate", _token(own=""), "instance.form"),
         _case("a certificate by a stranger", stranger, "instance.signature"),
-        _case("a certificate by a stranger as well", _token(certificate=_certificate({}, "identity", "stranger")),
+        _case("a certificate by a stranger as well", _token(own=certificate({}, "identity", "stranger")),
               "instance.signature"),
-        _case("a certificate of another custodian", _token(certificate=_certificate({"custodian": digest("other")})),
+        _case("a certificate of another custodian", _token(own=certificate({"custodian": digest("other")})),
               "instance.custodian"),
-        _case("a certificate of more than a day", _token(certificate=_certificate(
+        _case("a certificate of more than a day", _token(own=certificate(
             {"not_after": "2026-11-24T08:00:01Z"})), "instance.times"),
         _case("signed by a stranger", _token(by="stranger"), "result.signature"),
-        _case("older than its certificate", _token(certificate=_certificate({"not_before": "2026-11-23T08:15:01Z"})),
+        _case("older than its certificate", _token(own=certificate({"not_before": "2026-11-23T08:15:01Z"})),
               "result.issued"),
-        _case("longer than its certificate", _token(certificate=_certificate({"not_after": "2026-11-23T08:19:59Z"})),
+        _case("longer than its certificate", _token(own=certificate({"not_after": "2026-11-23T08:19:59Z"})),
               "result.issued"),
     ]  # fmt: skip
 

@@ -17,10 +17,11 @@ from casemate.errors import EvidenceMalformedError, InputError
 from casemate.wire import canonical
 from casemate.wire.evidence import Endorsements, Evidence
 from casemate.wire.fields import b64u_decode
+from casemate.wire.ra_tls import RA_TLS_TYPE, RaTls
 
 __all__ = ["Wrapped", "evidence_types", "unwrapped", "unwrapped_cmw"]
 
-_M = TypeVar("_M", Endorsements, Evidence)
+_M = TypeVar("_M", Endorsements, Evidence, RaTls)
 
 _PROVIDERS: Final = {"sev_guest": "sev-snp-report", "tdx_guest": "tdx-quote"}
 """configfs-tsm, `provider`: Documentation/ABI/testing/configfs-tsm-report of Linux."""
@@ -76,6 +77,11 @@ def _own_json(data: bytes) -> Wrapped:
     return _own(value)
 
 
+def _ra_tls(data: bytes) -> Wrapped:
+    carried = _model(RaTls, _object(data))
+    return Wrapped(carried.evidence, carried.endorsements)
+
+
 def _own(value: Mapping[str, Any]) -> Wrapped:
     """The wire form (spec/evidence.md), alone or with endorsements beside it."""
     beside = _model(Endorsements, value["endorsements"]) if "endorsements" in value else None
@@ -121,6 +127,7 @@ def _tsm(value: Mapping[Any, Any]) -> Wrapped:
 
 _READERS: Final[Mapping[str, Callable[[bytes], Wrapped]]] = {
     EVIDENCE: _own_json,
+    RA_TLS_TYPE: _ra_tls,
     "application/vnd.veraison.tsm-report+json": _tsm_json,
     "application/vnd.veraison.tsm-report+cbor": _tsm_cbor,
 }

@@ -127,6 +127,7 @@ _group(
         "show": "casemate.cli.evidence.show:show",
         "verify": "casemate.cli.evidence.verify:verify",
         "verify-result": "casemate.cli.evidence.verify_result:verify_result_command",
+        "verify-certificate": "casemate.cli.evidence.verify_certificate:verify_certificate",
     },
 )
 _group(

@@ -12,7 +12,7 @@ from casemate.wire import canonical, dsse, signatures
 from casemate.wire.custodian import CustodianGenesis, InstanceCertificate
 from casemate.wire.fields import b64u_decode
 
-__all__ = ["LONGEST_INSTANCE", "RawAnswer", "instance_certificate", "verified_instance"]
+__all__ = ["LONGEST_INSTANCE", "RawAnswer", "check_instance_times", "instance_certificate", "verified_instance"]
 
 LONGEST_INSTANCE: Final = timedelta(hours=24)
 _MAX_HEADER: Final = 8192
@@ -38,7 +38,7 @@ def verified_instance(
         # 1. The instance certificate, under the pinned identity key, for this custodian.
         instance = instance_certificate(answer.headers.get("casemate-instance", ""), genesis)
         # 2. Its times.
-        _check_times(instance, at)
+        check_instance_times(instance, at)
         # 3, 4. The signature over status, digest, certificate and the request's signature; the body.
         signatures.verify_response(
             dict(answer.headers),
@@ -80,7 +80,8 @@ def instance_certificate(header: str, genesis: CustodianGenesis) -> InstanceCert
     return instance
 
 
-def _check_times(instance: InstanceCertificate, at: datetime) -> None:
+def check_instance_times(instance: InstanceCertificate, at: datetime) -> None:
+    """`SignatureError` for one that is not valid now, or for longer than a day."""
     if instance.not_after - instance.not_before > LONGEST_INSTANCE:
         raise SignatureError("the instance certificate lives too long", step="instance.times")
     if not instance.not_before <= at <= instance.not_after:

@@ -224,3 +224,27 @@ def test_a_certificate_is_shown_with_the_extensions_that_are_known(casemate: Cas
     assert "1.3.9901.2.1: Contrast: SEV-SNP attestation: 1184 bytes" in told.output
     assert "1.3.9901.3.1: Contrast: workload secret: 040178" in told.output
     assert "evidence.policy_debug: false" in told.output
+
+
+def test_a_certificate_is_verified_against_a_pin(casemate: Casemate, home: Path) -> None:
+    file = json.loads((Path(__file__).parents[3] / "spec" / "vectors" / "results" / "ra-tls.json").read_text())
+    given = file["good"][0]
+    Path("certificate").write_bytes(bytes.fromhex(given["certificate"]))
+    words = (
+        "evidence",
+        "verify-certificate",
+        "--certificate",
+        "certificate",
+        "--custodian",
+        "main",
+        "--at",
+        given["at"],
+    )
+    assert casemate(*words).status == 2, "nobody is pinned yet"
+    pin(home, "main", genesis=CustodianGenesis.model_validate_json(file["genesis"]))
+    told = casemate(*words, "--json")
+    # The identity is right, the evidence in it is none.
+    assert (told.status, json.loads(told.output)["error"]["step"]) == (21, "evidence.report")
+    pin(home, "other")
+    told = casemate(*words[:5], "other", *words[6:], "--json")
+    assert (told.status, json.loads(told.output)["error"]["step"]) == (24, "ra_tls.custodian")

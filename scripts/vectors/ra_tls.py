@@ -1,0 +1,173 @@
+"""Certificates of a custodian's TLS (spec/ra-tls.md), verified by its identity. The evidence in them is none.
+
+Signatures of certificates are deterministic (RFC 6979), as everything here.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from scripts.vectors import genesis, instances, results
+from scripts.vectors._form import (
+    Case,
+    b64u,
+    bind,
+    canonical,
+    digest,
+    hpke_text,
+    key_text,
+    raw_digest,
+    render,
+    seed,
+    sha256,
+    signing_key,
+)  # fmt: skip
+from scripts.vectors.wrappers import wrapped
+
+__all__ = ["document"]
+
+OID = "2.23.133.5.4.9"
+TYPE = "application/vnd.casemate.ra-tls+json"
+PURPOSE = b"casemate/ra-tls/v1"
+AT = instances.AT
+START, END = datetime(2026, 11, 23, 8, tzinfo=UTC), datetime(2026, 11, 23, 20, tzinfo=UTC)
+CUSTODIAN = genesis.identity(genesis.RECORD)
+
+
+def _key(name: str) -> ec.EllipticCurvePrivateKey:
+    return ec.derive_private_key(int.from_bytes(seed(f"tls {name}"), "big") >> 8, ec.SECP256R1())
+
+
+def _spki(name: str) -> bytes:
+    return _key(name).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _vouched(name: str = "key", by: str = "instance", purpose: bytes = PURPOSE, custodian: str = CUSTODIAN) -> str:
+    message = bind(purpose, raw_digest(custodian), sha256(_spki(name)))
+    return b64u(signing_key(by).sign(message))
+
+
+CARRIED: dict[str, Any] = {
+    "casemate_ra_tls": 1,
+    "custodian": CUSTODIAN,
+    "manifest": digest("custodian manifest"),
+    "signing_key": key_text("instance"),
+    "hpke_key": hpke_text("sealing"),
+    "evidence": {"format": "sev-snp-report", "report": b64u(bytes(1184))},
+    "endorsements": {"certificates": "", "crls": [], "documents": []},
+    "instance": results.certificate(),
+    "signature": _vouched(),
+}
+
+
+def document() -> str:
+    return render(
+        "certificates (DER, hex) for a custodian that was pinned; `step` is the check that refuses, `at` the time",
+        genesis=canonical(genesis.RECORD).decode(),
+        instance_key=key_text("instance"),
+        good=[
+            {"name": "in its time", "certificate": _certificate().hex(), "at": AT},
+            {"name": "in its first second", "certificate": _certificate().hex(), "at": "2026-11-23T08:00:00Z"},
+            {"name": "in its last second", "certificate": _certificate().hex(), "at": "2026-11-23T20:00:00Z"},
+            {"name": "another extension beside it", "certificate": _certificate(more="1.2.3.4").hex(), "at": AT},
+        ],
+        hostile=[*_values(), *_certificates(), *_wrappers()],
+    )
+
+
+def _certificate(
+    carried: dict[str, Any] | bytes | None = None,
+    *,
+    key: str = "key",
+    signer: str | None = None,
+    start: datetime = START,
+    end: datetime = END,
+    value: bytes | None = None,
+    oid: str = OID,
+    more: str | None = None,
+    critical: bool = False,
+) -> bytes:
+    data = carried if isinstance(carried, bytes) else canonical(CARRIED if carried is None else carried)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "casemate")])
+    builder = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(_key(key).public_key())
+        .serial_number(1).not_valid_before(start).not_valid_after(end)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    )  # fmt: skip
+    for one, content in ((oid, wrapped(TYPE, data) if value is None else value), *(((more, b"x"),) if more else ())):
+        builder = builder.add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier(one), content), critical)
+    made = builder.sign(_key(signer or key), hashes.SHA256(), ecdsa_deterministic=True)
+    return made.public_bytes(Encoding.DER)
+
+
+def _case(name: str, certificate: bytes, step: str, at: str = AT) -> Case:
+    return {"name": name, "certificate": certificate.hex(), "at": at, "step": step}
+
+
+def _values() -> list[Case]:
+    form = "ra_tls.form"
+    changed: dict[str, tuple[dict[str, Any], str]] = {
+        "another format": ({"casemate_ra_tls": 2}, form),
+        "an unknown field": ({"more": 1}, form),
+        "another custodian": ({"custodian": digest("other")}, "ra_tls.custodian"),
+        "another signing key": ({"signing_key": key_text("stranger")}, "ra_tls.keys"),
+        "another sealing key": ({"hpke_key": hpke_text("stranger")}, "ra_tls.keys"),
+        "a signature over another key": ({"signature": _vouched("other")}, "ra_tls.signature"),
+        "a signature by a stranger": ({"signature": _vouched(by="stranger")}, "ra_tls.signature"),
+        "a signature for another purpose": ({"signature": _vouched(purpose=b"casemate/custodian/v1")},
+                                            "ra_tls.signature"),
+        "a signature for another custodian": ({"signature": _vouched(custodian=digest("other"))}, "ra_tls.signature"),
+        "a signature that is too short": ({"signature": b64u(bytes(63))}, form),
+        "an instance of a stranger": ({"instance": results.certificate({}, "stranger")}, "instance.signature"),
+        "an instance of another custodian": ({"instance": results.certificate({"custodian": digest("other")})},
+                                             "instance.custodian"),
+        "an instance whose time is over": ({"instance": results.certificate({"not_after": "2026-11-23T08:14:59Z"})},
+                                           "instance.times"),
+        "an instance that is none": ({"instance": "e30"}, "instance.form"),
+    }  # fmt: skip
+    without = {name: {inner: CARRIED[inner] for inner in CARRIED if inner != name} for name in CARRIED}
+    neither = {name: CARRIED[name] for name in CARRIED if name not in ("instance", "signature")}
+    twice = canonical(CARRIED).replace(b'"custodian"', b'"custodian":"x","custodian"')
+    return [
+        *(_case(name, _certificate({**CARRIED, **change}), step) for name, (change, step) in changed.items()),
+        *(_case(f"without {name}", _certificate(carried), form) for name, carried in without.items()),
+        _case("evidence alone", _certificate(neither), "instance.form"),
+        _case("a name twice", _certificate(twice), form),
+        _case("JSON that is not canonical", _certificate(canonical(CARRIED) + b" "), form),
+        _case("no JSON", _certificate(b"\xff"), form),
+    ]
+
+
+def _certificates() -> list[Case]:
+    day = datetime(2026, 11, 24, 8, 0, 1, tzinfo=UTC)
+    return [
+        _case("another key", _certificate(key="other"), "ra_tls.signature"),
+        _case("signed by another key", _certificate(signer="other"), "evidence.certificates"),
+        _case("not yet", _certificate(), "ra_tls.times", "2026-11-23T07:59:59Z"),
+        _case("no longer", _certificate(), "ra_tls.times", "2026-11-23T20:00:01Z"),
+        _case("longer than a day", _certificate(end=day), "ra_tls.times"),
+        _case("without the extension", _certificate(oid="1.2.3.4"), "ra_tls.extension"),
+        _case("critical extensions", _certificate(critical=True), "evidence.certificates"),
+        _case("cut off", _certificate()[:-1], "evidence.certificates"),
+        _case("something behind", _certificate() + b"\0", "evidence.certificates"),
+        _case("nothing", b"", "evidence.certificates"),
+    ]
+
+
+def _wrappers() -> list[Case]:
+    data = canonical(CARRIED)
+    return [
+        _case("of another type", _certificate(value=wrapped("application/vnd.casemate.evidence+json", data)),
+              "ra_tls.type"),
+        _case("a wrapper with bits", _certificate(value=wrapped(TYPE, data, 4)), "ra_tls.type"),
+        _case("no wrapper", _certificate(value=data), "evidence.cmw"),
+        _case("an empty extension", _certificate(value=b""), "evidence.cmw"),
+        _case("a wrapper with something behind", _certificate(value=wrapped(TYPE, data) + b"\0"), "evidence.cbor"),
+        _case("a wrapper that is cut off", _certificate(value=wrapped(TYPE, data)[:-1]), "evidence.cbor"),
+    ]  # fmt: skip

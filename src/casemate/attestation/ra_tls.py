@@ -1,0 +1,144 @@
+"""Verification of certificates that carry evidence over their own key (spec/ra-tls.md, "By evidence").
+
+Each step names itself where it refuses. What is left to the caller: that the other side holds the certificate's key,
+which a TLS handshake proves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from casemate.attestation.carried import DICE_CMW
+from casemate.attestation.certificates import Certificate, reading
+from casemate.attestation.cmw import Record, decode_cmw
+from casemate.attestation.verify import Expected, Roots, verify
+from casemate.claims import VerifiedClaims
+from casemate.errors import EvidenceMalformedError, EvidenceRejectedError, InputError, TooLargeError
+from casemate.wire import canonical
+from casemate.wire.binding import digest_bytes
+from casemate.wire.ra_tls import RA_TLS_TYPE, RaTls
+
+__all__ = [
+    "LONGEST",
+    "MAX_CERTIFICATE_BYTES",
+    "RaTlsCertificate",
+    "WantedPeer",
+    "check_times",
+    "read_ra_tls",
+    "verify_ra_tls",
+]
+
+MAX_CERTIFICATE_BYTES: Final = 64 * 1024
+"""More does not fit into the handshake message of some implementations."""
+LONGEST: Final = timedelta(hours=24)
+"""Of a certificate: its evidence is as old as it is, and says nothing of when it was made."""
+
+
+@dataclass(frozen=True)
+class WantedPeer:
+    """Who may be on the other side: under which custodian, with which runtimes (`sha384:…`, `sha256:…`) and launch
+    manifests (`sha256:…`). `floors` and `excused` as in `Expected`.
+    """
+
+    custodian: str
+    runtimes: frozenset[str]
+    manifests: frozenset[str]
+    floors: Mapping[str, int] = field(default_factory=dict)
+    excused: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class RaTlsCertificate:
+    """A certificate of the right form; nothing of it is verified. `public_key` is its SubjectPublicKeyInfo, DER."""
+
+    carried: RaTls
+    public_key: bytes
+    start: datetime
+    end: datetime
+
+
+def read_ra_tls(data: bytes) -> RaTlsCertificate:
+    """From DER or PEM. Errors: EvidenceError, InputError."""
+    if len(data) > MAX_CERTIFICATE_BYTES:
+        raise TooLargeError("the certificate is too large", expected=f"≤ {MAX_CERTIFICATE_BYTES} bytes")
+    certificate = Certificate.parse(data, "certificate")
+    with reading("certificate", "evidence.certificates"):
+        # Whose key signed it is nobody's but its own: then its times are its holder's word.
+        loaded = x509.load_der_x509_certificate(certificate.der)
+        loaded.verify_directly_issued_by(loaded)
+    value = certificate.extensions.get(DICE_CMW)
+    if value is None:
+        raise EvidenceMalformedError("a certificate without evidence", step="ra_tls.extension", expected=DICE_CMW)
+    return RaTlsCertificate(
+        carried=_carried(value),
+        public_key=certificate.key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        start=certificate.start,
+        end=certificate.end,
+    )
+
+
+def verify_ra_tls(data: bytes, *, roots: Roots, at: datetime, wanted: WantedPeer) -> VerifiedClaims:
+    """The claims of whoever holds the certificate's key. Errors: EvidenceError, InputError."""
+    # 1. The form: signed by its own key, one extension, one wrapper, one spelling.
+    certificate = read_ra_tls(data)
+    carried = certificate.carried
+    # 2. The time, and that it was not meant for longer than a day.
+    check_times(certificate, at)
+    # 3. Under the custodian that is wanted.
+    _check(carried.custodian == wanted.custodian, "custodian", wanted.custodian, carried.custodian)
+    # 4. The evidence: genuine, for this purpose, this key and this manifest.
+    expected = Expected(
+        report_data=carried.report_data(certificate.public_key),
+        manifest=digest_bytes(carried.manifest),
+        floors=wanted.floors,
+        excused=wanted.excused,
+    )
+    claims = verify(carried.evidence, carried.endorsements, roots=roots, at=at, expected=expected)
+    # 5. What was launched is what is wanted.
+    measured = claims.runtime_measurement
+    _check(measured in wanted.runtimes, "runtime", " or ".join(sorted(wanted.runtimes)) or "none", measured)
+    manifests = " or ".join(sorted(wanted.manifests)) or "none"
+    _check(carried.manifest in wanted.manifests, "manifest", manifests, carried.manifest)
+    return claims
+
+
+def _carried(value: bytes) -> RaTls:
+    found = decode_cmw(value)
+    if not isinstance(found, Record) or found.type != RA_TLS_TYPE or found.indicators:
+        got = found.media_type if isinstance(found, Record) else "a collection"
+        raise EvidenceMalformedError("evidence that is not ours", step="ra_tls.type", expected=RA_TLS_TYPE, got=got)
+    try:
+        return canonical.parse_exact(RaTls, canonical.decode_canonical(found.value), what="ra_tls")
+    except InputError as error:
+        raise EvidenceMalformedError(f"the certificate carries {error.message}", step="ra_tls.form") from error
+
+
+def check_times(certificate: RaTlsCertificate, at: datetime) -> None:
+    """`EvidenceRejectedError` for one that is not valid now, or for longer than a day."""
+    if certificate.end - certificate.start > LONGEST:
+        raise EvidenceRejectedError(
+            "the certificate lives too long",
+            step="ra_tls.times",
+            expected=f"≤ {LONGEST}",
+            got=str(certificate.end - certificate.start),
+        )
+    if not certificate.start <= at <= certificate.end:
+        raise EvidenceRejectedError(
+            "the certificate is not valid now (is this machine's clock right?)",
+            step="ra_tls.times",
+            expected=f"{certificate.start:%Y-%m-%dT%H:%M:%SZ} to {certificate.end:%Y-%m-%dT%H:%M:%SZ}",
+            got=f"{at:%Y-%m-%dT%H:%M:%SZ}",
+        )
+
+
+def _check(held: bool, step: str, expected: str, got: str) -> None:
+    if not held:
+        raise EvidenceRejectedError(
+            f"genuine, but of another {step}", step=f"ra_tls.{step}", expected=expected, got=got
+        )

@@ -1,0 +1,125 @@
+"""TLS with servers whose certificates carry evidence: for `ssl`, and whatever is built on it, `httpx` for one.
+
+    context = attested_context(peer)
+    httpx.Client(verify=context).get("https://…")
+
+The certificate is verified at the end of the handshake, before a byte of the application is sent; no authority and no
+name counts. That the server holds the key is what TLS proves. Only TLS 1.3 is spoken.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from casemate.attestation.expectations import Roots
+from casemate.attestation.ra_tls import WantedPeer, verify_ra_tls
+from casemate.claims import VerifiedClaims
+from casemate.errors import CasemateError, EvidenceMalformedError
+
+__all__ = ["AttestedContext", "Peer", "PeerRefusedError", "attested_context", "refusal_in"]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Which servers are accepted. `heard` is told what each one is that was; `now` is asked for the time."""
+
+    wanted: WantedPeer
+    roots: Roots
+    heard: Callable[[VerifiedClaims], None] | None = None
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+
+class PeerRefusedError(ssl.SSLError):
+    """Ends a handshake in the way that libraries over `ssl` understand; `error` says what was wrong."""
+
+    def __init__(self, error: CasemateError) -> None:
+        super().__init__(ssl.SSL_ERROR_SSL, f"the server is not attested: {error.message} ({error.step})")
+        self.error: Final = error
+
+
+class AttestedContext(ssl.SSLContext):
+    """Clients' connections alone, each with its certificate verified when the handshake ends."""
+
+    peer: Peer
+
+    def wrap_socket(self, sock: Any, *args: Any, **options: Any) -> ssl.SSLSocket:
+        """As `ssl` does it; a handshake that is put off would be one that nobody looks at."""
+        if options.get("server_side") or not options.get("do_handshake_on_connect", True) or args:
+            raise ValueError("an attested connection is a client's, and begins with its handshake")
+        return super().wrap_socket(sock, **options)
+
+    def wrap_bio(self, incoming: Any, outgoing: Any, *args: Any, **options: Any) -> ssl.SSLObject:
+        if options.get("server_side") or (args and args[0]):
+            raise ValueError("an attested connection is a client's")
+        return super().wrap_bio(incoming, outgoing, *args, **options)
+
+
+def attested_context(peer: Peer) -> AttestedContext:
+    context = AttestedContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.peer = peer
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False
+    # Not by an authority, but at the end of the handshake, by the two classes below.
+    context.verify_mode = ssl.CERT_NONE
+    context.sslsocket_class = _Socket
+    context.sslobject_class = _Object
+    return context
+
+
+def refusal_in(error: BaseException) -> CasemateError | None:
+    """Why a server was not accepted, from what a library over `ssl` raised; None where it was something else."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        if isinstance(current, PeerRefusedError):
+            return current.error
+        current = current.__cause__ or current.__context__
+    return None
+
+
+class _Socket(ssl.SSLSocket):
+    def do_handshake(self, block: bool = False) -> None:
+        super().do_handshake(block)
+        _verify(self.context, self.getpeercert(binary_form=True))
+
+
+class _Object(ssl.SSLObject):
+    """What asynchronous libraries use. Data waits until the handshake ended with a certificate that verified."""
+
+    _attested = False
+
+    def do_handshake(self) -> None:
+        super().do_handshake()
+        _verify(self.context, self.getpeercert(binary_form=True))
+        self._attested = True
+
+    def write(self, data: Any) -> int:
+        self._check()
+        return super().write(data)
+
+    def read(self, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002 - as `ssl` names it
+        self._check()
+        return super().read(len, buffer)
+
+    def _check(self) -> None:
+        if not self._attested:
+            raise ssl.SSLError(ssl.SSL_ERROR_SSL, "the handshake has not ended")
+
+
+def _verify(context: ssl.SSLContext, certificate: bytes | None) -> None:
+    if not isinstance(context, AttestedContext):
+        raise ssl.SSLError(ssl.SSL_ERROR_SSL, "a connection that is not attested")
+    peer = context.peer
+    try:
+        if certificate is None:
+            raise EvidenceMalformedError("there is no certificate", step="ra_tls.extension")
+        claims = verify_ra_tls(certificate, roots=peer.roots, at=peer.now(), wanted=peer.wanted)
+    except CasemateError as error:
+        raise PeerRefusedError(error) from error
+    if peer.heard is not None:
+        peer.heard(claims)
