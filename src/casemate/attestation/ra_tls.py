@@ -58,9 +58,9 @@ class RaTlsCertificate:
     """A certificate of the right form; nothing of it is verified. `public_key` is its SubjectPublicKeyInfo, DER."""
 
     carried: RaTls
-    public_key: bytes
     start: datetime
     end: datetime
+    public_key: bytes = field(repr=False)
 
 
 def read_ra_tls(data: bytes) -> RaTlsCertificate:
@@ -77,9 +77,9 @@ def read_ra_tls(data: bytes) -> RaTlsCertificate:
         raise EvidenceMalformedError("a certificate without evidence", step="ra_tls.extension", expected=DICE_CMW)
     return RaTlsCertificate(
         carried=_carried(value),
-        public_key=certificate.key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
         start=certificate.start,
         end=certificate.end,
+        public_key=certificate.key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
     )
 
 
