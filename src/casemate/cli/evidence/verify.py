@@ -16,6 +16,7 @@ from casemate.claims import VerifiedClaims
 from casemate.cli._files import read_bytes
 from casemate.cli._output import Json, emit, note
 from casemate.cli.endorsements._cache import CacheFolder, opened
+from casemate.cli.evidence._shown import lines
 from casemate.cli.policy._document import load
 from casemate.errors import DeniedError, EvidenceRejectedError, TooLargeError, UsageError
 from casemate.platforms import PLATFORMS
@@ -88,7 +89,7 @@ def verify(
         "not_compared": unasked,
         **{f"without_{lack}": reason if lack in claims.lacks else None for lack, reason in without.items()},
     }
-    emit(result, as_json=as_json, text="\n".join(f"{name}: {_text(value)}" for name, value in result.items() if value))
+    emit(result, as_json=as_json, text="\n".join(lines({name: value for name, value in result.items() if value})))
     if unasked and not as_json:
         note(f"Genuine, and of {claims.platform}. Not compared with anything: {', '.join(unasked)}.")
 
@@ -185,10 +186,3 @@ def _facts(claims: VerifiedClaims) -> dict[str, Any]:
         "ends": {name: format_time(end) for name, end in claims.ends.items()},
         "details": dict(claims.details),
     }
-
-
-def _text(value: object) -> str:
-    """For people."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_text(inner)}" for name, inner in value.items() if inner is not None)
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

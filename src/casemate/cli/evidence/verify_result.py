@@ -9,6 +9,7 @@ import typer
 from casemate.cli._custodians import Custodian, chosen
 from casemate.cli._files import read_bytes
 from casemate.cli._output import Json, emit
+from casemate.cli.evidence._shown import lines
 from casemate.client.results import VerifiedResult, WantedResult, verify_result
 from casemate.errors import MalformedError, UsageError
 from casemate.wire.fields import format_time, parse_time
@@ -34,7 +35,11 @@ def verify_result_command(
     wanted = WantedResult(None if nonce is None else _hexadecimal(nonce), service, affirming)
     verified = verify_result(_text_of(token), chosen(custodian).genesis, at=time, wanted=wanted)
     facts = _facts(verified)
-    emit(facts, as_json=as_json, text="\n".join(_lines(facts)))
+    emit(
+        facts,
+        as_json=as_json,
+        text="\n".join(lines({name: value for name, value in facts.items() if value not in (None, {}, [])})),
+    )
 
 
 def _text_of(path: Path) -> str:
@@ -65,13 +70,3 @@ def _facts(verified: VerifiedResult) -> dict[str, Any]:
         "vector": workload.ear_trustworthiness_vector.to_object(),
         "warnings": workload.ear_verifier_claims.warnings,
     }
-
-
-def _lines(facts: dict[str, Any]) -> list[str]:
-    return [f"{name}: {_text(value)}" for name, value in facts.items() if value not in (None, {}, [])]
-
-
-def _text(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {inner}" for name, inner in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
