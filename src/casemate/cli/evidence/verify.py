@@ -89,7 +89,8 @@ def verify(
         "not_compared": unasked,
         **{f"without_{lack}": reason if lack in claims.lacks else None for lack, reason in without.items()},
     }
-    emit(result, as_json=as_json, text="\n".join(lines({name: value for name, value in result.items() if value})))
+    told = {**result, "policy": [step.step for step in steps]}
+    emit(result, as_json=as_json, text="\n".join(lines({name: value for name, value in told.items() if value})))
     if unasked and not as_json:
         note(f"Genuine, and of {claims.platform}. Not compared with anything: {', '.join(unasked)}.")
 
