@@ -51,7 +51,7 @@ _SEV_SNP: Final = Platform(
     ),
     lacks={"crl": None},
 )
-_INTEL_VALUES: Final = frozenset({"fmspc", "ppid"})
+_INTEL_VALUES: Final = frozenset({"fmspc", "ppid", "memory", "smt"})
 
 PLATFORMS: Final[Mapping[str, Platform]] = MappingProxyType(
     {

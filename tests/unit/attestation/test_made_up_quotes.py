@@ -26,7 +26,8 @@ from casemate.attestation.recorded import RecordedClaims
 from casemate.attestation.verify import Roots, verify
 from casemate.errors import EndorsementError, EvidenceError, EvidenceMalformedError, TooLargeError
 from casemate.platforms import PLATFORMS, UP_TO_DATE
-from casemate.testing.intel.bodies import MachinePlan
+from casemate.testing.amd.der import sequence
+from casemate.testing.intel.bodies import MachinePlan, pair
 from casemate.testing.intel.cases import RIGHT, WRONG, case
 from casemate.testing.intel.plan import AT, MANIFEST, REPORT_DATA, Plan, right
 from casemate.testing.intel.wrong import body, machine, quoting
@@ -183,6 +184,20 @@ def test_claims_hold_what_policies_of_the_platform_may_ask_for(tdx: bool) -> Non
     assert set(WORDS.values()) == known.statuses | {UP_TO_DATE}
     assert set(claims.seen) == set(FLOORS[tdx])
     assert RecordedClaims.of(claims).restore().values == claims.values
+
+
+@pytest.mark.parametrize(
+    ("other", "memory", "smt"),
+    [
+        ({}, "scalable", "on"),
+        ({5: b"\x0a\x01\x00", 7: None}, "standard", None),
+        ({5: b"\x0a\x01\x02", 7: sequence([pair(b"\x07\x03", b"\x01\x01\x00")])}, "scalable-with-integrity", "off"),
+        ({7: sequence([])}, "scalable", None),
+    ],
+)
+def test_what_is_certified_of_memory_and_threads(other: dict[int, bytes | None], memory: str, smt: str | None) -> None:
+    values = judge(machine(other=other)(right(tdx=False))).values
+    assert (values["memory"], values.get("smt")) == (memory, smt)
 
 
 def test_measurements_of_what_ran_before_the_shield_are_the_runtime() -> None:

@@ -12,7 +12,7 @@ from cryptography import x509
 from casemate.testing.amd.certificates import Extensions
 from casemate.testing.amd.der import encode, sequence
 
-__all__ = ["ENCLAVE", "QUOTING", "TD", "MachinePlan", "enclave_bytes", "td_bytes"]
+__all__ = ["ENCLAVE", "QUOTING", "TD", "MachinePlan", "enclave_bytes", "pair", "td_bytes"]
 
 _OID: Final = bytes.fromhex("2a864886f84d010d01")
 _EXTENSION: Final = "1.2.840.113741.1.13.1"
@@ -89,7 +89,7 @@ def td_bytes(fields: Mapping[str, Any], *, newer: bool) -> bytes:
 @dataclass(frozen=True)
 class MachinePlan:
     """What the PCK certificate says. `versions` are the components; `other` are parts by their last arc, in DER,
-    instead of what is planned; of None they are left out.
+    instead of what is planned; of None they are left out. `tail` comes behind all.
     """
 
     ppid: bytes = b"p" * 16
@@ -98,14 +98,15 @@ class MachinePlan:
     versions: tuple[int, ...] = (7,) * 16
     pce_svn: int = 7
     other: Mapping[int, bytes | None] = field(default_factory=dict)
+    tail: bytes = b""
 
     def extension(self) -> Extensions:
         return ((x509.UnrecognizedExtension(x509.ObjectIdentifier(_EXTENSION), self.der()), False),)
 
     def der(self) -> bytes:
         numbers = [*self.versions, self.pce_svn]
-        versions = [_pair(bytes((2, arc)), _integer(number)) for arc, number in enumerate(numbers, 1)]
-        versions.append(_pair(bytes((2, 18)), encode(4, bytes(self.versions))))
+        versions = [pair(bytes((2, arc)), _integer(number)) for arc, number in enumerate(numbers, 1)]
+        versions.append(pair(bytes((2, 18)), encode(4, bytes(self.versions))))
         parts: dict[int, bytes | None] = {
             1: encode(4, self.ppid),
             2: sequence(versions),
@@ -113,13 +114,14 @@ class MachinePlan:
             4: encode(4, self.fmspc),
             5: encode(10, b"\x01"),
             6: encode(4, b"i" * 16),
-            7: sequence([_pair(bytes((7, arc)), encode(1, b"\xff")) for arc in (1, 2, 3)]),
+            7: sequence([pair(bytes((7, arc)), encode(1, b"\xff")) for arc in (1, 2, 3)]),
             **self.other,
         }
-        return sequence([_pair(bytes((arc,)), value) for arc, value in parts.items() if value is not None])
+        return sequence([pair(bytes((arc,)), value) for arc, value in parts.items() if value is not None]) + self.tail
 
 
-def _pair(arcs: bytes, value: bytes) -> bytes:
+def pair(arcs: bytes, value: bytes) -> bytes:
+    """OID, by its last arcs, and value."""
     return sequence([encode(6, _OID + arcs), value])
 
 

@@ -110,6 +110,7 @@ _COMMON: Final = {
     "pce-of-an-older-level": _Right(machine(pce_svn=6), "sw-hardening-needed", (6,)),
     "one-component-of-an-older-level": _Right(machine(versions=(7,) * 15 + (6,)), "sw-hardening-needed", (6,)),
     "newer-than-all-levels": _Right(machine(versions=(200,) * 16, pce_svn=32_767)),
+    "certificate-without-a-configuration": _Right(machine(other={7: None})),
     "root-issued-anew": _Right(certificate(ROOT, serial=99, end=datetime(2050, 1, 1, tzinfo=UTC))),
     "certificates-end-with-a-zero": _Right(lambda plan: replace(plan, order=lambda text: text + b"\0")),
     "followed-by-zeros": _Right(quote(padding=bytes(70))),

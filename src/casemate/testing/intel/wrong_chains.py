@@ -10,7 +10,8 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from casemate.testing.amd.der import encode
+from casemate.testing.amd.der import encode, sequence
+from casemate.testing.intel.bodies import MachinePlan, pair
 from casemate.testing.intel.plan import Change, Plan, pem
 from casemate.testing.intel.wrong import AUTHORITY, LEAF, ROOT, Wrong, certificate, endorsement, machine, then
 
@@ -108,6 +109,10 @@ _PEM: Final = {
 }
 
 _MACHINE: Final = {
+    "machine-with-memory-of-an-unknown-kind": _pck(machine(other={5: encode(10, b"\x03")})),
+    "machine-with-another-truth": _pck(machine(other={7: sequence([pair(bytes((7, 3)), encode(1, b"\x01"))])})),
+    "machine-with-smt-that-is-text": _pck(machine(other={7: sequence([pair(bytes((7, 3)), encode(12, b"\xff"))])})),
+    "machine-with-more-behind-it": _pck(certificate(LEAF, extensions=MachinePlan(tail=encode(0x30, b"")).extension())),
     "machine-that-says-nothing": _pck(certificate(LEAF, extensions=())),
     **{f"machine-without-part-{arc}": _pck(machine(other={arc: None})) for arc in range(1, 6)},
     "machine-with-a-part-more": _pck(machine(other={8: encode(4, b"")})),

@@ -104,7 +104,9 @@ class Endorsed:
 
     def values(self) -> dict[str, str]:
         """What a policy may ask for of every machine of Intel's."""
-        return {"fmspc": self.chain.machine.fmspc.hex(), "ppid": self.chain.machine.ppid.hex()}
+        machine = self.chain.machine
+        smt = {} if machine.smt is None else {"smt": "on" if machine.smt else "off"}
+        return {"fmspc": machine.fmspc.hex(), "ppid": machine.ppid.hex(), "memory": machine.memory, **smt}
 
     def details(self) -> dict[str, object]:
         info = self.tcb_info.content

@@ -144,6 +144,8 @@ def _machine(machine: Machine) -> dict[str, Any]:
         "fmspc": machine.fmspc.hex(),
         "pce_id": machine.pce_id.hex(),
         "pce_svn": machine.pce_svn,
+        "memory": machine.memory,
+        "smt": machine.smt,
         "machine_tcb": ".".join(map(str, machine.components)),
     }
 

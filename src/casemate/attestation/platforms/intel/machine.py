@@ -22,7 +22,10 @@ _KNOWN: Final = frozenset({_PPID, _TCB, _PCE_ID, _FMSPC, _TYPE, _INSTANCE, _CONF
 _COMPONENTS: Final = 16
 _PCE_SVN: Final = 17
 _CPU_SVN: Final = 18
-_OID, _INTEGER, _OCTETS, _ENUMERATED, _SEQUENCE = 0x06, 0x02, 0x04, 0x0A, 0x30
+_SMT: Final = 3
+_MEMORY: Final = ("standard", "scalable", "scalable-with-integrity")
+_BOOLEANS: Final = {b"\0": False, b"\xff": True}
+_BOOLEAN, _INTEGER, _OCTETS, _OID, _ENUMERATED, _SEQUENCE = 0x01, 0x02, 0x04, 0x06, 0x0A, 0x30
 _SHORT: Final = 0x80
 
 
@@ -30,6 +33,8 @@ _SHORT: Final = 0x80
 class Machine:
     """`ppid` (16 bytes) is one machine's; `fmspc` (6) and `pce_id` (2) say of which kind it is. `components` are 16
     security versions, with that of the provisioning enclave beside them: the TCB that the key was certified for.
+    `memory` is how enclaves' memory is protected; `smt` says whether threads of others share a core, where the
+    certificate does (those of a Platform CA).
     """
 
     ppid: bytes
@@ -37,15 +42,16 @@ class Machine:
     pce_id: bytes
     components: tuple[int, ...]
     pce_svn: int
-    scalable: bool
+    memory: str
+    smt: bool | None
 
     @classmethod
     def parse(cls, extension: bytes) -> Machine:
         """Errors: EndorsementError."""
-        parts = _named(extension, depth=0)
+        parts = _named(_whole(extension), _PREFIX)
         if not parts.keys() <= _KNOWN:
             raise _bad("an extension that is not known")
-        versions = _named(_part(parts, _TCB, _SEQUENCE), depth=1, enclosed=False)
+        versions = _named(_part(parts, _TCB, _SEQUENCE), _PREFIX + bytes((_TCB,)))
         numbers = [_integer(_part(versions, arc, _INTEGER)) for arc in range(1, _PCE_SVN + 1)]
         if any(number > 0xFF for number in numbers[:_COMPONENTS]) or numbers[_COMPONENTS] > 0xFFFF:
             raise _bad("a security version that is too large")
@@ -56,22 +62,43 @@ class Machine:
             pce_id=_sized(parts, _PCE_ID, 2),
             components=tuple(numbers[:_COMPONENTS]),
             pce_svn=numbers[_COMPONENTS],
-            scalable=_integer(_part(parts, _TYPE, _ENUMERATED)) > 0,
+            memory=_memory(_integer(_part(parts, _TYPE, _ENUMERATED))),
+            smt=_smt(_part(parts, _CONFIGURATION, _SEQUENCE)) if _CONFIGURATION in parts else None,
         )
 
 
-def _named(data: bytes, *, depth: int, enclosed: bool = True) -> dict[int, tuple[int, bytes]]:
-    """Pairs of OID and value, by the OID's last arc: tag and content of each. `depth`: arcs between it and ours."""
-    if enclosed:
-        ((tag, data),) = list(_elements(data))[:1] or [(0, b"")]
-        if tag != _SEQUENCE:
-            raise _bad("no sequence")
+def _memory(kind: int) -> str:
+    if kind >= len(_MEMORY):
+        raise _bad("a kind of memory protection that is not known")
+    return _MEMORY[kind]
+
+
+def _smt(configuration: bytes) -> bool | None:
+    """None where it leaves that open."""
+    parts = _named(configuration, _PREFIX + bytes((_CONFIGURATION,)))
+    if _SMT not in parts:
+        return None
+    content = _part(parts, _SMT, _BOOLEAN)
+    if content not in _BOOLEANS:
+        raise _bad("a truth value that is not DER")
+    return _BOOLEANS[content]
+
+
+def _whole(data: bytes) -> bytes:
+    """Content of the one sequence that there is."""
+    elements = list(_elements(data))
+    if len(elements) != 1 or elements[0][0] != _SEQUENCE:
+        raise _bad("no sequence, or more than one")
+    return elements[0][1]
+
+
+def _named(data: bytes, prefix: bytes) -> dict[int, tuple[int, bytes]]:
+    """Pairs of OID and value, by the OID's last arc after `prefix`: tag and content of each."""
     found: dict[int, tuple[int, bytes]] = {}
     for tag, pair in _elements(data):
         parts = list(_elements(pair)) if tag == _SEQUENCE else []
         if len(parts) != 2 or parts[0][0] != _OID:
             raise _bad("no pair of OID and value")
-        prefix = _PREFIX + (bytes((_TCB,)) if depth else b"")
         name = parts[0][1]
         if name[:-1] != prefix or name[-1] in found:
             raise _bad("an OID of something else, or one twice")
