@@ -76,7 +76,7 @@ PLATFORMS: Final[Mapping[str, Platform]] = MappingProxyType(
             values=frozenset(
                 {"key", "name", "authority", "project", "zone", "instance"} | {f"pcr{number}" for number in range(24)}
             ),
-            lacks={"authority": "key", "crl": None},
+            lacks={"authority": "name", "crl": None},
         ),
         "simulated": _SEV_SNP,
         "simulated-container": _SEV_SNP,

@@ -57,10 +57,10 @@ def tpm() -> Iterator[SoftwareTpm]:
 
 
 def key_of(installation: Installation, tpm: SoftwareTpm) -> str:
-    """Of the key that signs there, as a policy's author learns it."""
+    """The TPM's name of the key that signs there, as a policy's author learns it."""
     file = installation.stage.folder / "evidence.json"
     installation.stage.ask("evidence", "collect", "--tpm", tpm.socket, "--out", file)
-    return str(installation.stage.ask("evidence", "show", file)["key_digest"])
+    return str(installation.stage.ask("evidence", "show", file)["key_name"])
 
 
 def policy_for(installation: Installation, key: str) -> Policy:
@@ -70,8 +70,13 @@ def policy_for(installation: Installation, key: str) -> Policy:
     policy.shell(
         options=["--env=PASSWORD={{ hole.PASSWORD }}", "--hole=PASSWORD=[A-Za-z0-9_-]+"],
         environment={"PASSWORD": "{{ secret.password }}"},
-        platforms={"tpm": {"require": {"key": [key], **registers}}},
-        runtime={"measurement": f"sha256:{extended(hashlib.sha256(shield().read_bytes()).digest())}"},
+        platforms={"sev-snp": {"tcb": {"snp": 20}}, "tpm": {"require": {"name": [key], **registers}}},
+        runtime={
+            "measurements": {
+                "sev-snp": ["sha384:" + "0" * 96],
+                "tpm": [f"sha256:{extended(hashlib.sha256(shield().read_bytes()).digest())}"],
+            }
+        },
     )
     policy.submit()
     return policy
@@ -162,7 +167,7 @@ def test_the_same_boot_on_another_tpm_is_denied(installation: Installation, tpm:
     with machine() as another:
         decision = denied(installation, run(policy, another))
     assert decision["step"] == "platform.values"
-    assert "key" in json.dumps(decision)
+    assert "name" in json.dumps(decision)
 
 
 def test_a_manifest_that_nobody_admitted_is_denied_there_too(installation: Installation, tpm: SoftwareTpm) -> None:

@@ -14,7 +14,8 @@ from casemate.policy.form import PlatformForm, RuntimeForm, day
 
 __all__ = ["Asked", "Measurements", "Waiver", "asked_of", "platform_faults", "runtime_faults"]
 
-_SAY_WHO: Final = ("key", "authority")
+_SAY_WHO: Final = ("name", "authority")
+"""A TPM's name of a key is a digest over the key and what it may do; the key alone says nothing of the latter."""
 _SAY_WHAT_BOOTED: Final = ("pcr0", "pcr4")
 """Firmware and boot loader (TCG PC Client Platform Firmware Profile, table of PCR usage)."""
 
@@ -169,7 +170,7 @@ def _bare_faults(name: str, require: object, path: Path) -> list[Fault]:
     asked = require if isinstance(require, dict) else {}
     if not any(part in asked for part in _SAY_WHO):
         message = "anybody's TPM would do"
-        return [Fault(path, message, 'name its key: {tpm: {require: {key: ["…"], …}}}', on_key=True)]
+        return [Fault(path, message, 'require its name: {tpm: {require: {name: ["…"], …}}}', on_key=True)]
     if missing := [part for part in _SAY_WHAT_BOOTED if part not in asked]:
         message = f"nothing says what booted, so root can extend the other PCRs at will: no {', '.join(missing)}"
         return [Fault(path, message, "require the values of a boot that you trust: casemate evidence collect")]

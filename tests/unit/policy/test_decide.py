@@ -374,7 +374,7 @@ def test_9_what_is_waived_may_be_missing_until_a_day(world: Any, until: str, adm
     assert not judge(world, claims=world.claims(lacks=frozenset({"crl", "authority"}))).admitted
 
 
-@pytest.mark.parametrize(("who", "admitted"), [("key", True), ("authority", False)])
+@pytest.mark.parametrize(("who", "admitted"), [("name", True), ("authority", False)])
 def test_9_a_key_that_is_named_needs_nobody_to_vouch_for_it(world: Any, who: str, admitted: bool) -> None:
     require = {who: ["aa"], "pcr0": ["00"], "pcr4": ["04"]}
     world.service["platforms"] = {"tpm": {"require": require}}
@@ -386,7 +386,7 @@ def test_9_a_key_that_is_named_needs_nobody_to_vouch_for_it(world: Any, who: str
     if not admitted:
         assert decision.failed is not None
         assert (decision.failed.step, decision.failed.got) == ("endorsements.complete", "without authority")
-        assert "services.api.platforms.tpm.require.key" in str(decision.remedy)
+        assert "services.api.platforms.tpm.require.name" in str(decision.remedy)
 
 
 def test_14_a_hole_without_a_value_is_denied(world: Any) -> None:

@@ -148,7 +148,7 @@ def _chain(key: Key, endorsements: Endorsements, roots: tuple[bytes, ...], expec
     raise EndorsementError(
         "nobody vouches for the key",
         step="evidence.authority",
-        remedy="bring the certificate of the key, or have the policy name the key itself (key)",
+        remedy="bring the certificate of the key, or have the policy require its name",
     )
 
 
