@@ -215,9 +215,13 @@ def test_a_key_is_certified_for_a_machine() -> None:
         "zone": "zone-1", "project": "project", "instance": str(2**64 - 1),
     }  # fmt: skip
     assert "instance" not in made("ecdsa-p256").judge().values
+    assert len(LONG_MACHINE) == 133
+    assert certified_machine({MACHINE: LONG_MACHINE})["project"] == "project"
 
 
 RIGHT_MACHINE = machine()
+LONG_MACHINE = machine(zone=b"z" * (136 - RIGHT_MACHINE[1]))
+"""Of 130 bytes, which takes another byte to say."""
 
 
 @pytest.mark.parametrize(
@@ -229,6 +233,7 @@ RIGHT_MACHINE = machine()
         RIGHT_MACHINE.replace(b"\x02\x09\x00", b"\x02\x09\xff"), RIGHT_MACHINE.replace(b"\xa1\x03", b"\xa2\x03"),
         RIGHT_MACHINE.replace(b"\x01\x01\xff", b"\x01\x01\x01"),
         RIGHT_MACHINE.replace(b"\x0c\x04name", b"\x13\x04name"),
+        RIGHT_MACHINE[:1] + bytes([RIGHT_MACHINE[1] + 1]) + RIGHT_MACHINE[2:], b"\x30\x82" + LONG_MACHINE[3:],
     ],
 )  # fmt: skip
 def test_what_a_certificate_says_of_no_machine_is_refused(data: bytes) -> None:
