@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from casemate.errors import EvidenceMalformedError
-from casemate.testing.intel.log import event_log
+from casemate.testing.intel.log import event_log, registers
 from casemate.testing.intel.plan import Plan
 from casemate.testing.intel.wrong import (
     Wrong,
@@ -28,7 +28,8 @@ __all__ = ["WRONG_ENCLAVES", "WRONG_NEWER_TDS", "WRONG_QUOTES", "WRONG_TDS"]
 _ONE: Final = b"\x01"
 _LENGTH: Final = 4
 _TD_REPORT_DATA, _TD_CONFIG, _TD_TCB2, _TD_SERVICE = 520, 184, 584, 600
-_TD_ATTRIBUTES, _TD_XFAM = 120, 128
+_TD_ATTRIBUTES, _TD_XFAM, _TD_RTMRS = 120, 128, 328
+_LOGGED: Final = tuple(f"what register {number} is about".encode() for number in range(5))
 _FLAGS, _CONFIG, _CONFIG_SVN, _REPORT_DATA = 48, 192, 260, 320
 
 
@@ -114,7 +115,13 @@ WRONG_TDS: Final[Mapping[str, Wrong]] = {
     "manifest-with-a-tail": rejected("manifest", body(_TD_CONFIG + 47, _ONE)),
     "another-nonce": rejected("report_data", body(_TD_REPORT_DATA, bytes(64))),
     "log-of-another-domain": rejected("log", lambda plan: replace(plan, log=event_log((b"d" * 48,) * 4))),
-    "log-of-a-register-more": rejected("log", lambda plan: replace(plan, log=event_log((b"d" * 48,) * 5))),
+    "log-of-a-register-more": rejected(
+        "log",
+        then(
+            body(_TD_RTMRS, b"".join(registers(_LOGGED[:4]).values())),
+            lambda plan: replace(plan, log=event_log(_LOGGED)),
+        ),
+    ),
     "log-that-is-none": Wrong(lambda plan: replace(plan, log=b"log"), EvidenceMalformedError, "evidence.log"),
 }
 
