@@ -107,7 +107,7 @@ def verify_tdx(
 
 
 def runtime_measurement(report: TdReport) -> str:
-    """Firmware and what it measured before the shield: spec/evidence.md, "Verification of TDX quotes"."""
+    """Firmware and what it measured before the shield: spec/evidence.md, "Verification of quotes of Intel's"."""
     measured = b"".join((_DOMAIN, report.mr_td, *report.rtmrs[:3]))
     return f"sha384:{hashlib.sha384(measured).hexdigest()}"
 
