@@ -1,7 +1,7 @@
 //! The platform channel of a custodian (spec/manifest.md): its only way to the platform.
 //!
-//! The shield computes report data itself, with purpose `custodian/v1`: no custodian code can obtain evidence that
-//! looks like a workload's.
+//! The shield computes report data itself, with purpose `custodian/v1` or `ra-tls/v1`: no custodian code can obtain
+//! evidence that looks like a workload's, and what is made for a caller's nonce never looks like a certificate's.
 
 use std::os::unix::net::UnixStream;
 
@@ -21,12 +21,18 @@ const SEALING_CONTEXT: &[u8] = b"casemate/custodian-seal/v1";
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 enum Request {
     SealingKey {},
-    Evidence {
-        nonce: String,
-        custodian: String,
-        signing_key: String,
-        hpke_key: String,
-    },
+    Evidence(Asked),
+    RaTls(Asked),
+}
+
+/// What evidence is asked over, besides the manifest.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    nonce: String,
+    custodian: String,
+    signing_key: String,
+    hpke_key: String,
 }
 
 /// What the channel knows of its domain.
@@ -59,33 +65,30 @@ pub fn answer(request: &[u8], platform: &mut dyn Platform, domain: &Domain) -> R
             let key = platform.derive_key(SEALING_CONTEXT).map_err(one_line)?;
             Ok(json!({"key": URL_SAFE_NO_PAD.encode(*key)}))
         }
-        Request::Evidence {
-            nonce,
-            custodian,
-            signing_key,
-            hpke_key,
-        } => {
-            let nonce = bytes("nonce", &nonce)?;
-            let custodian = digests::parse(&custodian).ok_or("custodian: not a sha256 digest")?;
-            let signing_key = key("signing_key", &signing_key, "ed25519:")?;
-            let hpke_key = key("hpke_key", &hpke_key, "x25519:")?;
-            let purpose = Purpose::Custodian;
-            let data = report_data(
-                purpose,
-                &custodian,
-                &nonce,
-                &signing_key,
-                &hpke_key,
-                &domain.manifest_digest,
-            );
-            let evidence = platform.evidence(&data).map_err(one_line)?;
-            Ok(json!({
-                "evidence": evidence.evidence_json(),
-                "endorsements": evidence.endorsements_json(),
-                "manifest": URL_SAFE_NO_PAD.encode(&domain.manifest_bytes),
-            }))
-        }
+        Request::Evidence(asked) => evidence(Purpose::Custodian, &asked, platform, domain),
+        Request::RaTls(asked) => evidence(Purpose::RaTls, &asked, platform, domain),
     }
+}
+
+fn evidence(purpose: Purpose, asked: &Asked, platform: &mut dyn Platform, domain: &Domain) -> Result<Value, String> {
+    let nonce = bytes("nonce", &asked.nonce)?;
+    let custodian = digests::parse(&asked.custodian).ok_or("custodian: not a sha256 digest")?;
+    let signing_key = key("signing_key", &asked.signing_key, "ed25519:")?;
+    let hpke_key = key("hpke_key", &asked.hpke_key, "x25519:")?;
+    let data = report_data(
+        purpose,
+        &custodian,
+        &nonce,
+        &signing_key,
+        &hpke_key,
+        &domain.manifest_digest,
+    );
+    let evidence = platform.evidence(&data).map_err(one_line)?;
+    Ok(json!({
+        "evidence": evidence.evidence_json(),
+        "endorsements": evidence.endorsements_json(),
+        "manifest": URL_SAFE_NO_PAD.encode(&domain.manifest_bytes),
+    }))
 }
 
 fn key(field: &str, text: &str, prefix: &str) -> Result<[u8; 32], String> {
@@ -105,4 +108,50 @@ fn bytes(field: &str, text: &str) -> Result<[u8; 32], String> {
 
 fn one_line(error: Error) -> String {
     error.to_string().replace(char::is_control, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use casemate_testing::UnsignedPlatform;
+
+    const REPORT_DATA: std::ops::Range<usize> = 0x50..0x90;
+
+    fn asked(operation: &str, more: &str) -> Result<Value, String> {
+        let zeros = URL_SAFE_NO_PAD.encode([0; 32]);
+        let custodian = "0".repeat(64);
+        let request = format!(
+            r#"{{"op":"{operation}","nonce":"{zeros}","custodian":"sha256:{custodian}","signing_key":"ed25519:{zeros}","hpke_key":"x25519:{zeros}"{more}}}"#
+        );
+        let domain = Domain {
+            manifest_bytes: Vec::new(),
+            manifest_digest: [0; 32],
+        };
+        answer(request.as_bytes(), &mut UnsignedPlatform::default(), &domain)
+    }
+
+    #[test]
+    fn evidence_is_for_the_purpose_of_the_operation_and_no_other_can_be_had() {
+        for (operation, purpose) in [("evidence", Purpose::Custodian), ("ra_tls", Purpose::RaTls)] {
+            let told = asked(operation, "").unwrap();
+            let report = URL_SAFE_NO_PAD
+                .decode(told["evidence"]["report"].as_str().unwrap())
+                .unwrap();
+            let zeros = &[0; 32];
+            assert_eq!(
+                report[REPORT_DATA],
+                report_data(purpose, zeros, zeros, zeros, zeros, zeros)
+            );
+        }
+        assert!(asked("release", "").unwrap_err().contains("malformed request"));
+    }
+
+    #[test]
+    fn a_field_that_is_not_known_is_refused() {
+        for operation in ["evidence", "ra_tls"] {
+            for more in [r#","purpose":"casemate/release/v1""#, r#","nonce":"""#] {
+                assert!(asked(operation, more).unwrap_err().contains("malformed request"));
+            }
+        }
+    }
 }

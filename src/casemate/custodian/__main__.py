@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 from casemate.custodian import setup
 from casemate.custodian.opening import UnconfirmedError, open_state
 from casemate.custodian.platform_channel import PlatformChannel
-from casemate.custodian.serving import listen, serve
+from casemate.custodian.serving import Listeners, listen, serve
 from casemate.custodian.workers import configure_logging
 from casemate.custodian.working import work
 from casemate.errors import CasemateError
@@ -38,9 +39,11 @@ def _init(arguments: argparse.Namespace) -> None:
 
 def _serve(arguments: argparse.Namespace) -> None:
     channel = PlatformChannel.from_environment()
-    with listen(arguments.address, arguments.port) as listener:
+    with ExitStack() as open_ones:
+        ports = [arguments.port, arguments.tls_port] if arguments.tls_port else [arguments.port]
+        listeners = [open_ones.enter_context(listen(arguments.address, port)) for port in ports]
         opened = open_state(arguments.data, arguments.anchor, channel.sealing_key())
-        asyncio.run(serve(opened, channel, listener, arguments.workers, arguments.data))
+        asyncio.run(serve(opened, channel, Listeners(*listeners), arguments.workers, arguments.data))
 
 
 def _restore(arguments: argparse.Namespace) -> None:
@@ -50,7 +53,7 @@ def _restore(arguments: argparse.Namespace) -> None:
 
 
 def _work(arguments: argparse.Namespace) -> None:
-    work(arguments.connection, arguments.listener, arguments.data)
+    work(arguments.connection, arguments.listener, arguments.data, tls=arguments.tls_listener)
 
 
 def _complain(error: CasemateError) -> None:
@@ -72,11 +75,13 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--anchor", type=Path, required=True)
         command.add_argument("--address", default="127.0.0.1")
         command.add_argument("--port", type=int, default=7700)
+        command.add_argument("--tls-port", type=int, default=0)
         command.add_argument("--workers", type=int, default=2)
         command.set_defaults(run=run)
     worker = commands.add_parser("worker", allow_abbrev=False)
     worker.add_argument("--connection", type=int, required=True)
     worker.add_argument("--listener", type=int, required=True)
+    worker.add_argument("--tls-listener", type=int)
     worker.add_argument("--data", type=Path, required=True)
     worker.set_defaults(run=_work)
     return parser

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from casemate.errors import InputError, PlatformError, TooLargeError
 from casemate.wire import canonical
+from casemate.wire.binding import Purpose
 from casemate.wire.evidence import Endorsements, Evidence
 from casemate.wire.fields import Bytes, Bytes32, Model, b64u_encode
 
@@ -18,6 +19,7 @@ __all__ = ["ANSWER_SECONDS", "ChannelEvidence", "PlatformChannel"]
 
 _VARIABLE: Final = "CASEMATE_PLATFORM_FD"
 _MAX_FRAME: Final = 1024 * 1024
+_OPERATIONS: Final = {Purpose.CUSTODIAN: "evidence", Purpose.RA_TLS: "ra_tls"}
 
 ANSWER_SECONDS: Final = 30.0
 """A report takes firmware some milliseconds, and on a busy machine a queue of them."""
@@ -66,9 +68,12 @@ class PlatformChannel:
         """32 bytes that only this chip gives, and only to this runtime and this manifest."""
         return self._ask(_SealingKey, {"op": "sealing_key"}).key
 
-    def evidence(self, *, nonce: bytes, custodian: str, signing_key: str, hpke_key: str) -> ChannelEvidence:
+    def evidence(
+        self, *, nonce: bytes, custodian: str, signing_key: str, hpke_key: str, purpose: Purpose = Purpose.CUSTODIAN
+    ) -> ChannelEvidence:
+        """`purpose` is one that the shield has for a custodian."""
         request = {
-            "op": "evidence",
+            "op": _OPERATIONS[purpose],
             "nonce": b64u_encode(nonce),
             "custodian": custodian,
             "signing_key": signing_key,

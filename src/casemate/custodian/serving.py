@@ -8,7 +8,9 @@ import signal
 import socket
 import sys
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,13 +18,14 @@ import structlog
 
 from casemate.custodian.keeper.server import KeeperServer
 from casemate.custodian.keys.instance import RENEW_AFTER, InstanceSecret, issue_instance
+from casemate.custodian.keys.tls import TlsSecret, tls_of
 from casemate.custodian.opening import Opened
 from casemate.custodian.platform_channel import PlatformChannel
 from casemate.custodian.record import ChainReader
 from casemate.errors import CasemateError, StoreError, UsageError
 from casemate.wire import canonical
 
-__all__ = ["listen", "serve", "worker_command"]
+__all__ = ["Listeners", "listen", "serve", "worker_command"]
 
 _RESTART_SECONDS: Final = (0.1, 0.5, 2.0, 5.0)
 """Before a worker that ended by itself is started again; the last one repeats."""
@@ -60,7 +63,15 @@ def listen(address: str, port: int) -> socket.socket:
     return listener
 
 
-def worker_command(connection: int, listener: int, data: Path) -> list[str]:
+@dataclass(frozen=True)
+class Listeners:
+    """Sockets for all workers; `tls` where a certificate of the custodian's is served as well (spec/ra-tls.md)."""
+
+    plain: socket.socket
+    tls: socket.socket | None = None
+
+
+def worker_command(connection: int, listener: int, data: Path, tls: int | None = None) -> list[str]:
     """How a worker is started: the same measured interpreter with the same isolation.
 
     `data` is the folder on the host.
@@ -74,17 +85,21 @@ def worker_command(connection: int, listener: int, data: Path) -> list[str]:
         "worker",
         f"--connection={connection}",
         f"--listener={listener}",
+        *([] if tls is None else [f"--tls-listener={tls}"]),
         f"--data={data}",
     ]
 
 
-async def serve(opened: Opened, channel: PlatformChannel, listener: socket.socket, workers: int, data: Path) -> None:
+async def serve(opened: Opened, channel: PlatformChannel, listeners: Listeners, workers: int, data: Path) -> None:
     """Until SIGTERM or SIGINT, or until nothing can be answered any more: then the reason is raised."""
-    address, port = listener.getsockname()[:2]
+    address, port = listeners.plain.getsockname()[:2]
+    tls_port = listeners.tls.getsockname()[1] if listeners.tls is not None else None
     try:
         keeper = _Keeper(opened, channel, data)
-        keeper.start(workers, listener)
-        _log.info("serving", address=address, port=port, workers=workers, identity=opened.identity.identity)
+        keeper.start(workers, listeners)
+        _log.info(
+            "serving", address=address, port=port, tls_port=tls_port, workers=workers, identity=opened.identity.identity
+        )
         await keeper.until_stopped()
     except BaseException:
         # Not a clean stop: the anchor goes on saying that somebody writes.
@@ -105,17 +120,23 @@ class _Keeper:
         self._ticket_key = secrets.token_bytes(32)
         self._renew_at = 0.0
         self._instance = self._issue()
+        self._certified: InstanceSecret | None = None
+        self._tls: TlsSecret | None = None
         self._server = KeeperServer(opened.engine, self._evidence, self._fail)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
 
-    def start(self, workers: int, listener: socket.socket) -> None:
+    def start(self, workers: int, listeners: Listeners) -> None:
+        if listeners.tls is not None:
+            # Without its certificate nobody is served: whoever asked for TLS would get what they did not ask for.
+            self._certified, self._tls = self._instance, self._certify(self._instance)
+            self._begin(self._keep_certificate())
         self._begin(self._server.commit_forever())
         self._begin(self._keep_house())
         self._begin(self._check_log())
         for _ in range(workers):
-            self._begin(self._run_worker(listener))
+            self._begin(self._run_worker(listeners))
 
     async def until_stopped(self) -> None:
         """Raises what stopped it, unless that was a signal."""
@@ -163,18 +184,33 @@ class _Keeper:
                 self._instance = self._issue()
                 self._server.push(("instance", *_instance_message(self._instance)))
 
+    async def _keep_certificate(self) -> None:
+        """A new one for each instance. The last one holds for half a day more, if the platform does not answer."""
+        while True:
+            await asyncio.sleep(_HOUSE_SECONDS)
+            instance = self._instance
+            if instance is self._certified:
+                continue
+            try:
+                self._tls = await self._server.beside(partial(self._certify, instance))
+            except CasemateError as error:
+                _log.warning("the certificate could not be renewed", reason=error.message)
+                continue
+            self._certified = instance
+            self._server.push(("tls", *_tls_message(self._tls)))
+
     async def _check_log(self) -> None:
         """The whole audit log, once, a little at a time: what was taken out of its middle shows here."""
         reader = ChainReader()
         while self._opened.engine.read_log(reader):
             await asyncio.sleep(_LOG_PAUSE_SECONDS)
 
-    async def _run_worker(self, listener: socket.socket) -> None:
+    async def _run_worker(self, listeners: Listeners) -> None:
         """Keeps one worker running."""
         fast = 0
         while not self._stopping.is_set():
             begin = asyncio.get_running_loop().time()
-            status = await self._one_worker(listener)
+            status = await self._one_worker(listeners)
             if self._stopping.is_set():
                 return
             fast = 0 if asyncio.get_running_loop().time() - begin > _STEADY_SECONDS else fast + 1
@@ -182,14 +218,15 @@ class _Keeper:
             _log.warning("a worker ended and is started again", status=status, seconds=pause)
             await asyncio.sleep(pause)
 
-    async def _one_worker(self, listener: socket.socket) -> int | str | None:
+    async def _one_worker(self, listeners: Listeners) -> int | str | None:
         """Its exit status, or why it could not be started."""
         ours, theirs = socket.socketpair()
+        plain, tls = listeners.plain.fileno(), None if listeners.tls is None else listeners.tls.fileno()
         try:
             with theirs:
                 process = await asyncio.create_subprocess_exec(
-                    *worker_command(theirs.fileno(), listener.fileno(), self._data),
-                    pass_fds=(theirs.fileno(), listener.fileno()),
+                    *worker_command(theirs.fileno(), plain, self._data, tls),
+                    pass_fds=(theirs.fileno(), plain, *([] if tls is None else [tls])),
                 )
         except OSError as error:
             ours.close()
@@ -218,12 +255,16 @@ class _Keeper:
             await ends
 
     def _hello(self) -> tuple[Any, ...]:
-        return ("hello", self._opened.identity.to_bytes(), self._ticket_key, *_instance_message(self._instance))
+        tls = () if self._tls is None else _tls_message(self._tls)
+        return ("hello", self._opened.identity.to_bytes(), self._ticket_key, _instance_message(self._instance), tls)
 
     def _issue(self) -> InstanceSecret:
         now = datetime.fromtimestamp(self._opened.engine.now(), UTC)
         self._renew_at = (now + RENEW_AFTER).timestamp()
         return issue_instance(self._opened.identity, now)
+
+    def _certify(self, instance: InstanceSecret) -> TlsSecret:
+        return tls_of(self._opened.identity, instance, self._channel.evidence)
 
     def _evidence(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         nonce, custodian, signing_key, hpke_key = arguments
@@ -233,6 +274,10 @@ class _Keeper:
             canonical.encode(found.endorsements.to_object()),
             found.manifest,
         )
+
+
+def _tls_message(secret: TlsSecret) -> tuple[Any, ...]:
+    return secret.key, secret.certificate
 
 
 def _instance_message(secret: InstanceSecret) -> tuple[Any, ...]:

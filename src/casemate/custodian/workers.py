@@ -11,6 +11,7 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
@@ -25,9 +26,10 @@ from casemate.custodian.keys import Identity
 from casemate.custodian.settings import Settings
 from casemate.custodian.workers_http import bounded_protocol
 from casemate.custodian.workers_janitor import run as keep_house
+from casemate.custodian.workers_tls import ServerTls
 from casemate.endorsements.cache import Cache
 
-__all__ = ["WorkerParts", "configure_logging", "run_worker", "serve", "uvicorn_config"]
+__all__ = ["Listening", "WorkerParts", "configure_logging", "run_worker", "serve", "uvicorn_config"]
 
 KEEP_ALIVE_SECONDS: Final = 30
 """Between two requests of one connection: shields ask twice within milliseconds, people seldom."""
@@ -36,6 +38,14 @@ GRACE_SECONDS: Final = 5
 """For requests that are under way when the worker is asked to stop."""
 
 BACKLOG: Final = 1024
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Sockets that the parent opened; `tls` where it serves that as well."""
+
+    plain: socket.socket
+    tls: socket.socket | None = None
 
 
 class WorkerParts:
@@ -50,6 +60,7 @@ class WorkerParts:
         evidence_source: EvidenceSource,
         ticket_key: bytes,
         endorsements: Cache,
+        tls: ServerTls | None = None,
     ) -> None:
         self.state = state
         self.identity = identity
@@ -58,20 +69,21 @@ class WorkerParts:
         self.evidence_source = evidence_source
         self.ticket_key = ticket_key
         self.endorsements = endorsements
+        self.tls = tls
 
 
-def run_worker(listening: socket.socket, connect: Callable[[], Coroutine[Any, Any, WorkerParts]]) -> None:
-    """Serve `listening` until SIGTERM. `connect` runs inside the worker's event loop and brings the parts."""
+def run_worker(listening: Listening, connect: Callable[[], Coroutine[Any, Any, WorkerParts]]) -> None:
+    """Serve until SIGTERM. `connect` runs inside the worker's event loop and brings the parts."""
     configure_logging()
     uvloop.run(_run(listening, connect))
 
 
-async def _run(listening: socket.socket, connect: Callable[[], Coroutine[Any, Any, WorkerParts]]) -> None:
+async def _run(listening: Listening, connect: Callable[[], Coroutine[Any, Any, WorkerParts]]) -> None:
     await serve(listening, await connect())
 
 
-async def serve(listening: socket.socket, parts: WorkerParts) -> None:
-    """The service on `listening`, until the process is asked to stop."""
+async def serve(listening: Listening, parts: WorkerParts) -> None:
+    """The service, until the process is asked to stop."""
     app = create_app(
         parts.state,
         parts.identity,
@@ -81,10 +93,15 @@ async def serve(listening: socket.socket, parts: WorkerParts) -> None:
         ticket_key=parts.ticket_key,
         endorsements=parts.endorsements,
     )
-    config = uvicorn_config(app, parts.settings)
+    servers = [uvicorn.Server(uvicorn_config(app, parts.settings)).serve(sockets=[listening.plain])]
+    if listening.tls is not None and parts.tls is not None:
+        config = uvicorn_config(app, parts.settings)
+        config.load()
+        config.ssl = parts.tls.context
+        servers.append(uvicorn.Server(config).serve(sockets=[listening.tls]))
     house = asyncio.create_task(keep_house(app.state.custodian))
     try:
-        await uvicorn.Server(config).serve(sockets=[listening])
+        await asyncio.gather(*servers)
     finally:
         house.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -59,13 +59,14 @@ class ShieldSide:
     def _answer(self, request: dict[str, str]) -> dict[str, Any]:
         if request == {"op": "sealing_key"}:
             return {"key": b64u_encode(self.sealing_key())}
-        if request.get("op") == "evidence":
-            return self._evidence(request)
+        purpose = {"evidence": Purpose.CUSTODIAN, "ra_tls": Purpose.RA_TLS}.get(request.get("op", ""))
+        if purpose is not None:
+            return self._evidence(request, purpose)
         return {"error": "unknown"}
 
-    def _evidence(self, request: dict[str, str]) -> dict[str, Any]:
+    def _evidence(self, request: dict[str, str], purpose: Purpose) -> dict[str, Any]:
         data = report_data(
-            Purpose.CUSTODIAN,
+            purpose,
             custodian=request["custodian"],
             nonce=b64u_decode(request["nonce"]),
             signing_key=request["signing_key"],

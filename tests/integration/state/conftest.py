@@ -125,8 +125,8 @@ class House:
     def run(self, command: str, *options: str, manifest: bytes = MANIFEST) -> Process:
         return Process(self.platform, self.installation.folder, command, *options, manifest=manifest)
 
-    def serve(self, port: int = 0, workers: int = 1) -> Process:
-        return self.run("serve", f"--port={port}", f"--workers={workers}")
+    def serve(self, port: int = 0, workers: int = 1, tls_port: int = 0) -> Process:
+        return self.run("serve", f"--port={port}", f"--workers={workers}", f"--tls-port={tls_port}")
 
     def sealing_key(self) -> bytes:
         with ShieldSide(self.platform, measurement=MEASUREMENT, manifest=MANIFEST) as side:

@@ -61,6 +61,7 @@ class Process:
         )
         self._side.__enter__()
         self.port = 0
+        self.tls_port: int | None = None
 
     def __enter__(self) -> Process:
         return self
@@ -93,7 +94,8 @@ class Process:
         raise AssertionError(f"it ended with {self._process.wait()} and never said: {event}")
 
     def serving(self) -> Process:
-        self.port = self.until("serving")["port"]
+        said = self.until("serving")
+        self.port, self.tls_port = said["port"], said["tls_port"]
         return self
 
     def kill(self, *, alone: bool = False) -> None:

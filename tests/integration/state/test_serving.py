@@ -9,6 +9,7 @@ import socket
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -34,7 +35,7 @@ async def serve(opened: Opened, channel: PlatformChannel) -> None:
     """Ends by itself, or with an error after a time that no test needs."""
     with serving.listen("127.0.0.1", 0) as listener:
         async with asyncio.timeout(30):
-            await serving.serve(opened, channel, listener, 0)
+            await serving.serve(opened, channel, serving.Listeners(listener), 0, Path())
 
 
 def stopped_cleanly(installation: Installation) -> bool:

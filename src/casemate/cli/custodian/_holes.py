@@ -6,4 +6,4 @@ from typing import Final
 
 __all__ = ["DEFAULT_HOLES"]
 
-DEFAULT_HOLES: Final = {"address": "127.0.0.1", "port": "7700", "workers": "2"}
+DEFAULT_HOLES: Final = {"address": "127.0.0.1", "port": "7700", "tls_port": "0", "workers": "2"}

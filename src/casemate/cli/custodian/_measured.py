@@ -58,6 +58,7 @@ def custodian_manifest(cache: Path) -> Built:
                 "--anchor=/anchor/anchor",
                 "--address={{ hole.address }}",
                 "--port={{ hole.port }}",
+                "--tls-port={{ hole.tls_port }}",
                 "--workers={{ hole.workers }}",
             ],
             environment={
@@ -71,6 +72,7 @@ def custodian_manifest(cache: Path) -> Built:
                 "command": _host_hole("init|serve|restore"),
                 "address": _host_hole("[0-9a-fA-F.:]{2,39}"),
                 "port": _host_hole("[0-9]{1,5}"),
+                "tls_port": _host_hole("[0-9]{1,5}"),
                 "workers": _host_hole("[1-9][0-9]?"),
             },
             writable=[Writable(path="/tmp", mode="1777", size=64 * 1024 * 1024)],  # noqa: S108 - inside the root

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -21,6 +21,7 @@ _EVENT: Final = 0
 MAX_EVIDENCE: Final = 64
 """Questions to the platform that wait at once. It takes one after the other, and anybody may ask."""
 
+_T = TypeVar("_T")
 Ask = Callable[[tuple[Any, ...]], tuple[Any, ...]]
 
 _log = structlog.get_logger("casemate.custodian")
@@ -84,6 +85,11 @@ class KeeperServer:
         """Tells every worker."""
         for writer in self._workers:
             writer.write(pack((_EVENT, event)))
+
+    async def beside(self, ask: Callable[[], _T]) -> _T:
+        """What the platform answers, in a thread, between two questions of workers."""
+        async with self._platform:
+            return await asyncio.to_thread(ask)
 
     def _take(self, message: tuple[Any, ...], writer: asyncio.StreamWriter) -> None:
         number, operation, arguments = message

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from casemate.attestation.carried import DICE_CMW
 from casemate.attestation.cmw import Record, encode_cbor
+from casemate.custodian.keys.identity import Identity
+from casemate.custodian.keys.instance import InstanceSecret
+from casemate.custodian.platform_channel import ChannelEvidence
 from casemate.wire import canonical
-from casemate.wire.ra_tls import RA_TLS_TYPE, RaTls
+from casemate.wire.binding import Purpose, sha256_text, signing_key_text
+from casemate.wire.ra_tls import RA_TLS_TYPE, RaTls, identity_message, key_digest
 
-__all__ = ["TlsSecret", "certificate_over", "issue_tls", "public_key_of"]
+__all__ = ["TlsSecret", "certificate_over", "issue_tls", "public_key_of", "tls_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,42 @@ class TlsSecret:
 
     key: bytes = field(repr=False)
     certificate: bytes
+
+
+class _Evidence(Protocol):
+    """How the platform is asked for evidence: `PlatformChannel.evidence`."""
+
+    def __call__(
+        self, *, nonce: bytes, custodian: str, signing_key: str, hpke_key: str, purpose: Purpose
+    ) -> ChannelEvidence: ...
+
+
+def tls_of(identity: Identity, instance: InstanceSecret, evidence: _Evidence) -> TlsSecret:
+    """For as long as the instance's own certificate, and vouched for by its key. Errors: `PlatformError`."""
+    key = Ed25519PrivateKey.from_private_bytes(instance.key)
+    signing_key = signing_key_text(key.public_key().public_bytes_raw())
+
+    def carry(public_key: bytes) -> RaTls:
+        found = evidence(
+            nonce=key_digest(public_key),
+            custodian=identity.identity,
+            signing_key=signing_key,
+            hpke_key=identity.sealing_key,
+            purpose=Purpose.RA_TLS,
+        )
+        return RaTls(
+            casemate_ra_tls=1,
+            custodian=identity.identity,
+            manifest=sha256_text(found.manifest),
+            signing_key=signing_key,
+            hpke_key=identity.sealing_key,
+            evidence=found.evidence,
+            endorsements=found.endorsements,
+            instance=instance.header,
+            signature=key.sign(identity_message(identity.identity, public_key)),
+        )
+
+    return issue_tls(carry, start=instance.not_before, end=instance.not_after)
 
 
 def issue_tls(carry: Callable[[bytes], RaTls], *, start: float, end: float) -> TlsSecret:
