@@ -3,13 +3,15 @@
     1. the request is signed by the key that it wants attested
     2. the nonce is ours, young, and used for the first time
     3. the evidence verifies: genuine, unrevoked, and made for this nonce, these keys and this manifest
+    4. somebody vouches for the key that signed it: an authority, or the policy that the manifest names
     -- until here anybody may have asked, and learns only that it failed --
-    4. the manifest is read, and the policy that it names looked up
-    5. the policy decides (casemate.policy.decide)
-    6. the configuration is filled in, and the decision recorded; what is not recorded is not released
-    7. the configuration is sealed to the attested key, bound to this exchange
+    5. the manifest is read, and the policy that it names looked up
+    6. the policy decides (casemate.policy.decide)
+    7. the configuration is filled in, and the decision recorded; what is not recorded is not released
+    8. the configuration is sealed to the attested key, bound to this exchange
 
-Whoever changes a step will find the test that names it in tests/integration/custodian/test_release_path.py.
+Whoever changes a step will find the test that names it in tests/integration/custodian/test_release_path.py, of the
+fourth in test_release_tpm.py beside it.
 """
 
 from __future__ import annotations
@@ -26,11 +28,19 @@ from casemate.custodian.policies_secrets import current_secrets, lookup_in
 from casemate.custodian.policies_volumes import keys_in
 from casemate.custodian.problems import Refusal
 from casemate.custodian.release_record import Proven, record_denial, record_release, record_unreadable
-from casemate.errors import CasemateError, CompareFailedError, EvidenceError, InputError, PolicyError
+from casemate.errors import (
+    CasemateError,
+    CompareFailedError,
+    EndorsementError,
+    EvidenceError,
+    InputError,
+    PolicyError,
+)
 from casemate.platforms import PLATFORMS
 from casemate.policy.configure import configure
 from casemate.policy.decide import STEPS, Decision, decide
 from casemate.policy.model import Service
+from casemate.policy.platform_steps import is_vouched_for
 from casemate.wire import canonical
 from casemate.wire.binding import Purpose, digest_bytes, release_info, report_data, sha256_text
 from casemate.wire.manifest import ParsedManifest
@@ -44,7 +54,7 @@ _TRIES: Final = 4
 """How often a decision is taken again because the policy changed while it was taken."""
 
 _JUDGED_BY_THE_POLICY: Final = frozenset(lack for platform in PLATFORMS.values() for lack in platform.lacks)
-"""What evidence lacks is refused in step 5, unless the policy waives it or says what stands in for it."""
+"""What evidence lacks is refused in step 4 or 6, unless the policy waives it or says what stands in for it."""
 
 
 async def release(custodian: Custodian, request: AttestationRequest, signer: str) -> AttestationAnswer:
@@ -59,7 +69,9 @@ async def release(custodian: Custodian, request: AttestationRequest, signer: str
         raise Refusal("nonce.refused")
     # 3. The evidence.
     proven = await _prove(custodian, request, now)
-    # 4. to 6. Manifest, policy, decision, record.
+    # 4. Whose key it is.
+    await _check_vouched_for(custodian, proven)
+    # 5. to 7. Manifest, policy, decision, record.
     manifest = await _manifest(custodian, proven)
     for _ in range(_TRIES):
         try:
@@ -90,10 +102,27 @@ async def _prove(custodian: Custodian, request: AttestationRequest, now: datetim
             endorsements = custodian.endorsements.completed(request.evidence, endorsements)
         claims = verify(request.evidence, endorsements, roots=custodian.roots, at=now, expected=expected)
     except (EvidenceError, InputError) as error:
-        custodian.metrics.evidence_refused(error.step or error.code)
-        raise Refusal("evidence.refused") from error
+        raise _unproven(custodian, error) from error
     await custodian.floors.raise_to(claims)
     return Proven(request, claims, digest, now)
+
+
+async def _check_vouched_for(custodian: Custodian, proven: Proven) -> None:
+    """Where no authority certified the key, anybody can have made it up with all that it signed: that is no decision
+    of the policy's, with a record, unless this very key is one that the policy names.
+    """
+    if is_vouched_for(proven.claims, None):
+        return
+    binding = await custodian.manifests.binding(proven.request.manifest, proven.manifest_digest)
+    policy = await custodian.policies.load(binding.genesis) if binding else None
+    service = policy.document.services.get(binding.service) if binding and policy else None
+    if not is_vouched_for(proven.claims, service):
+        raise _unproven(custodian, EndorsementError("nobody vouches for the key", step="evidence.authority"))
+
+
+def _unproven(custodian: Custodian, error: CasemateError) -> Refusal:
+    custodian.metrics.evidence_refused(error.step or error.code)
+    return Refusal("evidence.refused")
 
 
 async def _manifest(custodian: Custodian, proven: Proven) -> ParsedManifest:

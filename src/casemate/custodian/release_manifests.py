@@ -1,6 +1,6 @@
 """Launch manifests as the custodian reads them: parsed once, kept while there is room, recorded for renewals.
 
-Parsing a manifest of 100,000 files takes seconds. It happens only for domains whose evidence verified, off the event
+Parsing a manifest of 100,000 files takes seconds. It happens only for domains for which somebody vouches, off the event
 loop when it is large, and its result is kept under the digest that the evidence proved.
 """
 
@@ -12,8 +12,9 @@ from typing import Final
 from casemate.custodian.keeper import Change, Put, State
 from casemate.custodian.limits_cache import SizedCache
 from casemate.custodian.policies_book import key_of
-from casemate.errors import StoreTamperedError
-from casemate.wire.manifest import ParsedManifest, parse_manifest
+from casemate.errors import InputError, StoreTamperedError
+from casemate.wire import canonical
+from casemate.wire.manifest import MAX_MANIFEST_BYTES, ParsedManifest, PolicyBinding, parse_manifest
 
 __all__ = ["CACHE_BYTES", "Manifests"]
 
@@ -52,6 +53,15 @@ class Manifests:
         self._parsed.put(digest, manifest, len(data))
         return manifest
 
+    async def binding(self, data: bytes, digest: str) -> PolicyBinding | None:
+        """Which policy a manifest names, if it is one, at less cost than to read all of it; nothing else is judged."""
+        known = self._parsed.get(digest)
+        if known is not None:
+            return known.manifest.policy
+        if len(data) <= _INLINE_BYTES:
+            return _binding(data)
+        return await asyncio.to_thread(_binding, data)
+
     async def recorded(self, genesis: str, digest: str) -> ParsedManifest:
         """The manifest of a workload that was admitted under the policy with that genesis."""
         known = self._parsed.get(digest)
@@ -69,6 +79,15 @@ class Manifests:
 
     def remember_recorded(self, genesis: str, manifest: ParsedManifest) -> None:
         self._recorded.put(_key(genesis, manifest.digest), True, 1)
+
+
+def _binding(data: bytes) -> PolicyBinding | None:
+    try:
+        value = canonical.decode(data, limit=MAX_MANIFEST_BYTES)
+        named = value.get("policy") if isinstance(value, dict) else None
+        return canonical.parse_model(PolicyBinding, named, what="policy")
+    except InputError:
+        return None
 
 
 def _key(genesis: str, digest: str) -> str:

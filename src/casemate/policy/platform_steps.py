@@ -16,7 +16,7 @@ from casemate.policy.model import Asked, PolicyDocument, Service
 from casemate.policy.releases import Released, Sent, Wanted, judge_release, open_all
 from casemate.wire.policies import StepRecord
 
-__all__ = ["PLATFORM_STEPS", "Releases", "judge_platform", "platform_findings"]
+__all__ = ["PLATFORM_STEPS", "Releases", "is_vouched_for", "judge_platform", "platform_findings"]
 
 PLATFORM_STEPS: Final = (
     "platform.listed",
@@ -68,6 +68,20 @@ def judge_platform(
         for step, found in zip(PLATFORM_STEPS, findings, strict=True)
     )
     return steps, next((found.remedy for found in findings if not found.held), None)
+
+
+def is_vouched_for(claims: VerifiedClaims, service: Service | None) -> bool:
+    """Whether the claims are of somebody at all. Where nothing but a value stands in for what they lack, the service
+    must require that value, and theirs must be one that it lists; a waiver does not say whose they are.
+    """
+    known = PLATFORMS.get(claims.platform)
+    stand_ins = [known.lacks.get(lack) for lack in claims.lacks] if known else []
+    asked = service.platforms.get(claims.platform) if service else None
+    for value in filter(None, stand_ins):
+        admitted = asked.require.get(value, frozenset()) if asked else frozenset()
+        if claims.values.get(value) not in admitted:
+            return False
+    return True
 
 
 def _platform(service: Service, claims: VerifiedClaims) -> Finding:

@@ -230,7 +230,10 @@ async def test_endorsements_that_ended_are_refused(story: Story) -> None:
     await refused(await story.shield().attest(), 403, "evidence.refused")
 
 
-# 4. and 5. manifest and policy
+# 4. somebody vouches for the key: test_release_tpm.py
+
+
+# 5. and 6. manifest and policy
 
 
 async def denied(story: Story, answer: Answer, step: str) -> dict[str, Any]:
@@ -342,7 +345,7 @@ async def test_the_newest_version_decides(story: Story) -> None:
     assert decision["version"] == story.version
 
 
-# 6. what is not recorded is not released
+# 7. what is not recorded is not released
 
 
 async def test_nothing_is_released_when_it_cannot_be_recorded(story: Story) -> None:
@@ -381,7 +384,7 @@ async def test_a_policy_that_changes_during_the_decision_decides_again(
     await denied(story, answer, "runtime.measurement")
 
 
-# 7. the seal
+# 8. the seal
 
 
 async def test_a_key_that_nobody_can_seal_to_is_refused(story: Story) -> None:
