@@ -224,6 +224,7 @@ _KEYS: Final = {
     "key-decrypts": _attributes(*RESTRICTED, "decrypt"),
     "key-with-reserved-attribute": _bytes("quote", attributes=b"\x01\x05\x00\x72"),
     "key-named-by-an-unknown-hash": _bytes("key", name_algorithm=b"\0\x12"),
+    "key-named-by-sha1": _bytes("key", name_algorithm=b"\0\x04"),
     "key-with-a-policy-of-another-size": _bytes("quote", policy=sized(bytes(20))),
     "key-with-a-cipher": _bytes("quote", cipher=b"\0\x06\0\x80\0\x43"),
     "key-with-a-derivation": _bytes("quote", derivation=b"\0\x20\0\x0b"),

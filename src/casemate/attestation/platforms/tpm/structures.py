@@ -24,6 +24,8 @@ BEGINNING: Final = _GENERATED.to_bytes(4, "big") + _QUOTE.to_bytes(2, "big")
 """Of what the TPM itself made (6.2) and calls a quote (6.9)."""
 
 _HASHES: Final = {0x0004: "sha1", 0x000B: "sha256", 0x000C: "sha384", 0x000D: "sha512"}
+_NAMING: Final = {number: name for number, name in _HASHES.items() if name != "sha1"}
+"""A key's name stands for all that a policy says of the key: of two that collide one could be anything."""
 _SIZES: Final = {"sha1": 20, "sha256": 32, "sha384": 48, "sha512": 64}
 _SCHEMES: Final = {0x0014: "rsassa", 0x0016: "rsapss", 0x0018: "ecdsa"}
 _CURVES: Final = {0x0003: "p256", 0x0004: "p384"}
@@ -161,7 +163,7 @@ def _signature(reader: _Reader) -> Signature:
 def _public(reader: _Reader, data: bytes) -> Public:
     kind = reader.number(2)
     name_algorithm = reader.number(2)
-    named = _known(_HASHES, name_algorithm, "evidence.key", "hash of a name")
+    named = _known(_NAMING, name_algorithm, "evidence.key", "hash of a name")
     attributes = _attributes(reader.number(4))
     if len(reader.sized()) not in (0, _SIZES[named]):
         raise _malformed("a key with a policy of another size")
