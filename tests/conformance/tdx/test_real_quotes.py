@@ -72,7 +72,7 @@ def refused(real: Real, step: str, error: type[EvidenceError] = EndorsementError
 def test_a_machine_that_is_up_to_date() -> None:
     claims = version_4().judge()
     assert (claims.platform, claims.tcb_status, claims.advisories) == ("tdx", "up-to-date", ())
-    assert claims.tcb == {"evaluation": 17, "module": 6}
+    assert claims.tcb == {"evaluation": 17, "module": 0x106}
     assert (claims.values["fmspc"], len(claims.hardware)) == ("b0c06f000000", 16)
     assert claims.values["rtmr3"] == "0" * 96
     assert claims.seen["tcb-info:tdx:b0c06f000000:evaluation"] == 17

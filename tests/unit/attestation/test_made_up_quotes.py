@@ -211,8 +211,9 @@ def test_measurements_of_what_ran_before_the_shield_are_the_runtime() -> None:
 
 
 def test_the_lower_version_of_the_module_counts() -> None:
-    for current, lower in ((6, 5), (4, 4)):
-        fields = {"current": bytes((current, 1)) + b"\x07" * 14}
+    """Of the major version first: 3.0 is above 1.5, however the minor versions compare."""
+    for minor, major, lower in ((6, 1, 0x105), (4, 1, 0x104), (4, 3, 0x105)):
+        fields = {"current": bytes((minor, major)) + b"\x07" * 14}
         assert judge(right(tdx=True, version=5, newer=True, body=fields)).tcb["module"] == lower
 
 

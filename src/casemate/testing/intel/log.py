@@ -14,9 +14,9 @@ _EVENT: Final = 5
 _BANKS: Final = ("sha384",)
 
 
-def event_log(contents: Sequence[bytes]) -> bytes:
-    """One record a register, RTMR0 first."""
-    records = [Record(number, _EVENT, content, banks=_BANKS) for number, content in enumerate(contents, 1)]
+def event_log(contents: Sequence[bytes], first: int = 1) -> bytes:
+    """One record a register, RTMR0 first, which is register 1."""
+    records = [Record(number, _EVENT, content, banks=_BANKS) for number, content in enumerate(contents, first)]
     return written(records, _BANKS)
 
 

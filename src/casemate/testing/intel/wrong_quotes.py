@@ -122,6 +122,13 @@ WRONG_TDS: Final[Mapping[str, Wrong]] = {
             lambda plan: replace(plan, log=event_log(_LOGGED)),
         ),
     ),
+    "log-with-a-record-of-mrtd": rejected(
+        "log",
+        then(
+            body(_TD_RTMRS, b"".join(registers(_LOGGED[1:]).values())),
+            lambda plan: replace(plan, log=event_log(_LOGGED, 0)),
+        ),
+    ),
     "log-that-is-none": Wrong(lambda plan: replace(plan, log=b"log"), EvidenceMalformedError, "evidence.log"),
 }
 

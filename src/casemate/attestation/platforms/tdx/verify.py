@@ -11,7 +11,8 @@
  6  certificates, lists and documents cover the time, none older than one seen    intel/endorsed.py
  7  Intel knows machine, TDX module and quoting enclave; its verdict on them,
     of the launch and of now                                                      intel/tcb.py
- 8  another implementation of Intel's rules comes to the same verdict             intel/second_opinion.py
+ 8  another implementation of Intel's rules comes to the same verdict on the
+    launch; of what runs now there is our judgement only                          intel/second_opinion.py
  9  an event log that came with it replays to the four RTMRs
 10  MRCONFIGID is the manifest's digest; report data is what the caller expects
 
@@ -80,7 +81,7 @@ def verify_tdx(
     documents = (known.tcb_info.content, known.identity.content)
     launch = judged(chain.machine, report, enclave.report, *documents)
     now = judged(chain.machine, report.as_of_now(), enclave.report, *documents)
-    # 8. By two implementations.
+    # 8. By two implementations: of the launch, as the other one never judges a domain by what runs now.
     check_agreement(quote, known, launch, root, at)
     verdict = together(launch, now)
     # 9. What was measured is what the log says, where there is one.
@@ -136,18 +137,21 @@ def _check_launch(report: TdReport) -> None:
 
 
 def _module(report: TdReport) -> int:
-    """The lowest version of the TDX module that the domain ran under."""
-    launched = report.tee_tcb_svn[0]
-    return launched if report.current_tcb_svn is None else min(launched, report.current_tcb_svn[0])
+    """The lowest version of the TDX module that the domain ran under: the minor byte first, then the major one."""
+    versions = (report.tee_tcb_svn, report.current_tcb_svn or report.tee_tcb_svn)
+    return min(int.from_bytes(version[:2], "little") for version in versions)
 
 
 def _check_log(report: TdReport, data: bytes | None) -> None:
-    """Registers of the log are counted from MRTD, which nothing is extended into (UEFI 2.10, section 38.4.1)."""
+    """Registers of the log are counted from MRTD, which nothing is extended into once a domain runs (UEFI 2.11, section
+    38.4.1): a record of it would be believed, and compared with nothing.
+    """
     if data is None:
         return
     registers = replay(EventLog.parse(data), "sha384")
-    if max(registers, default=0) > len(report.rtmrs):
-        raise _rejected("the event log is about a register that is not there", "evidence.log", got=str(max(registers)))
+    others = sorted(registers.keys() - range(1, len(report.rtmrs) + 1))
+    if others:
+        raise _rejected("the event log is about a register that is no RTMR", "evidence.log", got=str(others[0]))
     for number, value in enumerate(report.rtmrs):
         replayed = registers.get(number + 1, bytes(len(value)))
         if replayed != value:
