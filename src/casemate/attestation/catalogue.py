@@ -13,6 +13,7 @@ from casemate.attestation.platforms.nitro import files as nitro
 from casemate.attestation.platforms.nitro.verify import verify_nitro
 from casemate.attestation.platforms.sev_snp import files as sev_snp
 from casemate.attestation.platforms.sev_snp.verify import verify_sev_snp
+from casemate.attestation.platforms.sev_snp.wanted import joined as joined_table
 from casemate.attestation.platforms.sev_snp.wanted import wanted as wanted_for_sev_snp
 from casemate.attestation.platforms.sgx import files as sgx
 from casemate.attestation.platforms.sgx.verify import verify_sgx
@@ -20,7 +21,7 @@ from casemate.attestation.platforms.tdx import files as tdx
 from casemate.attestation.platforms.tdx.verify import verify_tdx
 from casemate.attestation.platforms.tpm import files as tpm
 from casemate.attestation.platforms.tpm.verify import verify_tpm
-from casemate.attestation.wanted import Wanted, nothing
+from casemate.attestation.wanted import Wanted, concatenated, nothing
 from casemate.claims import VerifiedClaims
 from casemate.wire.evidence import Endorsements, Evidence
 
@@ -33,7 +34,8 @@ Verifier = Callable[[Evidence, Endorsements, Roots, datetime, Expected], Verifie
 class Format:
     """`platform` is what people call it. `recognises` tells whether bytes may be of this format; `fields` is everything
     that they say, for people, believed or not; `endorsements` finds in files what goes with a piece of evidence;
-    `wanted` names what its vendor publishes for it, given what came with it.
+    `wanted` names what its vendor publishes for it, given what came with it;
+    `joined` puts certificates of a cache beside those that came.
     """
 
     platform: str
@@ -42,6 +44,7 @@ class Format:
     fields: Callable[[bytes], dict[str, Any]]
     endorsements: Callable[[bytes, Sequence[bytes]], Endorsements]
     wanted: Callable[[bytes, Endorsements], tuple[Wanted, ...]] = nothing
+    joined: Callable[[bytes, Sequence[bytes]], bytes] = concatenated
 
 
 FORMATS: Final[Mapping[str, Format]] = {
@@ -56,5 +59,6 @@ FORMATS: Final[Mapping[str, Format]] = {
         sev_snp.fields,
         sev_snp.endorsements,
         wanted_for_sev_snp,
+        joined_table,
     ),
 }

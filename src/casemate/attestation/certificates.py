@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -19,7 +20,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from casemate.errors import EndorsementError
 
-__all__ = ["Certificate", "check_covers", "p384_key", "reading"]
+__all__ = ["Certificate", "check_covers", "p384_key", "pem_blocks", "reading"]
+
+
+_BEGIN: Final = b"-----BEGIN "
+_LONGEST_LABEL: Final = 32
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,24 @@ def reading(what: str, step: str) -> Iterator[None]:
         # at once or when a part is asked for: what it raises is no interface, and an attacker chooses the bytes.
         except Exception as error:
             raise EndorsementError(f"the {what} cannot be read", step=step) from error
+
+
+def pem_blocks(data: bytes, *labels: bytes) -> list[bytes]:
+    """The blocks of PEM in `data` (RFC 7468), with their frames, as far as each has an end; those of `labels`.
+
+    In one pass: who sends beginnings without ends makes nobody search the rest for each of them.
+    """
+    found, position = [], 0
+    while (start := data.find(_BEGIN, position)) >= 0:
+        label = data[start + len(_BEGIN) : start + len(_BEGIN) + _LONGEST_LABEL].partition(b"-----")[0]
+        ending = b"-----END " + label + b"-----"
+        end = data.find(ending, start)
+        if end < 0:
+            break
+        position = end + len(ending)
+        if label in labels:
+            found.append(data[start:position])
+    return found
 
 
 def p384_key(certificate: Certificate) -> ec.EllipticCurvePublicKey | None:

@@ -4,12 +4,14 @@ here, and verification never asks anybody.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from casemate.attestation.certificates import pem_blocks
 from casemate.wire.evidence import Endorsements
 
-__all__ = ["Vendor", "Wanted", "nothing"]
+__all__ = ["Vendor", "Wanted", "concatenated", "nothing"]
 
 Vendor = Literal["amd", "intel", "intel-root"]
 
@@ -18,7 +20,7 @@ Vendor = Literal["amd", "intel", "intel-root"]
 class Wanted:
     """`name` is where a cache keeps it (`amd/milan/crl.der`), `path` where the vendor's service has it, from its root.
 
-    `own` is what only this machine has. `chain` is the header in which the answer brings the certificates that signed
+    `chain` is the header in which the answer brings the certificates that signed
     it, and their name in the cache.
     """
 
@@ -26,7 +28,12 @@ class Wanted:
     vendor: Vendor
     path: str
     chain: tuple[str, str] | None = None
-    own: bool = False
+
+
+def concatenated(came: bytes, cached: Sequence[bytes]) -> bytes:
+    """PEM, one after the other: ours first."""
+    blocks = [block for data in cached for block in pem_blocks(data, b"CERTIFICATE")]
+    return b"".join([*(block + b"\n" for block in blocks), came])
 
 
 def nothing(_data: bytes, _came: Endorsements) -> tuple[Wanted, ...]:

@@ -7,7 +7,6 @@ by floors (`Expected.floors`).
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import tempfile
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from casemate.attestation.catalogue import FORMATS
-from casemate.endorsements.facts import MAX_ENTRY_BYTES, Facts, facts_of
+from casemate.endorsements.facts import MAX_ENTRY_BYTES, Facts, facts_of, is_list
 from casemate.errors import CasemateError, EndorsementError, UsageError
 from casemate.wire.evidence import MAX_CRLS, MAX_DOCUMENTS, Endorsements, Evidence
 
@@ -36,6 +35,7 @@ class Kept(Enum):
     NEWER = "newer"
     SAME = "same"
     OLDER = "older, so not taken"
+    REPLACED = "older, and taken since it was asked for anew"
 
 
 def check_name(name: str) -> str:
@@ -79,10 +79,13 @@ class Cache:
                 raise UsageError(f"more than {MAX_ENTRIES} endorsements in {self.folder}")
             yield name
 
-    def put(self, name: str, data: bytes) -> Kept:
-        """Keeps it unless what is there is newer. Errors: EndorsementError for what it is not, UsageError."""
+    def put(self, name: str, data: bytes, *, anew: bool = False) -> Kept:
+        """Keeps it unless what is there is newer, or does not say the truth of itself: `anew`, from the vendor, always.
+
+        Errors: EndorsementError for what it is not, UsageError.
+        """
         new, old = facts_of(check_name(name), data), self.facts(name)
-        if old is not None and new.rank <= old.rank:
+        if old is not None and new.rank <= old.rank and not (anew and new.rank < old.rank):
             return Kept.SAME if new.rank == old.rank else Kept.OLDER
         path = self.folder / name
         try:
@@ -90,32 +93,41 @@ class Cache:
             _write(path, data)
         except OSError as error:
             raise UsageError(f"{path} cannot be written: {error.strerror}") from error
-        return Kept.NEW if old is None else Kept.NEWER
+        if old is None:
+            return Kept.NEW
+        return Kept.NEWER if new.rank > old.rank else Kept.REPLACED
 
     def completed(self, evidence: Evidence, came: Endorsements) -> Endorsements:
-        """`came`, with what the cache has for this evidence; which of two is newer is the verifier's to see.
+        """`came`, behind what the cache has for this evidence; which of two is newer is the verifier's to see.
 
-        A certificate of the very chip is added only where none came: it has one, and the newer one need not be the
-        right one. What cannot be used is left out: the verifier says what is missing.
+        Nothing that came can take the place of what the cache has: there is an end to how much is looked at, and what
+        is ours is looked at first. Where nothing is wanted for such evidence, or it is none, `came` alone remains; then
+        the verifier knows another root, or refuses.
         """
         known = FORMATS.get(evidence.format)
         try:
             wanted = () if known is None else known.wanted(evidence.report, came)
         except CasemateError:
             return came  # the verifier says what is wrong with it
-        names = [one.name for one in wanted if not (one.own and came.certificates)]
-        names += sorted({one.chain[1] for one in wanted if one.chain is not None})
-        files = [data for name in names if (data := self.get(name)) is not None]
-        if known is None or not files:
+        if known is None or not wanted:
             return came
-        with contextlib.suppress(CasemateError):
-            cached = known.endorsements(evidence.report, [*filter(None, [came.certificates]), *files])
-            return Endorsements(
-                certificates=cached.certificates or came.certificates,
-                crls=[*came.crls, *cached.crls][:MAX_CRLS],
-                documents=[*came.documents, *cached.documents][:MAX_DOCUMENTS],
-            )
-        return came
+        names = [*(one.name for one in wanted), *sorted({one.chain[1] for one in wanted if one.chain is not None})]
+        found = {name: data for name in names if (data := self._readable(name)) is not None}
+        if not found:
+            return came
+        lists = [data for name, data in found.items() if is_list(name)]
+        documents = [data for name, data in found.items() if name.endswith(".json")]
+        certificates = [data for name, data in found.items() if not is_list(name) and not name.endswith(".json")]
+        return Endorsements(
+            certificates=known.joined(came.certificates, certificates),
+            crls=[*lists, *came.crls][:MAX_CRLS],
+            documents=[*documents, *came.documents][:MAX_DOCUMENTS],
+        )
+
+    def _readable(self, name: str) -> bytes | None:
+        """The entry, where it is one."""
+        data = self.get(name)
+        return data if data is not None and self.facts(name) is not None else None
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from cryptography import x509
 
-from casemate.attestation.certificates import Certificate, reading
+from casemate.attestation.certificates import Certificate, pem_blocks, reading
 from casemate.errors import EndorsementError
 from casemate.wire.fields import parse_time
 
-__all__ = ["MAX_ENTRY_BYTES", "Facts", "facts_of"]
+__all__ = ["MAX_ENTRY_BYTES", "Facts", "facts_of", "is_list"]
 
 MAX_ENTRY_BYTES: Final = 256 * 1024
 """Revocation lists of Intel's platforms are the largest, at some ten KiB."""
 
+_REMEMBERED: Final = 256
 _STEP: Final = "endorsements.entry"
-_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _DOCUMENTS: Final = {"tcbInfo": "TCB info", "enclaveIdentity": "enclave identity"}
 
 
@@ -37,6 +37,7 @@ class Facts:
         return self.start <= at <= self.end
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def facts_of(name: str, data: bytes) -> Facts:
     """Of the entry of a cache, by the kind that its name says. Errors: EndorsementError."""
     if len(data) > MAX_ENTRY_BYTES:
@@ -44,7 +45,12 @@ def facts_of(name: str, data: bytes) -> Facts:
     with reading(name, _STEP):
         if name.endswith(".json"):
             return _document(data)
-        return _list(data) if "crl" in name.rpartition("/")[2] else _certificates(data)
+        return _list(data) if is_list(name) else _certificates(data)
+
+
+def is_list(name: str) -> bool:
+    """Whether it is the name of a revocation list."""
+    return name.endswith("crl.der")
 
 
 def _document(data: bytes) -> Facts:
@@ -65,13 +71,15 @@ def _list(data: bytes) -> Facts:
     end = loaded.next_update_utc
     if end is None:
         raise EndorsementError("a revocation list without an end", step=_STEP)
+    # Intel's lists all have the number 1.
+    rank = (number, int(loaded.last_update_utc.timestamp()))
     (name,) = loaded.issuer.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    return Facts(f"revocation list {number} of {name.value!s}", loaded.last_update_utc, end, (number,))
+    return Facts(f"revocation list {number} of {name.value!s}", loaded.last_update_utc, end, rank)
 
 
 def _certificates(data: bytes) -> Facts:
     """One in DER, or several in PEM: they hold together while all of them do."""
-    found = [Certificate.parse(part, "certificate") for part in _PEM.findall(data) or [data]]
+    found = [Certificate.parse(part, "certificate") for part in pem_blocks(data, b"CERTIFICATE") or [data]]
     start, end = max(one.start for one in found), min(one.end for one in found)
     names = ", ".join(one.common_name for one in found)
     return Facts(f"certificate of {names}", start, end, (int(start.timestamp()),))

@@ -93,8 +93,8 @@ class Fetcher:
                     continue
                 body, chain = self._answer(client, one)
                 if one.chain is not None and chain is not None:
-                    yield one.chain[1], self._cache.put(one.chain[1], chain)
-                yield one.name, self._cache.put(one.name, body)
+                    yield one.chain[1], self._cache.put(one.chain[1], chain, anew=anew)
+                yield one.name, self._cache.put(one.name, body, anew=anew)
 
     def _lasts(self, wanted: Wanted, now: datetime) -> bool:
         """Whether it is good for as long again as it has been, at most: lists and TCB infos are renewed well before

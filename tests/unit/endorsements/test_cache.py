@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from casemate.attestation.certificates import pem_blocks
 from casemate.attestation.expectations import Roots
 from casemate.attestation.platforms.sev_snp.table import ARK, VCEK, build_certificate_table, parse_certificate_table
 from casemate.attestation.platforms.sev_snp.wanted import wanted
@@ -18,11 +23,12 @@ from casemate.endorsements.cache import Cache, Kept, check_name
 from casemate.endorsements.facts import MAX_ENTRY_BYTES, facts_of
 from casemate.errors import CasemateError, EndorsementError, InputError
 from casemate.testing.amd.cases import Case, build
-from casemate.testing.amd.certificates import RevokedEntry
+from casemate.testing.amd.certificates import LIST_START, RevokedEntry
 from casemate.testing.amd.plan import right
 from casemate.testing.amd.wrong import only_list
+from casemate.testing.intel.plan import right as planned
 from casemate.testing.vendors import amd_publishes
-from casemate.wire.evidence import NO_ENDORSEMENTS, Endorsements
+from casemate.wire.evidence import MAX_CRLS, NO_ENDORSEMENTS, Endorsements
 
 LIST = "amd/milan/crl.der"
 
@@ -182,3 +188,60 @@ def test_what_is_no_name_is_refused(cache: Cache, name: str) -> None:
 def test_what_is_no_endorsement_is_refused(name: str, data: bytes) -> None:
     with pytest.raises(CasemateError):
         facts_of(name, data)
+
+
+def hiding(came: Endorsements) -> dict[str, Endorsements]:
+    """What a host sends so that a list of the cache is not looked at."""
+    table = parse_certificate_table(came.certificates)
+    pem = x509.load_der_x509_certificate(table[ARK]).public_bytes(Encoding.PEM)
+    junk = {**table, UUID(int=7): b"-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----"}
+    return {
+        "more lists than are looked at": came.model_copy(update={"crls": came.crls * MAX_CRLS}),
+        "the root in another spelling": replace_table(came, {**table, ARK: pem}),
+        "an entry that nobody reads": replace_table(came, junk),
+    }
+
+
+@pytest.mark.parametrize("way", ["more lists than are looked at", "the root in another spelling",
+                                 "an entry that nobody reads"])  # fmt: skip
+def test_nothing_that_came_hides_what_the_cache_has(cache: Cache, chip: Case, way: str) -> None:
+    came = hiding(chip.endorsements)[way]
+    assert judged(chip, came) == "sev-snp"
+    cache.put(LIST, build(only_list(number=99, revoked=_the_intermediate())(right())).endorsements.crls[0])
+    with pytest.raises(EndorsementError) as caught:
+        judged(chip, cache.completed(chip.evidence, came))
+    assert caught.value.step == "evidence.revoked"
+
+
+def test_of_lists_with_one_number_the_later_is_the_newer(cache: Cache) -> None:
+    """As Intel's are: all of them have the number 1."""
+    first = build(only_list(number=1)(right())).endorsements.crls[0]
+    later = build(only_list(number=1, start=LIST_START + timedelta(days=1))(right())).endorsements.crls[0]
+    assert [cache.put(LIST, data) for data in (first, later, first)] == [Kept.NEW, Kept.NEWER, Kept.OLDER]
+
+
+def test_what_was_made_up_gives_way_to_what_the_vendor_says_anew(cache: Cache) -> None:
+    """Ranks are not proved: who put a number too high into the cache does not keep the vendor out for ever."""
+    assert [cache.put(LIST, numbered(2**40)), cache.put(LIST, numbered(9))] == [Kept.NEW, Kept.OLDER]
+    assert cache.put(LIST, numbered(9), anew=True) is Kept.REPLACED
+    assert cache.get(LIST) == numbered(9)
+
+
+def test_beginnings_without_ends_cost_no_more_than_their_length() -> None:
+    """Each was once searched to the end of all of them: a hundred KB took seconds."""
+    whole = b"-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----"
+    assert pem_blocks(whole + b"-----BEGIN CERTIFICATE-----" * 400_000, b"CERTIFICATE") == [whole]
+    assert pem_blocks(b"-----BEGIN X-----" * 400_000, b"CERTIFICATE") == []
+    assert pem_blocks(b"-----BEGIN A-----x-----END A-----" + whole, b"CERTIFICATE") == [whole]
+
+
+def test_certificates_that_came_are_not_searched(cache: Cache, chip: Case) -> None:
+    filled(cache, chip)
+    came = Endorsements(certificates=b"-----BEGIN CERTIFICATE-----" * 400_000, crls=[])
+    assert cache.completed(chip.evidence, came) == came
+
+
+def test_a_quote_without_certificates_is_left_to_the_verifier(cache: Cache) -> None:
+    plan = planned(tdx=True)
+    bare = replace(plan, order=lambda _: b"")
+    assert cache.completed(bare.evidence(), NO_ENDORSEMENTS) == NO_ENDORSEMENTS

@@ -10,7 +10,7 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from casemate.attestation.certificates import Certificate, reading
+from casemate.attestation.certificates import Certificate, pem_blocks, reading
 from casemate.attestation.platforms.intel.chain import pem_parts
 from casemate.attestation.platforms.intel.machine import SGX_EXTENSIONS, Machine
 from casemate.attestation.platforms.intel.quote import PCK_CHAIN, Quote
@@ -20,7 +20,7 @@ from casemate.wire.evidence import MAX_CRLS, MAX_DOCUMENTS, Endorsements
 
 __all__ = ["common_fields", "endorsements"]
 
-_PEM: Final = re.compile(rb"-----BEGIN (CERTIFICATE|X509 CRL)-----.*?-----END \1-----", re.DOTALL)
+_LABELS: Final = (b"CERTIFICATE", b"X509 CRL")
 _ENCODED: Final = re.compile(rb"%([0-9a-fA-F]{2})")
 """Intel's service sends certificates in headers, and there in this way (RFC 3986 §2.1)."""
 
@@ -75,7 +75,7 @@ def _parts(file: bytes) -> Iterator[bytes]:
     """Single certificates, lists and documents."""
     if file.lstrip().startswith(b"{"):
         yield from _of_json(file)
-    elif pem := [match.group() for match in _PEM.finditer(_ENCODED.sub(_decoded, file))]:
+    elif pem := pem_blocks(_ENCODED.sub(_decoded, file), *_LABELS):
         yield from pem
     else:
         yield _unhexed(file)
@@ -93,7 +93,7 @@ def _of_json(file: bytes) -> Iterator[bytes]:
     if not all(isinstance(value.get(name, ""), str) for name in (*_CHAINS, *_LISTS, *_DOCUMENTS)):
         raise _unread("a collateral file with something else than text in it")
     for name in _CHAINS:
-        yield from (match.group() for match in _PEM.finditer(value.get(name, "").encode()))
+        yield from pem_blocks(value.get(name, "").encode(), *_LABELS)
     for name in _LISTS:
         if name in value:
             yield _unhexed(value[name].encode())

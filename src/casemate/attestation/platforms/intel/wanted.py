@@ -32,6 +32,8 @@ def wanted(data: bytes, _came: Endorsements) -> tuple[Wanted, ...]:
     if quote.attested.certification_type != PCK_CHAIN:
         raise EndorsementError("the quote does not bring the certificate of its machine", step="evidence.pck")
     parts = pem_parts(quote.attested.certification)
+    if not parts:
+        raise EndorsementError("the quote does not bring the certificate of its machine", step="evidence.pck")
     leaf = Certificate.parse(parts[0], "PCK certificate")
     machine = Machine.parse(leaf.extensions.get(SGX_EXTENSIONS, b""))
     authority = "platform" if any(name.value == _PLATFORM_CA for name in leaf.issuer) else "processor"

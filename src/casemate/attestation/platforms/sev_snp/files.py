@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
@@ -10,7 +9,7 @@ from uuid import UUID
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from casemate.attestation.certificates import Certificate
+from casemate.attestation.certificates import Certificate, pem_blocks
 from casemate.attestation.platforms.sev_snp.report import REPORT_BYTES, Report
 from casemate.attestation.platforms.sev_snp.table import (
     ARK,
@@ -25,7 +24,6 @@ from casemate.wire.evidence import Endorsements
 
 __all__ = ["endorsements", "fields", "recognises"]
 
-_PEM: Final = re.compile(rb"-----BEGIN (CERTIFICATE|X509 CRL)-----.*?-----END \1-----", re.DOTALL)
 _LEAVES: Final = {"SEV-VCEK": VCEK, "SEV-VLEK": VLEK}
 _NEWEST: Final = 16
 """A number of a version that is not too far from those that there are: anything else is no report."""
@@ -88,7 +86,7 @@ def endorsements(data: bytes, files: Sequence[bytes]) -> Endorsements:
 
 def _parts(file: bytes) -> list[bytes]:
     """Single certificates and lists."""
-    if pem := [match.group() for match in _PEM.finditer(file)]:
+    if pem := pem_blocks(file, b"CERTIFICATE", b"X509 CRL"):
         return pem
     if not file.startswith(b"\x30"):
         table = parse_certificate_table(file)

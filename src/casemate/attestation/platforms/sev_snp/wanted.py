@@ -4,21 +4,29 @@ Interface", chapter 4): the chain of the product line, its revocation list, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from casemate.attestation.certificates import Certificate
+from casemate.attestation.certificates import Certificate, pem_blocks
 from casemate.attestation.platforms.sev_snp.chain import shipped_roots
 from casemate.attestation.platforms.sev_snp.products import GENOA, MILAN, PRODUCTS, TURIN, Product
 from casemate.attestation.platforms.sev_snp.report import Report
-from casemate.attestation.platforms.sev_snp.table import ARK, ASK, parse_certificate_table
+from casemate.attestation.platforms.sev_snp.table import (
+    ARK,
+    ASK,
+    VCEK,
+    VLEK,
+    build_certificate_table,
+    parse_certificate_table,
+)
 from casemate.attestation.wanted import Wanted
 from casemate.errors import EndorsementError
 from casemate.wire.evidence import Endorsements
 
-__all__ = ["LINES", "of_line", "wanted"]
+__all__ = ["LINES", "joined", "of_line", "wanted"]
 
+_LEAVES: Final = {"SEV-VCEK": VCEK, "SEV-VLEK": VLEK}
 _PARAMETERS: Final = {"fmc": "fmcSPL", "bootloader": "blSPL", "tee": "teeSPL", "snp": "snpSPL", "microcode": "ucodeSPL"}
 _MODELS: Final = ((MILAN, 0x00, 0x0F), (GENOA, 0x10, 0x1F), (GENOA, 0xA0, 0xAF))
 """Of family 19h; Bergamo and Siena are certified as Genoa (specification 56860, "CPUID_FAM_ID")."""
@@ -33,7 +41,7 @@ def wanted(data: bytes, came: Endorsements) -> tuple[Wanted, ...]:
     """
     report = Report.parse(data)
     table = parse_certificate_table(came.certificates) if came.certificates else {}
-    if ARK in table and table[ARK] not in {root.der for root in shipped_roots().values()}:
+    if ARK in table and not _is_shipped(Certificate.parse(table[ARK], "ARK")):
         return ()
     product = _certified(table) or _product(report)
     line = of_line(product, vlek=report.signed_with_vlek)
@@ -47,6 +55,30 @@ def of_line(product: Product, *, vlek: bool = False) -> tuple[Wanted, ...]:
         Wanted(f"{folder}/{kind}-chain.pem", "amd", f"/{kind}/v1/{product.name}/cert_chain"),
         Wanted(f"{folder}/crl.der", "amd", f"/{kind}/v1/{product.name}/crl"),
     )
+
+
+def joined(came: bytes, cached: Sequence[bytes]) -> bytes:
+    """A table: what came, and of the cache what it has no entry for. What came is not a table: as it is."""
+    try:
+        table = parse_certificate_table(came) if came else {}
+        for data in cached:
+            for part in pem_blocks(data, b"CERTIFICATE") or [data]:
+                found = Certificate.parse(part, "certificate")
+                if (place := _place(found)) is not None:
+                    table.setdefault(place, found.der)
+    except EndorsementError:
+        return came
+    return build_certificate_table(table)
+
+
+def _place(certificate: Certificate) -> UUID | None:
+    if certificate.common_name in _LEAVES:
+        return _LEAVES[certificate.common_name]
+    return ASK if certificate.common_name.startswith("SEV-") else None  # roots are part of the package
+
+
+def _is_shipped(root: Certificate) -> bool:
+    return root.der in {shipped.der for shipped in shipped_roots().values()}
 
 
 def _certified(table: Mapping[UUID, bytes]) -> Product | None:
@@ -76,4 +108,4 @@ def _vcek(report: Report, product: Product) -> Wanted:
     asked = "&".join(f"{_PARAMETERS[name]}={version:02d}" for name, version in versions.items())
     tcb = "-".join(f"{version:02x}" for version in versions.values())
     name = f"amd/{product.name.lower()}/vcek/{chip}/{tcb}.der"
-    return Wanted(name, "amd", f"/vcek/v1/{product.name}/{chip}?{asked}", own=True)
+    return Wanted(name, "amd", f"/vcek/v1/{product.name}/{chip}?{asked}")

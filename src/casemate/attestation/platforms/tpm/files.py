@@ -6,14 +6,13 @@ whole report is recognised (spec/evidence.md, "Wire form").
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from casemate.attestation.certificates import Certificate
+from casemate.attestation.certificates import Certificate, pem_blocks
 from casemate.attestation.platforms.tpm.chain import UNDERSTOOD, is_for
 from casemate.attestation.platforms.tpm.key import key_of
 from casemate.attestation.platforms.tpm.structures import BEGINNING, Public, Quote
@@ -21,8 +20,6 @@ from casemate.errors import EvidenceError
 from casemate.wire.evidence import Endorsements
 
 __all__ = ["endorsements", "fields", "recognises"]
-
-_PEM: Final = re.compile(rb"-----BEGIN (CERTIFICATE|X509 CRL)-----.*?-----END \1-----", re.DOTALL)
 
 
 def recognises(data: bytes) -> bool:
@@ -89,7 +86,7 @@ def _digest(key: Public) -> str | None:
 
 def _parts(file: bytes) -> list[bytes]:
     """Single certificates and lists."""
-    return [match.group() for match in _PEM.finditer(file)] or [file]
+    return pem_blocks(file, b"CERTIFICATE", b"X509 CRL") or [file]
 
 
 def _list(part: bytes) -> x509.CertificateRevocationList | None:
