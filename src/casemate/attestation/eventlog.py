@@ -18,10 +18,25 @@ from typing import Any, Final
 
 from casemate.errors import EvidenceMalformedError, TooLargeError
 
-__all__ = ["MAX_LOG_BYTES", "NO_ACTION", "Event", "EventLog", "after_the_log", "fields_of_log", "kind_of", "replay"]
+__all__ = [
+    "MAX_LOG_BYTES",
+    "MAX_RECORDS",
+    "MAX_RECORDS_BYTES",
+    "NO_ACTION",
+    "Event",
+    "EventLog",
+    "after_the_log",
+    "fields_of_log",
+    "kind_of",
+    "replay",
+]
 
 MAX_LOG_BYTES: Final = 512 * 1024
-"""Real ones have 15 to 75 KB."""
+"""With what fills it up: firmware keeps areas of 64 to 256 KiB."""
+MAX_RECORDS_BYTES: Final = 128 * 1024
+"""Real ones have 2 to 75 KB."""
+MAX_RECORDS: Final = 4096
+"""Real ones have about a hundred. Whoever sends evidence chooses them, and each costs a hash in each bank."""
 NO_ACTION: Final = 3
 """The kind of records that are not extended."""
 
@@ -84,8 +99,11 @@ class EventLog:
     def parse(cls, data: bytes) -> EventLog:
         """Errors: EvidenceMalformedError, TooLargeError."""
         if len(data) > MAX_LOG_BYTES:
-            raise TooLargeError("the event log is too large", expected=f"≤ {MAX_LOG_BYTES} bytes", got=str(len(data)))
-        return _Reading(data).log()
+            raise _too_large(f"{MAX_LOG_BYTES} bytes", len(data))
+        reading = _Reading(data)
+        if reading.size > MAX_RECORDS_BYTES:
+            raise _too_large(f"{MAX_RECORDS_BYTES} bytes of records", reading.size)
+        return reading.log()
 
 
 def replay(log: EventLog, bank: str) -> dict[int, bytes]:
@@ -171,7 +189,8 @@ class _Reading:
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
-        self._end = len(data.rstrip(data[-1:])) if data[-1:] in _PADDING else len(data)
+        self.size = len(data.rstrip(data[-1:])) if data[-1:] in _PADDING else len(data)
+        """Without what fills it up."""
         self._banks: dict[int, tuple[str, int]] = {}
         """Name and size of digests, by number."""
         self._locality: int | None = None
@@ -185,6 +204,8 @@ class _Reading:
         read = self._event if self._banks else self._short_event
         while self._at < len(self._data) and not self._padding():
             events.append(read())
+            if len(events) > MAX_RECORDS:
+                raise _too_large(f"{MAX_RECORDS} records", len(events))
         for number, event in enumerate(events):
             self._look_at(number, event)
         banks = [name for name, _ in self._banks.values()] or ["sha1"]
@@ -235,7 +256,7 @@ class _Reading:
 
     def _padding(self) -> bool:
         """The area that firmware keeps for its log, behind the last record."""
-        if self._at < self._end:
+        if self._at < self.size:
             return False
         self._remarks["filled up behind its last record"] = None
         return True
@@ -270,6 +291,10 @@ def _banks(data: bytes) -> dict[int, tuple[str, int]]:
 def _pairs(data: bytes) -> Iterator[tuple[int, int]]:
     for at in range(0, len(data), 4):
         yield int.from_bytes(data[at : at + 2], "little"), int.from_bytes(data[at + 2 : at + 4], "little")
+
+
+def _too_large(limit: str, got: int) -> TooLargeError:
+    return TooLargeError("the event log is too large", expected=f"≤ {limit}", got=str(got))
 
 
 def _malformed(why: str) -> EvidenceMalformedError:

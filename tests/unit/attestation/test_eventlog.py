@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.attestation.eventlog import MAX_LOG_BYTES, NO_ACTION, EventLog, fields_of_log, kind_of, replay
+from casemate.attestation.eventlog import (
+    MAX_LOG_BYTES,
+    MAX_RECORDS,
+    MAX_RECORDS_BYTES,
+    NO_ACTION,
+    EventLog,
+    fields_of_log,
+    kind_of,
+    replay,
+)
 from casemate.errors import EvidenceMalformedError, InputError
 from casemate.testing.tpm.log import BANKS, Record, first_record, short_log, start, written
 
@@ -123,6 +132,22 @@ def test_the_largest_log_is_read_and_a_larger_one_is_not() -> None:
         EventLog.parse(bytes(MAX_LOG_BYTES + 1))
 
 
+def test_as_many_records_as_there_may_be() -> None:
+    record = Record(0, 8, None, banks=()).written()
+    most = written([]) + record * (MAX_RECORDS - 2) + Record(0, 8, b"").written()
+    assert len(EventLog.parse(most).events) == MAX_RECORDS
+    with pytest.raises(InputError, match="too large"):
+        EventLog.parse(most + Record(0, 8, b"").written())
+
+
+def test_as_many_bytes_of_records_as_there_may_be() -> None:
+    empty = len(written([Record(0, 8, b"")]))
+    largest = written([Record(0, 8, b"", data=b"x" * (MAX_RECORDS_BYTES - empty))])
+    assert len(EventLog.parse(largest + bytes(1000)).events) == 2
+    with pytest.raises(InputError, match="too large"):
+        EventLog.parse(written([Record(0, 8, b"", data=b"x" * (MAX_RECORDS_BYTES - empty + 1))]))
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_log_or_an_error(data: bytes) -> None:
     for candidate in (data, written(RECORDS) + data, first_record(data), first_record(start()[:24] + data)):
@@ -143,6 +168,6 @@ def test_what_fills_a_log_up_is_zeros_or_ones_only() -> None:
 def test_a_log_of_the_largest_size_is_read_in_one_go() -> None:
     """Its records begin as padding does: whoever looked for that in all that is left each time would never end."""
     record = Record(0, 8, b"", banks=("sha256",))
-    count = (MAX_LOG_BYTES - len(written([]))) // len(record.written())
+    count = (MAX_RECORDS_BYTES - len(written([]))) // len(record.written())
     log = EventLog.parse(written([record] * count))
     assert len(log.events) == count + 1
