@@ -27,6 +27,9 @@ from casemate.testing.tpm.plan import KEYS, machine, right
 from casemate.testing.tpm.quotes import MANIFEST, REPORT_DATA
 from casemate.wire.evidence import Evidence
 
+LATE = {f"evidence.{step}" for step in ("authority", "chain", "root", "crl", "revoked", "validity", "crl_floor", "log")}
+"""Steps in which certificates are verified, or logs replayed."""
+
 
 @cache
 def made(name: str) -> Case:
@@ -60,6 +63,18 @@ def test_wrong_evidence_is_refused_for_its_reason(name: str) -> None:
     with pytest.raises(EvidenceError) as caught:
         wrong.judge()
     assert (type(caught.value), caught.value.step) == (wrong.error, wrong.step)
+
+
+@pytest.mark.parametrize("name", [name for name in WRONG if made(name).step in LATE])
+def test_what_is_for_others_is_refused_before_what_costs_more(name: str) -> None:
+    for_me = made(name).expected
+    for expected, step in (
+        (replace(for_me, report_data=b"o" * 64), "report_data"),
+        (replace(for_me, manifest=b"o" * 32), "manifest"),
+    ):
+        with pytest.raises(EvidenceError) as caught:
+            replace(made(name), expected=expected).judge()
+        assert caught.value.step == f"evidence.{step}"
 
 
 def test_googles_roots_count_where_the_caller_trusts_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,15 +4,17 @@
  2  it is of the SHA-256 bank, with the registers that are asked for below,
     and of no bank of SHA-1
  3  the key signs nothing but what its TPM made, and is strong enough             key.py
- 4  its certificate comes from a root that the caller trusts, by authorities
-    of which none revoked anything of it; or there is none, and the caller
-    judges the key itself                                                         chain.py
- 5  certificates and lists cover the time; no list is older than one seen         chain.py
- 6  the quote is signed by that key, in the key's own scheme
- 7  its digest is that of the registers' values
- 8  where a log came along, it replays to those of its registers that are quoted  ../../eventlog.py
- 9  PCR 15 was extended by the expected manifest and closed, and nothing else
-10  the qualifying data is the expected one
+ 4  the quote is signed by that key, in the key's own scheme
+ 5  its digest is that of the registers' values
+ 6  PCR 15 was extended by the expected manifest and closed, and nothing else
+ 7  the qualifying data is the expected one
+ 8  the key's certificate comes from a root that the caller trusts, by
+    authorities of which none revoked anything of it; or there is none, and the
+    caller judges the key itself                                                  chain.py
+ 9  certificates and lists cover the time; no list is older than one seen         chain.py
+10  where a log came along, it replays to those of its registers that are quoted  ../../eventlog.py
+
+What costs most comes last: evidence that was made for somebody else does not get there.
 
 `runtime_measurement` is PCR 11. What it says depends on who extended it: a policy asks for the registers of firmware
 and boot loader too (docs/platforms/tpm.md). There are no security versions to look at.
@@ -72,20 +74,20 @@ def verify_quote(
     _check_selection(quote)
     # 3. By a key that cannot sign what somebody else made up.
     key = key_of(quote.key)
-    # 4. Of a TPM that somebody vouches for.
+    # 4. The TPM said it.
+    _check_signature(quote, key)
+    # 5. Of these values.
+    _check_digest(quote)
+    # 6, 7. For this manifest, this caller, this moment.
+    _check_expected(quote, expected)
+    # 8. Of a TPM that somebody vouches for.
     chain = _chain(key, endorsements, roots, expected)
-    # 5. All of it at this time, and no step back in revocation.
+    # 9. All of it at this time, and no step back in revocation.
     if chain is not None:
         chain.check_times(at)
         chain.check_floors(expected.floors)
-    # 6. The TPM said it.
-    _check_signature(quote, key)
-    # 7. Of these values.
-    _check_digest(quote)
-    # 8. Which are those of the log.
+    # 10. What was measured is what the log says, where there is one.
     logged = _check_log(evidence.log, quote)
-    # 9, 10. For this manifest, this caller, this moment.
-    _check_expected(quote, expected)
     return VerifiedClaims(
         platform="tpm",
         product="tpm",
