@@ -34,9 +34,11 @@ class VerifiedClaims:
     under; `values` is what else a policy may ask for, as lower-case hex or a word. `tcb_status` is the vendor's verdict
     on the TCB, for the `advisories` that are open; None where the vendor gives none. `lacks` names what the evidence
     should have come with and did not: whoever asked the verifier to let it pass (`Expected.excused`) judges that.
-    `seen` are numbers of what endorsed the evidence and must never be lower again, by name (`Expected.floors`); none
-    where the claims come from a record. `ends` says of what endorsed the evidence, by the name that a cache gives it,
-    when it ends; for foresight, not for decisions. `details` holds the rest for people: nothing in it decides.
+    `seen` are numbers of the authorities' revocation lists, which must never be lower again, by name
+    (`Expected.floors`); `chosen` those of documents, of which several are in force and whoever sends evidence chooses.
+    Neither is there where the claims come from a record. `ends` says of what endorsed the evidence, by the name that a
+    cache gives it, when it ends; for foresight, not for decisions. `details` holds the rest for people: nothing in it
+    decides.
     """
 
     platform: str
@@ -53,13 +55,14 @@ class VerifiedClaims:
     advisories: tuple[str, ...] = ()
     lacks: frozenset[str] = frozenset()
     seen: Mapping[str, int] = field(default_factory=dict)
+    chosen: Mapping[str, int] = field(default_factory=dict)
     ends: Mapping[str, datetime] = field(default_factory=dict, compare=False)
     details: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __post_init__(self, token: _VerifierToken) -> None:
         if token is not VERIFIER_TOKEN:
             raise TypeError("VerifiedClaims are made by casemate.attestation only")
-        for name in ("tcb", "values", "seen", "ends", "details"):
+        for name in ("tcb", "values", "seen", "chosen", "ends", "details"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def __init_subclass__(cls) -> NoReturn:

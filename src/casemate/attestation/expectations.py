@@ -42,7 +42,7 @@ class Unasked(Enum):
 @dataclass(frozen=True, slots=True)
 class Expected:
     """`report_data` 64 bytes, `manifest` 32: the launch manifest's digest. `floors`: the lowest numbers of what
-    endorses evidence that are still believed, by the names that `VerifiedClaims.seen` gives them. `max_vmpl`: the least
+    endorses evidence that are still believed, by the names of `VerifiedClaims.seen` and `chosen`. `max_vmpl`: the least
     privileged level of the guest whose reports are believed; the shield runs at 0, and what runs below it may ask for
     reports too.
 

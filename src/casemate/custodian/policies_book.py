@@ -5,6 +5,7 @@
     policies/<genesis>/versions/<number> a version with its envelope (number with eight digits)
     policies/<genesis>/secrets/<name>    a secret's material, sealed like all values of the store
     policies/<genesis>/volumes/<name>    key and promises of a sealed volume
+    policies/<genesis>/documents         numbers of vendors' documents that it admitted by (release_documents.py)
     policies/<genesis>/manifests/<digest> launch manifests that were admitted, for renewals
     policies/<genesis>/statements/<digest> release statements that admitted one, for renewals
     names/<namespace>/<policy>           genesis of the policy of that name

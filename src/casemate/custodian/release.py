@@ -6,7 +6,7 @@
     4. somebody vouches for the key that signed it: an authority, or the policy that the manifest names
     -- until here anybody may have asked, and learns only that it failed --
     5. the manifest is read, and the policy that it names looked up
-    6. the policy decides (casemate.policy.decide)
+    6. the policy decides (casemate.policy.decide), by documents no older than what it admitted before
     7. the configuration is filled in, and the decision recorded; what is not recorded is not released
     8. the configuration is sealed to the attested key, bound to this exchange
 
@@ -16,10 +16,12 @@ fourth in test_release_tpm.py beside it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
 from casemate.attestation.verify import Expected, verify
+from casemate.claims import VerifiedClaims
 from casemate.custodian import ear
 from casemate.custodian.app_context import Custodian
 from casemate.custodian.leases import new_lease_id
@@ -27,7 +29,8 @@ from casemate.custodian.policies_book import LoadedPolicy
 from casemate.custodian.policies_secrets import current_secrets, lookup_in
 from casemate.custodian.policies_volumes import keys_in
 from casemate.custodian.problems import Refusal
-from casemate.custodian.release_record import Proven, record_denial, record_release, record_unreadable
+from casemate.custodian.release_documents import seen_documents
+from casemate.custodian.release_record import Admitted, Proven, record_denial, record_release, record_unreadable
 from casemate.errors import (
     CasemateError,
     CompareFailedError,
@@ -39,7 +42,6 @@ from casemate.errors import (
 from casemate.platforms import PLATFORMS
 from casemate.policy.configure import configure
 from casemate.policy.decide import STEPS, Decision, decide
-from casemate.policy.model import Service
 from casemate.policy.platform_steps import is_vouched_for
 from casemate.wire import canonical
 from casemate.wire.binding import Purpose, digest_bytes, release_info, report_data, sha256_text
@@ -147,6 +149,9 @@ async def _decide(custodian: Custodian, proven: Proven, manifest: ParsedManifest
     )
     if policy is None or decision.service is None:
         raise await record_denial(custodian, proven, manifest, policy, decision)
+    documents = await seen_documents(custodian.state, policy.identity)
+    if newer := documents.newer_than(proven.claims):
+        raise await record_denial(custodian, proven, manifest, policy, _gone_back(decision, proven.claims, newer))
     try:
         policy = await current_secrets(custodian, policy, proven.now)
         configuration = configure(
@@ -154,23 +159,23 @@ async def _decide(custodian: Custodian, proven: Proven, manifest: ParsedManifest
         )
     except PolicyError as error:
         raise await record_denial(custodian, proven, manifest, policy, _unfit(decision, error)) from error
-    return await _grant(custodian, proven, manifest, policy, decision, decision.service, configuration)
+    admitted = Admitted(policy, decision, decision.service, documents)
+    return await _grant(custodian, proven, manifest, admitted, configuration)
 
 
 async def _grant(
     custodian: Custodian,
     proven: Proven,
     manifest: ParsedManifest,
-    policy: LoadedPolicy,
-    decision: Decision,
-    service: Service,
+    admitted: Admitted,
     configuration: Configuration,
 ) -> AttestationAnswer:
+    policy, service = admitted.policy, admitted.service
     # Sealed before it is recorded: a key that cannot be sealed to is refused without a release on record.
     sealed = _seal(custodian, proven, policy, configuration)
     lease = Lease(id=new_lease_id(proven.now), seconds=service.lease_seconds)
-    decision_id = await record_release(custodian, proven, manifest, policy, decision, lease)
-    admitted = ear.Admitted(
+    decision_id = await record_release(custodian, proven, manifest, admitted, lease)
+    found = ear.Admitted(
         claims=proven.claims,
         asked=service.platforms[proven.claims.platform],
         nonce=proven.request.nonce,
@@ -181,7 +186,7 @@ async def _grant(
     )
     result = ear.issue(
         custodian.instance.signing_key(),
-        admitted,
+        found,
         custodian=custodian.identity.identity,
         now=proven.now,
         seconds=service.lease_seconds,
@@ -203,6 +208,19 @@ def _seal(custodian: Custodian, proven: Proven, policy: LoadedPolicy, configurat
         return seal(canonical.encode(configuration.to_object()), proven.request.hpke_key, info=info)
     except InputError as error:
         raise Refusal("evidence.refused") from error
+
+
+def _gone_back(decision: Decision, claims: VerifiedClaims, newer: Mapping[str, int]) -> Decision:
+    """A decision that admitted, by documents older than some that the policy admitted before."""
+    failed = StepRecord(
+        step="tcb.minima",
+        held=False,
+        expected=", ".join(f"{name} ≥ {floor}, as admitted before" for name, floor in newer.items()),
+        got=", ".join(f"{name} {claims.chosen[name]}" for name in newer),
+    )
+    steps = tuple(failed if step.step == failed.step else step for step in decision.steps)
+    remedy = "bring the vendor's current documents with the evidence, or into the custodian's cache of endorsements"
+    return Decision(False, steps, None, failed, remedy, decision.at)
 
 
 def _unfit(decision: Decision, error: PolicyError) -> Decision:

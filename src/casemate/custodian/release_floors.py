@@ -1,7 +1,8 @@
-"""Floors of what endorses evidence: once a newer one was seen, an older one is refused for ever (DESIGN §5).
+"""Floors of revocation lists: once a newer one was seen, an older one is refused for ever (DESIGN §5).
 
-An attacker who keeps yesterday's list would otherwise hide today's revocation, and with yesterday's document a TCB that
-is out of date today.
+An attacker who keeps yesterday's list would otherwise hide today's revocation. A list is its authority's word, and the
+same for everybody, so all share these floors, and they rise by whatever verified; documents, among which a sender
+chooses, have floors of each policy (release_documents.py).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ FRESH_SECONDS: Final = 5.0
 """How long another worker's raise may go unseen; lists change once in weeks."""
 
 _MAX_FLOORS: Final = 1024
-"""A root of AMD's has one; each kind of machine of Intel's has two for each of its platforms."""
+"""An authority has one or two, and vendors have few authorities."""
 
 _TRIES: Final = 4
 

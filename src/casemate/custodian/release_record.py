@@ -13,13 +13,15 @@ from casemate.custodian.keeper import AuditEntry, Change, Compare, Put
 from casemate.custodian.leases import LeaseRecord, lease_key
 from casemate.custodian.policies_book import LoadedPolicy, key_of
 from casemate.custodian.problems import Refusal
+from casemate.custodian.release_documents import SeenDocuments
 from casemate.errors import CasemateError
 from casemate.policy.decide import STEPS, Decision
+from casemate.policy.model import Service
 from casemate.wire.binding import sha256_text
 from casemate.wire.manifest import ParsedManifest
 from casemate.wire.release import AttestationRequest, Lease
 
-__all__ = ["Proven", "record_denial", "record_release", "record_unreadable"]
+__all__ = ["Admitted", "Proven", "record_denial", "record_release", "record_unreadable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +34,20 @@ class Proven:
     now: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What is known once the policy admitted it. `documents` are those that it had seen before."""
+
+    policy: LoadedPolicy
+    decision: Decision
+    service: Service
+    documents: SeenDocuments
+
+
 async def record_release(
-    custodian: Custodian,
-    proven: Proven,
-    manifest: ParsedManifest,
-    policy: LoadedPolicy,
-    decision: Decision,
-    lease: Lease,
+    custodian: Custodian, proven: Proven, manifest: ParsedManifest, admitted: Admitted, lease: Lease
 ) -> str:
+    policy, decision = admitted.policy, admitted.decision
     genesis = policy.identity
     decision_id = decisions.new_id(genesis, proven.now)
     record = LeaseRecord(
@@ -61,8 +69,10 @@ async def record_release(
     if record.statements:
         facts["statements"] = ",".join(record.statements)
     entry = _entry("release", decision_id, proven, **facts)
-    # Only while the policy is still the one that decided.
-    await custodian.state.transact([Compare(key_of(genesis, "head"), policy.revision)], changes, entry)
+    # Only while the policy is still the one that decided, and nobody raised its floors meanwhile.
+    compare, raised = admitted.documents.raised_by(proven.claims)
+    compare.append(Compare(key_of(genesis, "head"), policy.revision))
+    await custodian.state.transact(compare, [*changes, *raised], entry)
     custodian.manifests.remember_recorded(genesis, manifest)
     custodian.statements.remember_recorded(genesis, decision.relied_on)
     custodian.metrics.decision("released")

@@ -75,7 +75,7 @@ def test_a_machine_that_is_up_to_date() -> None:
     assert claims.tcb == {"evaluation": 17, "module": 0x106}
     assert (claims.values["fmspc"], len(claims.hardware)) == ("b0c06f000000", 16)
     assert claims.values["rtmr3"] == "0" * 96
-    assert claims.seen["tcb-info:tdx:b0c06f000000:evaluation"] == 17
+    assert claims.chosen["tcb-info:tdx:b0c06f000000:evaluation"] == 17
 
 
 def test_another_machine_that_is_up_to_date() -> None:

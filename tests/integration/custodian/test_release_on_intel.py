@@ -58,14 +58,18 @@ class Machine:
         return right(tdx=self.tdx, body={**bound, "report_data": report_data})
 
 
-def current(plan: Plan, *, issued: datetime = NOW - 2 * DAY) -> Plan:
+def current(plan: Plan, *, issued: datetime = NOW - 2 * DAY, evaluation: int = 20) -> Plan:
     """With lists and documents of these days."""
-    dates = {"issueDate": format_time(issued), "nextUpdate": format_time(NOW + 20 * DAY)}
+    said = {
+        "issueDate": format_time(issued),
+        "nextUpdate": format_time(NOW + 20 * DAY),
+        "tcbEvaluationDataNumber": evaluation,
+    }
     return replace(
         plan,
         lists=tuple(replace(one, start=NOW - 3 * DAY, end=NOW + 20 * DAY) for one in plan.lists),
-        info={**plan.info, **dates},
-        identity={**plan.identity, **dates},
+        info={**plan.info, **said},
+        identity={**plan.identity, **said},
     )
 
 
@@ -81,8 +85,8 @@ async def machine(request: pytest.FixtureRequest, house: House) -> AsyncIterator
     """A machine, with a policy that asks this of its platform."""
     tdx = request.param == "tdx"
 
-    async def made(**asked: Any) -> Machine:
-        genesis = house.genesis(insecure_simulation=False)
+    async def made(*, name: str = "acme/records", **asked: Any) -> Machine:
+        genesis = house.genesis(name, insecure_simulation=False)
         manifest = house.manifest(genesis)
         document = house.document(genesis, manifest)
         document["services"]["api"] |= {
@@ -127,13 +131,29 @@ async def test_a_tcb_that_is_out_of_date_is_waived_until_a_day(machine: Callable
     assert answer.status == 200, answer.body
 
 
-async def test_documents_older_than_those_that_were_seen_are_refused_for_ever(machine: Callable[..., Any]) -> None:
+async def test_documents_that_the_vendor_replaced_are_denied_by_a_policy_that_admitted_by_newer_ones(
+    machine: Callable[..., Any],
+) -> None:
+    on = await machine()
+    assert (await on.attest(lambda plan: current(plan, evaluation=21))).status == 200
+    answer = await on.attest()
+    assert (answer.status, answer.code, answer.data["step"]) == (403, "policy.denied", "tcb.minima")
+    decision = await on.house.why(answer.data["id"])
+    assert "b0c06f000000:evaluation ≥ 21" in decision["expected"]
+    assert "qe-identity" in decision["expected"]
+    assert (await on.attest(lambda plan: current(plan, evaluation=21))).status == 200
+
+
+async def test_documents_that_another_fetched_earlier_are_as_good(machine: Callable[..., Any]) -> None:
     on = await machine()
     assert (await on.attest(lambda plan: current(plan, issued=NOW - DAY))).status == 200
-    answer = await on.attest()
-    assert (answer.status, answer.code) == (403, "evidence.refused")
-    assert 'step="evidence.tcb_floor"' in on.house.custodian.metrics.render().decode()
-    assert (await on.attest(lambda plan: current(plan, issued=NOW - DAY))).status == 200
+    assert (await on.attest()).status == 200
+
+
+async def test_machines_that_are_not_admitted_lock_nobody_out(machine: Callable[..., Any]) -> None:
+    on, other = await machine(), await machine(require={"fmspc": ["00606a000000"]}, name="acme/other")
+    assert (await other.attest(lambda plan: current(plan, evaluation=99))).status == 403
+    assert (await on.attest()).status == 200
 
 
 async def test_a_machine_whose_key_is_revoked_gets_nothing(machine: Callable[..., Any]) -> None:

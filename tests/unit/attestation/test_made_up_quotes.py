@@ -182,7 +182,8 @@ def test_claims_hold_what_policies_of_the_platform_may_ask_for(tdx: bool) -> Non
     assert set(claims.tcb) == known.tcb
     assert claims.runtime_measurement.startswith(f"{known.algorithm}:")
     assert set(WORDS.values()) == known.statuses | {UP_TO_DATE}
-    assert set(claims.seen) == set(FLOORS[tdx])
+    assert {*claims.seen, *claims.chosen} == set(FLOORS[tdx])
+    assert all(name.startswith("crl:") for name in claims.seen)
     assert RecordedClaims.of(claims).restore().values == claims.values
 
 

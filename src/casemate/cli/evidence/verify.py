@@ -183,7 +183,7 @@ def _facts(claims: VerifiedClaims) -> dict[str, Any]:
         "values": dict(claims.values),
         "lacks": sorted(claims.lacks),
         "verified_at": claims.verified_at.isoformat(),
-        "seen": dict(claims.seen),
+        "seen": {**claims.seen, **claims.chosen},
         "ends": {name: format_time(end) for name, end in claims.ends.items()},
         "details": dict(claims.details),
     }

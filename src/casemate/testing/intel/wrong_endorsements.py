@@ -70,7 +70,7 @@ def _names(platform: str) -> tuple[str, ...]:
     documents = (f"tcb-info:{platform}:b0c06f000000", f"qe-identity:{platform}")
     return (
         *(f"{kind}:{what}" for kind in kinds for what in ("number", "issued")),
-        *(f"{document}:{what}" for document in documents for what in ("issued", "evaluation")),
+        *(f"{document}:evaluation" for document in documents),
     )
 
 
@@ -194,9 +194,7 @@ _FLOORS: Final = {
     "list-of-the-root-older": endorsement("crl_floor", floors(intel_root_issued=_SECONDS + 1)),
     "list-of-the-authority-older-by-number": endorsement("crl_floor", floors(intel_platform_number=2)),
     "list-of-the-authority-older": endorsement("crl_floor", floors(intel_platform_issued=_SECONDS + 1)),
-    "tcb-info-older": endorsement("tcb_floor", floors(b0c06f000000_issued=_SECONDS + 1)),
     "tcb-info-older-by-number": endorsement("tcb_floor", floors(b0c06f000000_evaluation=21)),
-    "identity-older": endorsement("tcb_floor", floors(sgx_issued=_SECONDS + 1, tdx_issued=_SECONDS + 1)),
     "identity-older-by-number": endorsement("tcb_floor", floors(sgx_evaluation=21, tdx_evaluation=21)),
 }
 

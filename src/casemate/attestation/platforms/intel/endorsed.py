@@ -62,7 +62,7 @@ class Endorsed:
 
     def check_floors(self, floors: Mapping[str, int]) -> None:
         """Nothing is older than what was seen before; `EndorsementError` otherwise."""
-        for name, number in self.seen.items():
+        for name, number in {**self.seen, **self.chosen}.items():
             if number < floors.get(name, 0):
                 raise EndorsementError(
                     f"older than what was seen before: {name}",
@@ -74,15 +74,22 @@ class Endorsed:
 
     @cached_property
     def seen(self) -> Mapping[str, int]:
-        """Numbers that must never be lower again. Intel's lists all have the number 1, so their times count too."""
-        kind = f"{self.platform}:{self.chain.machine.fmspc.hex()}"
+        """Of lists. Intel's all have the number 1, so their times count too."""
         found: dict[str, int] = {}
         for name, item in zip(("intel-root", f"intel-{self.chain.kind}"), self.lists, strict=True):
             found |= {f"crl:{name}:number": item.number, f"crl:{name}:issued": _seconds(item.start)}
-        for name, signed in ((f"tcb-info:{kind}", self.tcb_info), (f"qe-identity:{self.platform}", self.identity)):
-            found[f"{name}:issued"] = _seconds(signed.content.issue_date)
-            found[f"{name}:evaluation"] = signed.content.tcb_evaluation_data_number
         return MappingProxyType(found)
+
+    @cached_property
+    def chosen(self) -> Mapping[str, int]:
+        """Of documents. When one was issued says nothing: those of any moment are in force beside each other."""
+        machine, info, identity = self.chain.machine.fmspc.hex(), self.tcb_info.content, self.identity.content
+        return MappingProxyType(
+            {
+                f"tcb-info:{self.platform}:{machine}:evaluation": info.tcb_evaluation_data_number,
+                f"qe-identity:{self.platform}:evaluation": identity.tcb_evaluation_data_number,
+            }
+        )
 
     @cached_property
     def ends(self) -> dict[str, datetime]:

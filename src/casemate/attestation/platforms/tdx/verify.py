@@ -101,6 +101,7 @@ def verify_tdx(
         tcb_status=verdict.status,
         advisories=verdict.advisories,
         seen=known.seen,
+        chosen=known.chosen,
         ends=known.ends,
         token=VERIFIER_TOKEN,
         details=_details(quote, report, known, verdict),
