@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["PLATFORMS", "SIMULATED_PLATFORMS", "UP_TO_DATE", "Platform"]
+__all__ = ["PLATFORMS", "SIMULATED_PLATFORMS", "UP_TO_DATE", "Need", "Platform"]
 
 UP_TO_DATE: Final = "up-to-date"
 """The status of a TCB that nobody has to excuse."""
@@ -28,10 +28,23 @@ _INTEL_STATUSES: Final = frozenset(
 
 
 @dataclass(frozen=True)
+class Need:
+    """What a policy has to ask for, or it says nothing, whatever else it has: all of one of `ways` (`tcb.NAME`,
+    `require.NAME`). `why` and `remedy` are for whoever writes it.
+    """
+
+    ways: tuple[frozenset[str], ...]
+    why: str
+    remedy: str
+
+
+@dataclass(frozen=True)
 class Platform:
     """`algorithm` is the hash that runtime measurements are of. `tcb` are security versions that can have a least one,
     `values` what can be asked to be one of several texts. `statuses` of its TCB may be waived until a date, as may what
-    evidence may lack: `lacks` says which of the values stands in for it, or None where only a waiver does.
+    evidence may lack: `lacks` says which of the values stands in for it, or None where only a waiver does. `needs` are
+    what a policy has to ask for. Of `only_with`, a part means something only where another one is required: without
+    that, anybody chooses it freely.
     """
 
     algorithm: str
@@ -39,6 +52,8 @@ class Platform:
     values: frozenset[str] = frozenset()
     statuses: frozenset[str] = frozenset()
     lacks: Mapping[str, str | None] = field(default_factory=dict)
+    needs: tuple[Need, ...] = ()
+    only_with: Mapping[str, str] = field(default_factory=dict)
 
 
 _SEV_SNP: Final = Platform(
@@ -50,7 +65,29 @@ _SEV_SNP: Final = Platform(
         | {"launch_mitigations", "current_mitigations"}
     ),
     lacks={"crl": None},
+    only_with=dict.fromkeys(("tcb.guest", "require.family_id", "require.image_id"), "require.id_key_digest"),
 )
+_EVALUATION: Final = Need(
+    (frozenset({"tcb.evaluation"}),),
+    "Intel publishes several sets of documents at a time, and whoever sends evidence chooses the mildest",
+    "write the lowest number of evaluation data that is good enough: {tcb: {evaluation: 17}}",
+)
+_WHOSE_TPM: Final = Need(
+    tuple(
+        map(frozenset, (("require.name",), *(("require.authority", f"require.{of}") for of in ("project", "instance"))))
+    ),
+    "anybody's TPM would do",
+    'require its name: {tpm: {require: {name: ["…"], …}}}',
+)
+_BOOTED: Final = Need(
+    (frozenset(f"require.pcr{number}" for number in (0, 4, 7, 8, 9, 12)),),
+    "not all is said of what booted, so root of something else can extend the other PCRs at will",
+    "require the values of a boot that you trust: casemate evidence collect",
+)
+"""Firmware, boot loader, the keys of Secure Boot, and what loaders measure of kernel, initrd and command line (TCG PC
+Client Platform Firmware Profile, table of PCR usage; GRUB; systemd-stub).
+"""
+_RESET_AT_WILL: Final = frozenset({16, 23})
 _INTEL_VALUES: Final = frozenset({"fmspc", "ppid", "memory", "smt"})
 
 PLATFORMS: Final[Mapping[str, Platform]] = MappingProxyType(
@@ -60,23 +97,28 @@ PLATFORMS: Final[Mapping[str, Platform]] = MappingProxyType(
             "sha384",
             tcb=frozenset({"evaluation", "module"}),
             values=_INTEL_VALUES
-            | {"mrtd", "mrseam", "mrsignerseam", "mrowner", "mrownerconfig", "attributes", "xfam"}
+            | {"mrtd", "mrseam", "mrsignerseam", "attributes", "xfam"}
             | {f"rtmr{number}" for number in range(4)},
             statuses=_INTEL_STATUSES,
+            needs=(_EVALUATION,),
         ),
         "sgx": Platform(
             "sha256",
-            tcb=frozenset({"evaluation", "isv", "config"}),
+            tcb=frozenset({"evaluation", "isv"}),
             values=_INTEL_VALUES | {"mrsigner", "isv_product", "isv_family", "attributes"},
             statuses=_INTEL_STATUSES,
+            needs=(_EVALUATION,),
+            only_with=dict.fromkeys(("tcb.isv", "require.isv_product", "require.isv_family"), "require.mrsigner"),
         ),
         "nitro": Platform("sha384", values=frozenset({"module"} | {f"pcr{number}" for number in range(16)})),
         "tpm": Platform(
             "sha256",
             values=frozenset(
-                {"key", "name", "authority", "project", "zone", "instance"} | {f"pcr{number}" for number in range(24)}
+                {"key", "name", "authority", "project", "zone", "instance"}
+                | {f"pcr{number}" for number in range(24) if number not in _RESET_AT_WILL}
             ),
             lacks={"authority": "name", "crl": None},
+            needs=(_WHOSE_TPM, _BOOTED),
         ),
         "simulated": _SEV_SNP,
         "simulated-container": _SEV_SNP,

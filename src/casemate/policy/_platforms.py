@@ -6,18 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
-from casemate.platforms import PLATFORMS
+from casemate.platforms import PLATFORMS, Need
 from casemate.policy._faults import Fault, Path, closest
 from casemate.policy.form import PlatformForm, RuntimeForm, day
 
 __all__ = ["Asked", "Measurements", "Waiver", "asked_of", "platform_faults", "runtime_faults"]
-
-_SAY_WHO: Final = ("name", "authority")
-"""A TPM's name of a key is a digest over the key and what it may do; the key alone says nothing of the latter."""
-_SAY_WHAT_BOOTED: Final = ("pcr0", "pcr4")
-"""Firmware and boot loader (TCG PC Client Platform Firmware Profile, table of PCR usage)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +80,7 @@ def platform_faults(value: object, path: Path) -> list[Fault]:
             continue
         if name in seen:
             faults.append(Fault((*path, index), f"{name} is listed twice", "list every platform once"))
-        faults += _name_faults(name, (*path, index)) or _bare_faults(name, {}, (*path, index))
+        faults += _name_faults(name, (*path, index)) or _hollow_faults(name, {}, (*path, index))
         seen.add(name)
     return faults
 
@@ -142,7 +137,7 @@ def _detailed_faults(name: str, entry: object, path: Path) -> list[Fault]:
     for index, waiver in enumerate(waivers if isinstance(waivers, list) else ()):
         if isinstance(waiver, dict):
             faults += _waiver_faults(name, waiver, (*here, "waive", index))
-    return faults + _bare_faults(name, asked.get("require"), here)
+    return faults + _hollow_faults(name, asked, here)
 
 
 def _unknown(platform: str, part: str, names: list[str], path: Path) -> Fault:
@@ -163,15 +158,25 @@ def _waiver_faults(platform: str, waiver: dict[str, Any], path: Path) -> list[Fa
     return faults
 
 
-def _bare_faults(name: str, require: object, path: Path) -> list[Fault]:
-    """A TPM says what a machine booted, of any machine that has one: a policy has to say whose, and what."""
-    if name != "tpm":
-        return []
-    asked = require if isinstance(require, dict) else {}
-    if not any(part in asked for part in _SAY_WHO):
-        message = "anybody's TPM would do"
-        return [Fault(path, message, 'require its name: {tpm: {require: {name: ["…"], …}}}', on_key=True)]
-    if missing := [part for part in _SAY_WHAT_BOOTED if part not in asked]:
-        message = f"nothing says what booted, so root can extend the other PCRs at will: no {', '.join(missing)}"
-        return [Fault(path, message, "require the values of a boot that you trust: casemate evidence collect")]
-    return []
+def _hollow_faults(name: str, asked: dict[str, Any], path: Path) -> list[Fault]:
+    """What looks like a policy and says nothing: what has to be asked for, and what means something with another."""
+    fields = {field: asked.get(field) for field in ("tcb", "require")}
+    said = {f"{field}.{part}" for field, parts in fields.items() if isinstance(parts, dict) for part in parts}
+    faults = [
+        Fault(path, f"{need.why}{_missing(need, said)}", need.remedy, on_key=isinstance(path[-1], str))
+        for need in PLATFORMS[name].needs
+        if not any(way <= said for way in need.ways)
+    ]
+    for part, other in PLATFORMS[name].only_with.items():
+        if part in said and other not in said:
+            message = f"{part.partition('.')[2]} is what whoever signed it says, and anybody may sign"
+            faults.append(
+                Fault((*path, *part.split(".")), message, f"require {other.partition('.')[2]} too", on_key=True)
+            )
+    return faults
+
+
+def _missing(need: Need, said: set[str]) -> str:
+    """Where there is one way only."""
+    missing = sorted(part.partition(".")[2] for part in need.ways[0] - said) if len(need.ways) == 1 else []
+    return f": no {', '.join(missing)}" if missing else ""

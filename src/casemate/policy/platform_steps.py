@@ -124,8 +124,9 @@ def _tcb(service: Service, claims: VerifiedClaims) -> Finding:
 def _status(service: Service, claims: VerifiedClaims, now: datetime) -> Finding:
     """The vendor finds nothing wrong with the TCB, or the policy waives what it finds."""
     status, open_ones = claims.tcb_status, frozenset(claims.advisories)
-    if status is None:
+    if status is None and not (claims.platform in PLATFORMS and PLATFORMS[claims.platform].statuses):
         return Finding(True, "any: its vendor gives no verdict", "none", "")
+    status = status or "none"
     got = f"{status} ({', '.join(sorted(open_ones))})" if open_ones else status
     if status == UP_TO_DATE:
         return Finding(True, UP_TO_DATE, got, "")

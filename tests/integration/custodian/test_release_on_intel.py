@@ -90,7 +90,7 @@ async def machine(request: pytest.FixtureRequest, house: House) -> AsyncIterator
         manifest = house.manifest(genesis)
         document = house.document(genesis, manifest)
         document["services"]["api"] |= {
-            "platforms": {request.param: asked},
+            "platforms": {request.param: {"tcb": {"evaluation": 1}, **asked}},
             "runtime": {"measurements": {request.param: [trusted(tdx)]}},
         }
         answer = await house.create(genesis, document)

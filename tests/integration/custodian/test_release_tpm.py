@@ -25,7 +25,7 @@ from .conftest import Answer, House, Shield, Story
 
 def require(plan: QuotePlan, **change: list[str]) -> dict[str, Any]:
     """What a policy asks of the machine of this plan."""
-    pcrs = {f"pcr{number}": [plan.values[BANK][number].hex()] for number in (0, 4)}
+    pcrs = {f"pcr{number}": [plan.values[BANK][number].hex()] for number in (0, 4, 7, 8, 9, 12)}
     return {"tpm": {"require": {"name": [Quote.parse(plan.built()).key.name.hex()], **pcrs, **change}}}
 
 
@@ -90,7 +90,7 @@ async def test_a_key_that_somebody_made_up_is_refused_without_a_record(house: Ho
 
 async def test_a_key_is_nobodys_under_a_policy_that_asks_for_an_authority(house: House) -> None:
     story = await on_tpm(house)
-    asked = require(right().quote, authority=["google"])
+    asked = require(right().quote, authority=["google"], project=["acme"])
     del asked["tpm"]["require"]["name"]
     await story.change_service(platforms=asked)
     await refused_without_a_record(story, story.shield(), right().quote)

@@ -100,3 +100,32 @@ def test_the_outlook_names_what_ends(casemate: Casemate, chip: Case, amd: Servic
     coming = casemate("endorsements", "outlook", "--days", "3650", "--json").data["coming"]
     assert "amd/milan/crl.der" in {one["name"] for one in coming}
     assert all(one["services"] == [] for one in coming)
+
+
+POLICY = """\
+casemate: 1
+policy: acme/records
+genesis: "sha256:{zeros}"
+principals: {{alice: {{key: "ed25519:YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE"}}}}
+access: {{read: {{any: [alice]}}, update: {{any: [alice]}}}}
+services:
+  api:
+    workload: {{manifest: "sha256:{manifest}"}}
+    runtime: {{measurement: "sha384:{measurement}"}}
+    platforms: [sev-snp]
+"""
+
+
+def test_a_policy_is_of_the_workload_too(casemate: Casemate, chip: Case, amd: Service) -> None:
+    """Genuine evidence of another one does not pass because the machine is right, unless that is what was asked."""
+    Path("report.bin").write_bytes(chip.evidence.report)
+    casemate("endorsements", "fetch", "--evidence", "report.bin", "--amd", amd.url)
+    verify = ("evidence", "verify", "--evidence", "report.bin", "--at", format_time(chip.at), "--json")
+    manifest = casemate(*verify).data["manifest"].removeprefix("sha256:")
+    judged = (*verify, "--policy", "records.yaml#api")
+    for named, status in ((manifest, 0), ("7" * 64, 24)):
+        text = POLICY.format(zeros="0" * 64, manifest=named, measurement=b"m".hex() * 48)
+        Path("records.yaml").write_text(text)
+        assert casemate(*judged).status == status
+    alone = casemate(*judged, "--machine-only").data
+    assert alone["not_compared"] == ["report_data", "manifest"]

@@ -323,6 +323,15 @@ def test_8_a_tcb_that_is_up_to_date_is_admitted(world: Any) -> None:
     assert judge(world, claims=world.claims(tcb_status=None)).admitted
 
 
+def test_11_where_a_vendor_gives_verdicts_none_is_no_good_one(world: Any) -> None:
+    world.service["platforms"] = {"tdx": {"tcb": {"evaluation": 17}}}
+    world.service["runtime"] = {"measurements": {"tdx": [world.runtime]}}
+    genesis = world.genesis.model_copy(update={"insecure_simulation": False})
+    decision = real(world, genesis, world.claims(platform="tdx", tcb={"evaluation": 17}, tcb_status=None))
+    assert decision.failed is not None
+    assert (decision.failed.step, decision.failed.got) == ("tcb.status", "none")
+
+
 @pytest.mark.parametrize(
     ("change", "admitted"),
     [
@@ -339,10 +348,12 @@ def test_8_a_waiver_is_of_one_status_its_advisories_and_until_a_day(
     world: Any, change: dict[str, Any], admitted: bool
 ) -> None:
     waiver = {"status": "sw-hardening-needed", "advisories": ["INTEL-SA-00615"], "until": "2027-01-31"} | change
-    world.service["platforms"] = {"tdx": {"waive": [waiver]}}
+    world.service["platforms"] = {"tdx": {"tcb": {"evaluation": 17}, "waive": [waiver]}}
     world.service["runtime"] = {"measurements": {"tdx": [world.runtime]}}
     genesis = world.genesis.model_copy(update={"insecure_simulation": False})
-    claims = world.claims(platform="tdx", tcb_status="sw-hardening-needed", advisories=("INTEL-SA-00615",))
+    claims = world.claims(
+        platform="tdx", tcb={"evaluation": 17}, tcb_status="sw-hardening-needed", advisories=("INTEL-SA-00615",)
+    )
     assert real(world, genesis, claims).admitted == admitted
 
 
@@ -350,8 +361,8 @@ def real(world: Any, genesis: Any, claims: Any) -> Decision:
     """Judged as a policy of real platforms."""
     world.document["genesis"] = world.manifest["policy"]["genesis"] = genesis.identity()
     world.approve()
-    claims = world.claims(**{name: getattr(claims, name) for name in ("platform", "tcb_status", "advisories", "lacks",
-                                                                       "values")})  # fmt: skip
+    names = ("platform", "tcb", "tcb_status", "advisories", "lacks", "values")
+    claims = world.claims(**{name: getattr(claims, name) for name in names})
     return judge(world, claims=claims, genesis=genesis)
 
 
@@ -376,7 +387,7 @@ def test_9_what_is_waived_may_be_missing_until_a_day(world: Any, until: str, adm
 
 @pytest.mark.parametrize(("who", "admitted"), [("name", True), ("authority", False)])
 def test_9_a_key_that_is_named_needs_nobody_to_vouch_for_it(world: Any, who: str, admitted: bool) -> None:
-    require = {who: ["aa"], "pcr0": ["00"], "pcr4": ["04"]}
+    require = {who: ["aa"], "project": ["p"], **{f"pcr{number}": ["00"] for number in (0, 4, 7, 8, 9, 12)}}
     world.service["platforms"] = {"tpm": {"require": require}}
     genesis = world.genesis.model_copy(update={"insecure_simulation": False})
     values = {name: listed[0] for name, listed in require.items()}

@@ -21,6 +21,7 @@ SHA256 = "sha256:" + "0" * 64
 SHA384 = "sha384:" + "0" * 96
 KEY = "ed25519:YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE"
 OTHER_KEY = "ed25519:YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI"
+BOOTED = ", ".join(f"pcr{number}: [aa]" for number in (0, 4, 7, 8, 9, 12))
 GOOD = f"""\
 casemate: 1
 policy: acme/records
@@ -133,13 +134,47 @@ CASES = [
     ("platforms: [simulated]", "platforms: [tpm]", 14, 17, "anybody's TPM would do", "require its name"),
     (
         "[simulated]",
-        "{tpm: {require: {key: [aa], pcr0: [aa], pcr4: [aa]}}}",
+        f"{{tpm: {{require: {{key: [aa], {BOOTED}}}}}}}",
         14,
         17,
         "anybody's TPM",
         "require its name",
     ),
-    ("[simulated]", "{tpm: {require: {name: [aa]}}}", 14, 22, "nothing says what booted", "casemate evidence collect"),
+    (
+        "[simulated]",
+        f"{{tpm: {{require: {{authority: [google], {BOOTED}}}}}}}",
+        14,
+        17,
+        "anybody's TPM would do",
+        "require its name",
+    ),
+    ("[simulated]", "[tdx]", 14, 17, "whoever sends evidence chooses the mildest", "evaluation"),
+    ("[simulated]", "{sgx: {tcb: {isv: 3}}}", 14, 17, "chooses the mildest", "evaluation"),
+    (
+        "[simulated]",
+        "{sgx: {tcb: {evaluation: 17, isv: 3}}}",
+        14,
+        45,
+        "isv is what whoever signed it says",
+        "require mrsigner too",
+    ),
+    (
+        "[simulated]",
+        "{simulated: {require: {image_id: [aa]}}}",
+        14,
+        39,
+        "image_id is what whoever signed it says",
+        "require id_key_digest too",
+    ),
+    ("[simulated]", "{tpm: {require: {pcr16: [aa]}}}", 14, 33, "tpm has no 'pcr16'", "did you mean 'pcr6'"),
+    (
+        "[simulated]",
+        "{tpm: {require: {name: [aa]}}}",
+        14,
+        17,
+        "not all is said of what booted",
+        "casemate evidence collect",
+    ),
     ("[simulated]", "{sev-snpp: {}}", 14, 17, "there is no platform 'sev-snpp'", "mean 'sev-snp'?"),
     ("[simulated]", "{}", 14, 16, "at least 1", "write at least 1"),
     ("[simulated]", "{simulated: {tcb: {snpp: 1}}}", 14, 35, "simulated has no 'snpp'", "mean 'snp'?"),
@@ -190,9 +225,9 @@ CASES = [
     ),
     (
         "[simulated]",
-        '{tpm: {require: {name: [aa], pcr0: [aa], pcr4: [aa]}, waive: [{lacks: authority, until: "2027-01-31"}]}}',
+        f'{{tpm: {{require: {{name: [aa], {BOOTED}}}, waive: [{{lacks: authority, until: "2027-01-31"}}]}}}}',
         14,
-        86,
+        135,
         "'authority' cannot be waived",
         "what can be waived is crl",
     ),

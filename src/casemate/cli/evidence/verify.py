@@ -48,6 +48,9 @@ def verify(
     policy: Annotated[
         str | None, typer.Option(help="A policy file and its service (records.yaml#api) that must admit the platform.")
     ] = None,
+    machine_only: Annotated[
+        bool, typer.Option("--machine-only", help="Judge the machine by the policy, whatever was started on it.")
+    ] = False,
     max_vmpl: Annotated[int, typer.Option(help="SEV-SNP: the least privileged level that may have asked.")] = 0,
     without_crl: Annotated[
         str | None, typer.Option(help="A reason to do without revocation lists, for evidence in archives.")
@@ -67,6 +70,7 @@ def verify(
     """
     time = datetime.now(UTC) if at is None else parse_time(at)
     judged_by = None if policy is None else _service(policy)
+    manifest = manifest or _manifest_of(None if machine_only else judged_by)
     without = {"crl": without_crl, "authority": without_authority}
     expected = Expected(
         report_data=Unasked.UNASKED if report_data is None else _hexadecimal(report_data),
@@ -115,6 +119,12 @@ def _service(text: str) -> tuple[PolicyDocument, Service]:
     if name not in document.services:
         raise UsageError(f"{file} has no service {name}", got=", ".join(sorted(document.services)) or "none")
     return document, document.services[name]
+
+
+def _manifest_of(judged_by: tuple[PolicyDocument, Service] | None) -> str | None:
+    """The one that the service admits, where it is one."""
+    workload = None if judged_by is None else judged_by[1].workload
+    return workload if isinstance(workload, str) else None
 
 
 def _excused(without: Mapping[str, str | None], *, judged: bool) -> frozenset[str]:
