@@ -52,9 +52,7 @@ def verify(
         bool, typer.Option("--machine-only", help="Judge the machine by the policy, whatever was started on it.")
     ] = False,
     max_vmpl: Annotated[int, typer.Option(help="SEV-SNP: the least privileged level that may have asked.")] = 0,
-    without_crl: Annotated[
-        str | None, typer.Option(help="A reason to do without revocation lists, for evidence in archives.")
-    ] = None,
+    without_crl: Annotated[str | None, typer.Option(help="A reason to do without lists, as for archives.")] = None,
     without_authority: Annotated[
         str | None, typer.Option(help="TPM: a reason to do without a certificate of its key, which may be anybody's.")
     ] = None,
