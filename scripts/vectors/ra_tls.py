@@ -11,7 +11,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from scripts.vectors import genesis, instances, results
 from scripts.vectors._form import (
@@ -71,6 +71,7 @@ def document() -> str:
         "certificates (DER, hex) for a custodian that was pinned; `step` is the check that refuses, `at` the time",
         genesis=canonical(genesis.RECORD).decode(),
         instance_key=key_text("instance"),
+        tls_key=_key("key").private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()).hex(),
         good=[
             {"name": "in its time", "certificate": _certificate().hex(), "at": AT},
             {"name": "in its first second", "certificate": _certificate().hex(), "at": "2026-11-23T08:00:00Z"},

@@ -17,6 +17,8 @@ const MAX_HEADER: usize = 8192;
 pub struct Instance {
     /// Key of the custodian's answers.
     pub key: [u8; 32],
+    /// What is sealed to the custodian is sealed to this.
+    pub sealing_key: [u8; 32],
 }
 
 #[derive(Deserialize)]
@@ -65,8 +67,8 @@ impl Instance {
         let certificate: Certificate = serde_json::from_slice(&payload).map_err(|_| FORM)?;
         let custodian = digest(&certificate.custodian).ok_or(FORM)?;
         let own_key = key(&certificate.key, "ed25519").ok_or(FORM)?;
-        let sealable = key(&certificate.sealing_key, "x25519").is_some();
-        if certificate.casemate_instance != 1 || !sealable || !is_canonical(&payload) {
+        let sealing_key = key(&certificate.sealing_key, "x25519").ok_or(FORM)?;
+        if certificate.casemate_instance != 1 || !is_canonical(&payload) {
             return Err(FORM);
         }
         if custodian != *identity {
@@ -75,7 +77,10 @@ impl Instance {
             });
         }
         check_times(&certificate, now)?;
-        Ok(Self { key: own_key })
+        Ok(Self {
+            key: own_key,
+            sealing_key,
+        })
     }
 }
 

@@ -22,6 +22,7 @@ mod problem;
 mod renewing;
 mod signature;
 mod term;
+pub mod tls;
 #[cfg(test)]
 mod vectors;
 
@@ -92,6 +93,14 @@ pub mod parsers {
             signature: signature.to_owned(),
         };
         crate::signature::verify(&headers, 200, body, signature, key)
+    }
+
+    /// A certificate of a custodian's TLS.
+    ///
+    /// # Errors
+    /// When it is none that this one vouches for.
+    pub fn certificate(der: &[u8], genesis: &[u8]) -> Result<(), Error> {
+        crate::tls::PinnedCustodian::of(genesis)?.verify(der, 0)
     }
 
     /// What is told of a volume's anchor.

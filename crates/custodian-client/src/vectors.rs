@@ -9,6 +9,7 @@ use crate::instance::Instance;
 use crate::keys::{OpeningKey, SigningKey};
 use crate::problem::refusal;
 use crate::signature::{AnswerHeaders, sign, verify};
+use crate::tls::PinnedCustodian;
 use crate::{Configuration, Error};
 
 macro_rules! file {
@@ -274,4 +275,44 @@ fn text_forms_have_one_spelling() {
     refused("keys", &|text| any_key(text).is_none());
     refused("times", &|text| time(text).is_none());
     refused("base64url", &|text| from_b64u(text).is_none());
+}
+
+#[test]
+fn certificates_are_believed_where_the_pinned_custodian_vouches_for_their_key() {
+    let file = file!("results/ra-tls");
+    let custodian = PinnedCustodian::of(text(&file, "genesis").as_bytes()).unwrap();
+    let judge = |case: &Value| custodian.verify(&hex(text(case, "certificate")), time(text(case, "at")).unwrap());
+    for case in cases(&file, "good") {
+        judge(case).unwrap_or_else(|error| panic!("{}: {error}", case["name"]));
+    }
+    for case in cases(&file, "hostile") {
+        let words = match text(case, "step") {
+            "ra_tls.custodian" => "the certificate is another custodian's",
+            "ra_tls.keys" => "other keys than the instance's",
+            "ra_tls.signature" => "does not vouch",
+            "ra_tls.times" => "the certificate is not valid now",
+            "instance.times" => "the instance certificate is not valid now",
+            "instance.custodian" => "the instance certificate is another custodian's",
+            "instance.signature" => "the instance certificate's signature",
+            "instance.form" => "the instance certificate's form",
+            _ => "the certificate's form",
+        };
+        assert_step(judge(case), words, case);
+    }
+}
+
+#[test]
+fn a_certificate_with_another_bit_is_refused() {
+    let file = file!("results/ra-tls");
+    let custodian = PinnedCustodian::of(text(&file, "genesis").as_bytes()).unwrap();
+    let right = &cases(&file, "good")[0];
+    let (der, at) = (hex(text(right, "certificate")), time(text(right, "at")).unwrap());
+    for place in 0..der.len() {
+        let mut changed = der.clone();
+        changed[place] ^= 1;
+        assert!(custodian.verify(&changed, at).is_err(), "byte {place}");
+    }
+    for length in 0..der.len() {
+        assert!(custodian.verify(&der[..length], at).is_err(), "{length} bytes");
+    }
 }
