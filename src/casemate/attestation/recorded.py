@@ -32,7 +32,7 @@ class RecordedClaims(Model):
     hardware: Bytes
     tcb: Annotated[dict[str, SecurityVersion], Field(max_length=32)]
     values: Annotated[dict[str, str], Field(max_length=_MAX_NAMED)]
-    tcb_status: str | None
+    tcb_status: str | None = None
     advisories: Annotated[list[str], Field(max_length=_MAX_ADVISORIES)]
     lacks: Annotated[list[str], Field(max_length=8)]
     verified_at: Time
