@@ -47,7 +47,8 @@ class Expected:
     reports too.
 
     `excused` names what evidence may lack (`casemate.platforms`) because the caller judges it afterwards, by
-    `VerifiedClaims.lacks`: a policy with a waiver, or a person with an archive. What is there is judged all the same.
+    `VerifiedClaims.lacks`: a policy with a waiver, or a person with an archive. What is there is judged all the same,
+    and a list of which `floors` have a number is not excused.
     """
 
     report_data: bytes | Unasked

@@ -17,7 +17,7 @@ from cryptography import x509
 from casemate.attestation.certificates import Certificate, reading
 from casemate.errors import EndorsementError
 
-__all__ = ["MAX_LIST_BYTES", "MAX_NUMBER", "Holds", "RevocationList", "newest_lists"]
+__all__ = ["MAX_LIST_BYTES", "MAX_NUMBER", "Holds", "RevocationList", "check_floor", "newest_lists"]
 
 Holds = Callable[[Certificate, bytes, bytes], bool]
 """Whether an authority signed bytes, in the way of its vendor: authority, bytes, signature."""
@@ -45,16 +45,21 @@ class RevocationList:
     def revokes(self, certificate: Certificate) -> bool:
         return (certificate.issuer, certificate.serial) in self.revoked
 
-    def check_floor(self, floor: int | None) -> None:
-        """That the list is no older than one that was seen before. Errors: EndorsementError."""
-        if floor is not None and self.number < floor:
-            raise EndorsementError(
-                "an older revocation list than one seen before",
-                step="evidence.crl_floor",
-                expected=f"≥ {floor}",
-                got=str(self.number),
-                remedy="bring the vendor's current list",
-            )
+
+def check_floor(found: RevocationList | None, floor: int | None) -> None:
+    """No list is older than one that was seen before of its authority, or left out since then, even where the caller
+    excuses that: whoever is revoked would just send none. Errors: EndorsementError.
+    """
+    if floor is not None and (found is None or found.number < floor):
+        raise EndorsementError(
+            "an older revocation list than one seen before"
+            if found
+            else "no revocation list, where one was seen before",
+            step="evidence.crl_floor",
+            expected=f"≥ {floor}",
+            got=str(found.number) if found else "none",
+            remedy="bring the vendor's current list",
+        )
 
 
 def newest_lists(lists: Sequence[bytes], authorities: Sequence[Certificate], holds: Holds) -> dict[str, RevocationList]:

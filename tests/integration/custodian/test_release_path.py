@@ -225,6 +225,20 @@ async def test_evidence_without_revocation_lists_is_good_enough_while_the_policy
     assert (await shield.attest(request)).status == 200
 
 
+async def test_evidence_without_revocation_lists_is_refused_once_one_was_seen_whatever_the_policy_waives(
+    story: Story,
+) -> None:
+    assert (await story.shield().attest()).status == 200
+    until = datetime.fromtimestamp(story.house.parts.clock(), UTC) + timedelta(days=2)
+    waiver = {"lacks": "crl", "until": f"{until:%Y-%m-%d}"}
+    await story.change_service(platforms={"simulated": {"waive": [waiver]}})
+    shield = story.shield()
+    request = await shield.request()
+    request["endorsements"]["crls"] = []
+    await refused(await shield.attest(request), 403, "evidence.refused")
+    assert 'step="evidence.crl_floor"' in story.house.custodian.metrics.render().decode()
+
+
 async def test_endorsements_that_ended_are_refused(story: Story) -> None:
     story.house.parts.clock.advance(100 * 365 * 86400)
     await refused(await story.shield().attest(), 403, "evidence.refused")

@@ -78,13 +78,24 @@ def _with_floor(given: Case, floor: int) -> Case:
 
 def test_without_a_list_only_where_the_caller_judges_that(milan: Case) -> None:
     bare = milan.with_bytes(lists=[])
-    reasoned = replace(bare, expected=replace(milan.expected, excused=frozenset({"crl"})))
+    reasoned = replace(bare, expected=replace(milan.expected, excused=frozenset({"crl"}), floors={}))
     claims = reasoned.judge()
     assert (claims.seen, claims.lacks) == ({}, {"crl"})
     assert milan.judge().lacks == frozenset()
     for other in (frozenset[str](), frozenset({"authority"})):
         with pytest.raises(EndorsementError, match="no revocation list"):
             replace(bare, expected=replace(milan.expected, excused=other)).judge()
+
+
+def test_a_reason_does_not_excuse_a_list_of_a_root_of_which_one_was_seen(milan: Case) -> None:
+    """Whoever is revoked would just send none."""
+    bare = _with_floor(milan, 1).with_bytes(lists=[])
+    withheld = replace(bare, expected=replace(bare.expected, excused=frozenset({"crl"})))
+    with pytest.raises(EndorsementError, match="no revocation list") as caught:
+        withheld.judge()
+    assert (caught.value.step, caught.value.expected, caught.value.got) == ("evidence.crl_floor", "≥ 1", "none")
+    other = dict.fromkeys(case("genoa-vcek-v5").expected.floors, 1)
+    assert replace(withheld, expected=replace(withheld.expected, floors=other)).judge()
 
 
 def test_a_reason_does_not_excuse_a_list_that_is_there() -> None:

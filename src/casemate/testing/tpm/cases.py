@@ -106,6 +106,9 @@ _RIGHT: Final[Mapping[str, Callable[[], Plan]]] = {
     "authority-excused": _changed(certificates=(), lists=(), excused=frozenset({"authority"})),
     "lists-excused": _changed(lists=(), excused=frozenset({"crl"})),
     "one-list-excused": _changed(lists=(RevocationPlan(ROOT),), excused=frozenset({"crl"})),
+    "one-list-excused-of-another-than-was-seen": _changed(
+        lists=(RevocationPlan(ROOT),), excused=frozenset({"crl"}), floors={fingerprint(ROOT): NUMBER}
+    ),
     "excused-and-not-needed": _changed(excused=frozenset({"crl", "authority"})),
     "newest-list-counts": lambda: _newest_counts(right()),
     "others-revoked": _changed(lists=(RevocationPlan(ROOT, revoked=("stranger",)), RevocationPlan(MAKER))),

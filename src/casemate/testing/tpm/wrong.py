@@ -161,6 +161,13 @@ def _lists(*lists: RevocationPlan) -> Callable[[Plan], Plan]:
     return lambda plan: replace(plan, lists=lists)
 
 
+def _withheld(authority: Authority) -> Callable[[Plan], Plan]:
+    """Without the list of an authority of which one was seen, which the caller excuses."""
+    others = tuple(RevocationPlan(one) for one in (ROOT, MAKER) if one is not authority)
+    floors, excused = {fingerprint(authority): NUMBER}, frozenset({"crl"})
+    return lambda plan: replace(plan, lists=others, floors=floors, excused=excused)
+
+
 def _at(time: datetime) -> Callable[[Plan], Plan]:
     return lambda plan: replace(plan, at=time)
 
@@ -280,6 +287,8 @@ _CHAINS: Final = {
     "list-older-than-one-seen": _endorsed(
         "crl_floor", lambda plan: replace(plan, floors={fingerprint(MAKER): NUMBER + 1})
     ),
+    "list-left-out-where-one-was-seen": _endorsed("crl_floor", _withheld(MAKER)),
+    "list-of-the-root-left-out-where-one-was-seen": _endorsed("crl_floor", _withheld(ROOT)),
     "certificate-not-yet": _endorsed("validity", _leaf(start=LIST_END)),
     "certificate-expired": _endorsed("validity", _leaf(end=LIST_START)),
     "authority-expired": _endorsed("validity", _maker(end=LIST_START)),

@@ -23,7 +23,7 @@ from casemate.attestation.platforms.sev_snp.key_extensions import KeyExtensions,
 from casemate.attestation.platforms.sev_snp.products import PRODUCTS, Product
 from casemate.attestation.platforms.sev_snp.signing import is_signed_by, signature_holds
 from casemate.attestation.platforms.sev_snp.table import ARK, ASK, VCEK, VLEK, parse_certificate_table
-from casemate.attestation.revocation import RevocationList, newest_lists
+from casemate.attestation.revocation import RevocationList, check_floor, newest_lists
 from casemate.errors import EndorsementError
 
 __all__ = ["Chain", "shipped_roots", "verified_chain"]
@@ -59,9 +59,8 @@ class Chain:
             check_covers(self.revocation.start, self.revocation.end, at, "revocation list")
 
     def check_floor(self, floors: Mapping[str, int]) -> None:
-        """The list is no older than one that was seen before; `EndorsementError` otherwise."""
-        if self.revocation is not None:
-            self.revocation.check_floor(floors.get(self.root))
+        """The list is no older than one that was seen before, or gone; `EndorsementError` otherwise."""
+        check_floor(self.revocation, floors.get(self.root))
 
 
 def verified_chain(table: bytes, lists: Sequence[bytes], *, vlek: bool, roots: Roots, without_list: bool) -> Chain:

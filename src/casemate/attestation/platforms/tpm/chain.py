@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from casemate.attestation.certificates import Certificate, check_covers
 from casemate.attestation.platforms.tpm.key import spki_of
 from casemate.attestation.platforms.tpm.machine import certified_machine
-from casemate.attestation.revocation import RevocationList, newest_lists
+from casemate.attestation.revocation import RevocationList, check_floor, newest_lists
 from casemate.errors import EndorsementError
 
 __all__ = [
@@ -69,8 +69,8 @@ class Chain:
 
     def check_floors(self, floors: Mapping[str, int]) -> None:
         """Errors: EndorsementError."""
-        for issuer, found in self.lists.items():
-            found.check_floor(floors.get(issuer))
+        for authority in self.certificates[:-1]:
+            check_floor(self.lists.get(authority.fingerprint), floors.get(authority.fingerprint))
 
 
 @lru_cache(maxsize=_REMEMBERED)
