@@ -71,6 +71,7 @@ class Real:
 def signed(data: bytes) -> tuple[Quote, PckChain, QuotingEnclave]:
     """A quote whose signatures are good up to Intel's root, whatever else is to be said of it."""
     quote, root = Quote.parse(data), shipped_root().der
-    chain, enclave = pck_chain(quote, root), quoting_enclave(quote, root)
+    chain = pck_chain(quote, root)
+    enclave = quoting_enclave(quote, chain)
     check_quote(quote, enclave)
     return quote, chain, enclave

@@ -34,12 +34,12 @@ _WHAT: Final = "revocation list"
 
 @dataclass(frozen=True)
 class RevocationList:
-    """A list that its issuer signed. `revoked` are pairs of issuer and serial number."""
+    """A list that its issuer signed. `revoked` are pairs of issuer and serial number. The same bytes are equal."""
 
-    number: int
-    start: datetime
-    end: datetime
-    revoked: frozenset[tuple[x509.Name, int]]
+    number: int = field(compare=False)
+    start: datetime = field(compare=False)
+    end: datetime = field(compare=False)
+    revoked: frozenset[tuple[x509.Name, int]] = field(compare=False)
     der: bytes = field(repr=False)
 
     def revokes(self, certificate: Certificate) -> bool:

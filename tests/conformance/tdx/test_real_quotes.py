@@ -16,6 +16,7 @@ from casemate.attestation.platforms.intel.endorsed import endorsed
 from casemate.attestation.platforms.intel.quote import Quote
 from casemate.attestation.platforms.intel.reports import TdReport
 from casemate.attestation.platforms.intel.tcb import judged
+from casemate.attestation.platforms.intel.vouched import pck_chain
 from casemate.attestation.platforms.tdx import files
 from casemate.attestation.platforms.tdx.verify import _check_log
 from casemate.errors import EndorsementError, EvidenceError, EvidenceMalformedError, EvidenceRejectedError, InputError
@@ -121,7 +122,8 @@ def test_an_early_machine_decades_later() -> None:
     files_of = (*(f"tdx/go-tdx-guest/{name}" for name in names), "sgx/attestation/tcb_signer.pem")
     real = Real("tdx-quote", read(_OLD).removesuffix(_OLD_TAIL), files_of, moment("2023-07-01 01:00:00"))
     quote = signed(real.quote)[0]
-    known = endorsed(quote.attested.certification, real.endorsements(), shipped_root().der, tdx=True)
+    root = shipped_root().der
+    known = endorsed(pck_chain(quote, root), real.endorsements(), root, tdx=True)
     known.check_times(real.at)
     with pytest.raises(EndorsementError) as caught:
         known.check_times(moment("2053-07-01 01:00:00"))

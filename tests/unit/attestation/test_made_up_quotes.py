@@ -15,12 +15,15 @@ from dcap_qvl import verify_with_root_ca
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from casemate.attestation.platforms.intel.documents import MAX_DOCUMENT_BYTES
+from casemate.attestation.platforms.intel.chain import _verified
+from casemate.attestation.platforms.intel.documents import MAX_DOCUMENT_BYTES, _opened
+from casemate.attestation.platforms.intel.endorsed import _certificate, _endorsed, _is_signer, _lists
 from casemate.attestation.platforms.intel.machine import Machine
 from casemate.attestation.platforms.intel.quote import MAX_QUOTE_BYTES, Quote
 from casemate.attestation.platforms.intel.second_opinion import _opinion
 from casemate.attestation.platforms.intel.tcb import STATUSES as WORDS
 from casemate.attestation.platforms.intel.tcb import judged
+from casemate.attestation.platforms.intel.vouched import _vouched
 from casemate.attestation.platforms.sgx import verify as sgx_verify
 from casemate.attestation.recorded import RecordedClaims
 from casemate.attestation.verify import Roots, verify
@@ -54,6 +57,24 @@ def test_what_is_wrong_is_refused_for_its_reason(name: str, tdx: bool) -> None:
     with pytest.raises(EvidenceError) as caught:
         judge(made.plan)
     assert (type(caught.value), caught.value.step) == (made.error, made.step)
+
+
+def costs_more(name: str, tdx: bool) -> bool:
+    """Whether it is refused by what Intel says, or by a log."""
+    step = str(case(name, tdx=tdx).step).removeprefix("evidence.")
+    return step.startswith(("document", "crl", "tcb")) or step in ("platform", "revoked", "validity", "log")
+
+
+@pytest.mark.parametrize(
+    ("name", "tdx"), named({tdx: tuple(one for one in WRONG[tdx] if costs_more(one, tdx)) for tdx in WRONG})
+)
+def test_what_is_for_others_is_refused_before_what_costs_more(name: str, tdx: bool) -> None:
+    plan = case(name, tdx=tdx).plan
+    report_data, manifest = (520 if tdx else 320), (184 if tdx else 192)
+    for offset, step in ((report_data, "report_data"), (manifest, "manifest")):
+        with pytest.raises(EvidenceError) as caught:
+            judge(body(offset, b"others")(plan))
+        assert caught.value.step == f"evidence.{step}"
 
 
 @pytest.mark.parametrize("tdx", [True, False])
@@ -153,6 +174,46 @@ def test_the_other_implementation_is_asked_again_once_anything_but_the_workload_
     for plan in others:
         judge(plan)
     assert len(asked) == 1 + len(others)
+
+
+def test_what_is_spelled_otherwise_is_not_verified_anew() -> None:
+    """Where lines end, white space around documents and the order of certificates and lists anybody may choose."""
+    plan = right(tdx=True)
+    judge(plan)
+    before = [one.cache_info().misses for one in REMEMBERED]
+    for spelled in (
+        replace(plan, order=lambda text: text.replace(b"\n", b"\r\n")),
+        replace(plan, order=lambda text: text.replace(b"-\nM", b"-\nM\n")),
+        replace(
+            plan, documents_sent=lambda sent: [b" " + one.replace(b'"signature":', b'"signature" : ') for one in sent]
+        ),
+        replace(plan, documents_sent=lambda sent: [*sent[::-1], sent[0]]),
+        replace(plan, lists_sent=lambda lists: [*lists[::-1], lists[0]]),
+        replace(plan, offered=lambda ders: [*ders[::-1], ders[0]]),
+    ):
+        assert judge(spelled).tcb_status == "up-to-date"
+        assert [one.cache_info().misses for one in REMEMBERED] == before
+
+
+REMEMBERED = (_verified, _vouched, _is_signer, _certificate, _opened, _lists, _endorsed, _opinion)
+
+
+def test_another_certificate_beside_the_signers_changes_nothing_that_is_remembered() -> None:
+    plan = right(tdx=True)
+    judge(plan)
+    kept = (_opened, _lists, _endorsed, _opinion)
+    before = [one.cache_info().misses for one in kept]
+    stranger = plan.chain[2].issue()
+    assert judge(replace(plan, offered=lambda ders: [stranger, *ders])).tcb_status == "up-to-date"
+    assert [one.cache_info().misses for one in kept] == before
+
+
+def test_certificates_in_a_quote_are_not_longer_than_three() -> None:
+    def longer(text: bytes) -> bytes:
+        return text.replace(b"-\nM", b"-\nM" + b"\n" * 2000)
+
+    plan = replace(right(tdx=True), order=longer)
+    assert refused(plan, plan.endorsements()) == "evidence.pck"
 
 
 OTHER_CIRCUMSTANCES = {0: b"\x06", 15: b"\x08", 16: b"x", 123: b"\x50", 128: b"\x07"}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from casemate.attestation.platforms.intel.endorsed import endorsed
 from casemate.attestation.platforms.intel.quote import Quote
 from casemate.attestation.platforms.intel.second_opinion import _collateral
+from casemate.attestation.platforms.intel.vouched import pck_chain
 from casemate.errors import EvidenceError
 from casemate.testing.intel.bodies import MachinePlan
 from casemate.testing.intel.plan import Plan, right, with_machine
@@ -63,7 +64,7 @@ def theirs(plan: Plan) -> str | None:
     """None of a refusal."""
     with trusting(plan.root):
         quote = Quote.parse(plan.evidence().report)
-        known = endorsed(quote.attested.certification, plan.endorsements(), plan.root, tdx=plan.tdx)
+        known = endorsed(pck_chain(quote, plan.root), plan.endorsements(), plan.root, tdx=plan.tdx)
         try:
             found = verify_with_root_ca(quote.whole, _collateral(known), plan.root, int(plan.at.timestamp()))
         except ValueError:

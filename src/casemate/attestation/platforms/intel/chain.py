@@ -30,12 +30,14 @@ _AUTHORITIES: Final = {"Intel SGX PCK Platform CA": "platform", "Intel SGX PCK P
 _LEAF: Final = "Intel SGX PCK Certificate"
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----\r?\n([A-Za-z0-9+/=\r\n]+)-----END CERTIFICATE-----(?:\r?\n)?")
 _MAX_PEM_BYTES: Final = 64 * 1024
+_MAX_CHAIN_BYTES: Final = 8 * 1024
+"""Of the three in a quote, which have 4 KB: opinions on a quote are remembered with it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PckChain:
     """`certificates`: root, authority, machine. `key`, the last one's, signs reports of the quoting enclave. `kind` of
-    the authority is `platform` or `processor`.
+    the authority is `platform` or `processor`. The same certificates have one instance, while they are remembered.
     """
 
     certificates: tuple[Certificate, Certificate, Certificate]
@@ -58,13 +60,18 @@ def shipped_root() -> Certificate:
     return Certificate.parse(folder.joinpath("sgx-root.pem").read_bytes(), "shipped root")
 
 
-@lru_cache(maxsize=_REMEMBERED)
 def verified_chain(pem: bytes, root: bytes) -> PckChain:
     """`pem`: machine, authority, root. `root`: DER of the one that the caller trusts; its key counts, not its bytes.
 
     Errors: EndorsementError.
     """
-    parts = [Certificate.parse(der, "certificate of the quote") for der in pem_parts(pem)]
+    # Remembered by what was signed: where the lines of PEM end, anybody may choose.
+    return _verified(tuple(pem_parts(pem, _MAX_CHAIN_BYTES)), root)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _verified(ders: tuple[bytes, ...], root: bytes) -> PckChain:
+    parts = [Certificate.parse(der, "certificate of the quote") for der in ders]
     if len(parts) != 3:
         raise _bad("a quote brings three certificates", "evidence.pck", "machine, authority, root", str(len(parts)))
     leaf, authority, top = parts
@@ -101,13 +108,13 @@ def check_authority(authority: Certificate, root: Certificate) -> None:
         raise _bad("the authority may not sign certificates and revocation lists", "evidence.chain")
 
 
-def pem_parts(pem: bytes) -> list[bytes]:
+def pem_parts(pem: bytes, most: int = _MAX_PEM_BYTES) -> list[bytes]:
     """DER of each certificate, where nothing else is between them. Quoting libraries of C end the text with a zero.
 
     Errors: EndorsementError.
     """
-    if len(pem) > _MAX_PEM_BYTES:
-        raise _bad("too many certificates", "evidence.pck", f"≤ {_MAX_PEM_BYTES} bytes", str(len(pem)))
+    if len(pem) > most:
+        raise _bad("too many certificates", "evidence.pck", f"≤ {most} bytes", str(len(pem)))
     text, parts, position = pem.removesuffix(b"\0"), [], 0
     while position < len(text):
         match = _PEM.match(text, position)

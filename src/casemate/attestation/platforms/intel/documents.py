@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
@@ -24,6 +26,9 @@ __all__ = ["MAX_DOCUMENT_BYTES", "Content", "EnclaveIdentity", "Level", "ModuleI
 
 MAX_DOCUMENT_BYTES: Final = 256 * 1024
 """Real ones are below 20 KiB."""
+
+_REMEMBERED: Final = 64
+"""Documents: with a few kinds of machines, some that were replaced among them."""
 
 _STEP: Final = "evidence.documents"
 _OUTER: Final = re.compile(
@@ -132,9 +137,11 @@ Content = TypeVar("Content", TcbInfo, EnclaveIdentity)
 
 @dataclass(frozen=True)
 class Signed(Generic[Content]):
-    """`text` is what was signed, `by` the index of who did, of those that were offered."""
+    """`text` is what was signed, `by` the index of who did, of those that were offered. What was signed alike is equal,
+    and has one instance while it is remembered.
+    """
 
-    content: Content
+    content: Content = field(compare=False)
     text: bytes = field(repr=False)
     signature: bytes
     by: int
@@ -147,9 +154,20 @@ def opened(document: bytes, signers: Sequence[ec.EllipticCurvePublicKey]) -> Sig
     match = _OUTER.fullmatch(document)
     if match is None:
         raise _bad("no document of Intel's", '{"tcbInfo": {…}, "signature": "…"}, or enclaveIdentity')
-    text, signature = match.group(2), bytes.fromhex(match.group(3).decode())
+    name, text, signature = match.groups()
+    points = tuple(key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint) for key in signers)
+    # Remembered by what was signed: white space around it anybody may choose.
+    return _opened(name, text, bytes.fromhex(signature.decode()), points)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _opened(
+    name: bytes, text: bytes, signature: bytes, signers: tuple[bytes, ...]
+) -> Signed[TcbInfo] | Signed[EnclaveIdentity]:
+    """`signers`: points of the curve P-256."""
+    keys = [ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point) for point in signers]
     # First of all: what somebody else wrote is not looked at.
-    by = next((place for place, key in enumerate(signers) if plain_signature_holds(key, text, signature)), None)
+    by = next((place for place, key in enumerate(keys) if plain_signature_holds(key, text, signature)), None)
     if by is None:
         raise EndorsementError(
             "a document is not signed by Intel's key for it",
@@ -157,7 +175,7 @@ def opened(document: bytes, signers: Sequence[ec.EllipticCurvePublicKey]) -> Sig
             remedy="bring the certificate that came with the document, and the document as it was sent",
         )
     try:
-        if match.group(1) == b"tcbInfo":
+        if name == b"tcbInfo":
             return Signed(TcbInfo.model_validate_json(text), text, signature, by)
         return Signed(EnclaveIdentity.model_validate_json(text), text, signature, by)
     except ValidationError as error:

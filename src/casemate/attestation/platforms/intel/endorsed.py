@@ -1,7 +1,7 @@
 """What Intel says of the machine behind a quote: documents, who signed them, and revocation lists.
 
-What was verified once is remembered by its bytes (a fleet shares it, and it changes once in weeks); times and floors
-are checked again at each use.
+What was verified once is remembered by what was signed (a fleet shares it, and it changes once in weeks), each part by
+itself and once; times and floors are checked again at each use.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from casemate.attestation.certificates import Certificate
-from casemate.attestation.platforms.intel.chain import PckChain, pem_parts, verified_chain
+from casemate.attestation.platforms.intel.chain import PckChain, pem_parts
 from casemate.attestation.platforms.intel.documents import Content, EnclaveIdentity, Signed, TcbInfo, opened
 from casemate.attestation.platforms.intel.machine import Machine
 from casemate.attestation.platforms.intel.signing import is_signed_by, p256_key, signature_holds
@@ -137,35 +137,39 @@ class Endorsed:
         )
 
 
-def endorsed(pck: bytes, endorsements: Endorsements, root: bytes, *, tdx: bool) -> Endorsed:
-    """Everything that does not depend on the time. `pck`: the certificates in the quote. Errors: EndorsementError."""
-    return _endorsed(pck, endorsements.certificates, tuple(endorsements.crls), tuple(endorsements.documents), root, tdx)
+def endorsed(chain: PckChain, endorsements: Endorsements, root: bytes, *, tdx: bool) -> Endorsed:
+    """Everything that does not depend on the time. `chain`: of the quote. Errors: EndorsementError."""
+    platform, info_id, identity_id = _NAMES[tdx]
+    signers = _signers(endorsements.certificates, root)
+    infos, identities = _documents(endorsements.documents, signers)
+    info = _info(infos, info_id, chain.machine)
+    identity = _newest([one for one in identities if one.content.id == identity_id], f"enclave identity {identity_id}")
+    top, authority, _ = chain.certificates
+    lists = _lists(tuple(sorted(set(endorsements.crls))), top.der, authority.der)
+    return _endorsed(platform, chain, (signers[info.by].der, signers[identity.by].der), lists, info, identity)
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _endorsed(
-    pck: bytes, certificates: bytes, crls: tuple[bytes, ...], documents: tuple[bytes, ...], root: bytes, tdx: bool
+    platform: str,
+    chain: PckChain,
+    used: tuple[bytes, bytes],
+    lists: tuple[RevocationList, RevocationList],
+    info: Signed[TcbInfo],
+    identity: Signed[EnclaveIdentity],
 ) -> Endorsed:
-    chain = verified_chain(pck, root)
+    """By what was chosen, not by what else came along, or how it was spelled: that, anybody may choose."""
     top, authority, leaf = chain.certificates
-    platform, info_id, identity_id = _NAMES[tdx]
-    signers = _signers(certificates, root)
-    infos, identities = _documents(documents, certificates, root)
-    info = _info(infos, info_id, chain.machine)
-    identity = _newest([one for one in identities if one.content.id == identity_id], f"enclave identity {identity_id}")
-    lists = _lists(crls, (top, authority))
-    used = (signers[info.by], signers[identity.by])
-    _check_revoked(lists[0], (top, authority, *used))
+    of_info, of_identity = (_certificate(der) for der in used)
+    _check_revoked(lists[0], (top, authority, of_info, of_identity))
     _check_revoked(lists[1], (leaf,))
-    return Endorsed(platform, chain, used, lists, info, identity)
+    return Endorsed(platform, chain, (of_info, of_identity), lists, info, identity)
 
 
-@lru_cache(maxsize=_FEW)
 def _signers(pem: bytes, root: bytes) -> tuple[Certificate, ...]:
     """Those that may sign documents, of certificates in any order, among which may be the root and authorities."""
-    trusted = Certificate.parse(root, "trusted root")
-    offered = [Certificate.parse(der, "certificate of the endorsements") for der in pem_parts(pem)]
-    found = tuple(one for one in offered if one.common_name == _SIGNER)
+    offered = ((der, _is_signer(der, root)) for der in sorted(set(pem_parts(pem))))
+    found = tuple(_certificate(der) for der, signs in offered if signs)
     if not found:
         raise _bad(
             "no certificate of who signs Intel's documents",
@@ -173,17 +177,28 @@ def _signers(pem: bytes, root: bytes) -> tuple[Certificate, ...]:
             _SIGNER,
             remedy="bring the certificates that Intel's service sends in the headers of its answers",
         )
-    for one in found:
-        if one.authority or one.signs_certificates or p256_key(one) is None or not is_signed_by(one, trusted):
-            raise _bad("the root did not certify who signs documents", "evidence.document_signer")
     return found
 
 
 @lru_cache(maxsize=_FEW)
+def _is_signer(der: bytes, root: bytes) -> bool:
+    one, trusted = _certificate(der), Certificate.parse(root, "trusted root")
+    if one.common_name != _SIGNER:
+        return False
+    if one.authority or one.signs_certificates or p256_key(one) is None or not is_signed_by(one, trusted):
+        raise _bad("the root did not certify who signs documents", "evidence.document_signer")
+    return True
+
+
+@lru_cache(maxsize=_FEW)
+def _certificate(der: bytes) -> Certificate:
+    return Certificate.parse(der, "certificate of the endorsements")
+
+
 def _documents(
-    documents: tuple[bytes, ...], certificates: bytes, root: bytes
+    documents: Sequence[bytes], signers: Sequence[Certificate]
 ) -> tuple[list[Signed[TcbInfo]], list[Signed[EnclaveIdentity]]]:
-    keys = [key for one in _signers(certificates, root) if (key := p256_key(one)) is not None]
+    keys = [key for one in signers if (key := p256_key(one)) is not None]
     infos, identities = [], []
     for document in documents:
         made = opened(document, keys)
@@ -214,8 +229,10 @@ def _newest(documents: Sequence[Signed[Content]], what: str) -> Signed[Content]:
     return max(documents, key=lambda one: (one.content.tcb_evaluation_data_number, one.content.issue_date))
 
 
-def _lists(crls: tuple[bytes, ...], issuers: tuple[Certificate, Certificate]) -> tuple[RevocationList, RevocationList]:
+@lru_cache(maxsize=_FEW)
+def _lists(crls: tuple[bytes, ...], top: bytes, authority: bytes) -> tuple[RevocationList, RevocationList]:
     """The newest of the root, and of the machine's authority."""
+    issuers = (_certificate(top), _certificate(authority))
     newest = newest_lists(crls, issuers, signature_holds)
     for issuer in issuers:
         if issuer.fingerprint not in newest:
@@ -224,8 +241,8 @@ def _lists(crls: tuple[bytes, ...], issuers: tuple[Certificate, Certificate]) ->
                 "evidence.crl",
                 remedy="bring Intel's current lists along with the evidence: absence never means acceptance",
             )
-    root, authority = issuers
-    return newest[root.fingerprint], newest[authority.fingerprint]
+    of_root, of_authority = (newest[issuer.fingerprint] for issuer in issuers)
+    return of_root, of_authority
 
 
 def _check_revoked(revoking: RevocationList, certificates: Sequence[Certificate]) -> None:

@@ -45,17 +45,10 @@ def pck_chain(quote: Quote, root: bytes) -> PckChain:
     return verified_chain(quote.attested.certification, root)
 
 
-def quoting_enclave(quote: Quote, root: bytes) -> QuotingEnclave:
+def quoting_enclave(quote: Quote, chain: PckChain) -> QuotingEnclave:
     """The one whose key signs this quote, as the machine vouches for it. Errors: EvidenceError."""
     attested = quote.attested
-    return _vouched(
-        attested.qe_report,
-        attested.qe_signature,
-        attested.point,
-        attested.authentication,
-        attested.certification,
-        root,
-    )
+    return _vouched(attested.qe_report, attested.qe_signature, attested.point, attested.authentication, chain)
 
 
 def check_quote(quote: Quote, enclave: QuotingEnclave) -> None:
@@ -69,10 +62,8 @@ def check_quote(quote: Quote, enclave: QuotingEnclave) -> None:
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _vouched(
-    report: bytes, signature: bytes, point: bytes, authentication: bytes, pck: bytes, root: bytes
-) -> QuotingEnclave:
-    if not plain_signature_holds(verified_chain(pck, root).key, report, signature):
+def _vouched(report: bytes, signature: bytes, point: bytes, authentication: bytes, chain: PckChain) -> QuotingEnclave:
+    if not plain_signature_holds(chain.key, report, signature):
         raise SignatureError("the machine did not sign the quoting enclave's report", step="evidence.qe_signature")
     enclave = EnclaveReport.parse(report, "the quoting enclave's report")
     held = hashlib.sha256(point + authentication).digest().ljust(64, b"\0")

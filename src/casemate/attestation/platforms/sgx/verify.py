@@ -5,12 +5,14 @@
  3  the machine's key signed the quoting enclave's report, the enclave holds
     the quote's key, and that signed the quote                                    intel/vouched.py
  4  nobody can look into the enclave: debug, attributes
- 5  Intel's documents of this kind of machine and of the quoting enclave are
+ 5  CONFIGID is the manifest's digest; report data is what the caller expects
+ 6  Intel's documents of this kind of machine and of the quoting enclave are
     there, signed; so are the revocation lists, and nothing of it is revoked      intel/endorsed.py
- 6  certificates, lists and documents cover the time, none older than one seen    intel/endorsed.py
- 7  Intel knows machine and quoting enclave; its verdict on them                  intel/tcb.py
- 8  another implementation of Intel's rules comes to the same verdict             intel/second_opinion.py
- 9  CONFIGID is the manifest's digest; report data is what the caller expects
+ 7  certificates, lists and documents cover the time, none older than one seen    intel/endorsed.py
+ 8  Intel knows machine and quoting enclave; its verdict on them                  intel/tcb.py
+ 9  another implementation of Intel's rules comes to the same verdict             intel/second_opinion.py
+
+What costs most comes last: a quote that was made for somebody else does not get there.
 
 Whether the verdict is good enough is for a policy to say: it is in the claims. Only what Intel revoked, or does not
 know, is refused here. `runtime_measurement` is MRENCLAVE. CONFIGID is there only for enclaves with key separation and
@@ -61,21 +63,21 @@ def verify_sgx(
     root = trusted_root(roots)
     chain = pck_chain(quote, root)
     # 3. The machine's quoting enclave said it.
-    enclave = quoting_enclave(quote, root)
+    enclave = quoting_enclave(quote, chain)
     check_quote(quote, enclave)
     # 4. Nobody can look in from outside.
     _check_attributes(report)
-    # 5. What Intel says of this kind of machine, and what it revoked.
-    known = endorsed(quote.attested.certification, endorsements, root, tdx=False)
-    # 6. All of it at this time, and no step back.
+    # 5. For this manifest, this caller, this moment.
+    _check_expected(report, expected)
+    # 6. What Intel says of this kind of machine, and what it revoked.
+    known = endorsed(chain, endorsements, root, tdx=False)
+    # 7. All of it at this time, and no step back.
     known.check_times(at)
     known.check_floors(expected.floors)
-    # 7. Intel's verdict.
+    # 8. Intel's verdict.
     verdict = judged(chain.machine, report, enclave.report, known.tcb_info.content, known.identity.content)
-    # 8. By two implementations.
+    # 9. By two implementations.
     check_agreement(quote, known, verdict, root, at)
-    # 9. For this manifest, this caller, this moment.
-    _check_expected(report, expected)
     return VerifiedClaims(
         platform="sgx",
         product="sgx",

@@ -6,15 +6,17 @@
     the quote's key, and that signed the quote                                    intel/vouched.py
  4  nobody can look into the domain, move it, or have it run on what it
     cannot trust: debug, migration, attributes
- 5  Intel's documents of this kind of machine and of the quoting enclave are
+ 5  MRCONFIGID is the manifest's digest; report data is what the caller expects
+ 6  Intel's documents of this kind of machine and of the quoting enclave are
     there, signed; so are the revocation lists, and nothing of it is revoked      intel/endorsed.py
- 6  certificates, lists and documents cover the time, none older than one seen    intel/endorsed.py
- 7  Intel knows machine, TDX module and quoting enclave; its verdict on them,
+ 7  certificates, lists and documents cover the time, none older than one seen    intel/endorsed.py
+ 8  Intel knows machine, TDX module and quoting enclave; its verdict on them,
     of the launch and of now                                                      intel/tcb.py
- 8  another implementation of Intel's rules comes to the same verdict on the
+ 9  another implementation of Intel's rules comes to the same verdict on the
     launch; of what runs now there is our judgement only                          intel/second_opinion.py
- 9  an event log that came with it replays to the four RTMRs
-10  MRCONFIGID is the manifest's digest; report data is what the caller expects
+10  an event log that came with it replays to the four RTMRs
+
+What costs most comes last: a quote that was made for somebody else does not get there.
 
 Whether the verdict is good enough is for a policy to say: it is in the claims. Only what Intel revoked, or does not
 know, is refused here. `runtime_measurement` is a hash over MRTD and RTMR0 to RTMR2; RTMR3 belongs to whoever runs
@@ -68,26 +70,26 @@ def verify_tdx(
     root = trusted_root(roots)
     chain = pck_chain(quote, root)
     # 3. The machine's quoting enclave said it.
-    enclave = quoting_enclave(quote, root)
+    enclave = quoting_enclave(quote, chain)
     check_quote(quote, enclave)
     # 4. Nobody can look in from outside.
     _check_launch(report)
-    # 5. What Intel says of this kind of machine, and what it revoked.
-    known = endorsed(quote.attested.certification, endorsements, root, tdx=True)
-    # 6. All of it at this time, and no step back.
+    # 5. For this manifest, this caller, this moment.
+    _check_expected(report, expected)
+    # 6. What Intel says of this kind of machine, and what it revoked.
+    known = endorsed(chain, endorsements, root, tdx=True)
+    # 7. All of it at this time, and no step back.
     known.check_times(at)
     known.check_floors(expected.floors)
-    # 7. Intel's verdict, on what it was launched under, and on what it runs under now.
+    # 8. Intel's verdict, on what it was launched under, and on what it runs under now.
     documents = (known.tcb_info.content, known.identity.content)
     launch = judged(chain.machine, report, enclave.report, *documents)
     now = judged(chain.machine, report.as_of_now(), enclave.report, *documents)
-    # 8. By two implementations: of the launch, as the other one never judges a domain by what runs now.
+    # 9. By two implementations: of the launch, as the other one never judges a domain by what runs now.
     check_agreement(quote, known, launch, root, at)
     verdict = together(launch, now)
-    # 9. What was measured is what the log says, where there is one.
+    # 10. What was measured is what the log says, where there is one.
     _check_log(report, evidence.log)
-    # 10. For this manifest, this caller, this moment.
-    _check_expected(report, expected)
     return VerifiedClaims(
         platform="tdx",
         product="tdx",
