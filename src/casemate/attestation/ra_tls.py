@@ -1,7 +1,7 @@
 """Verification of certificates that carry evidence over their own key (spec/ra-tls.md, "By evidence").
 
 Each step names itself where it refuses. What is left to the caller: that the other side holds the certificate's key,
-which a TLS handshake proves.
+which a TLS handshake proves; and to judge the platform by its claims (`casemate.client.peers`), its TCB among them.
 """
 
 from __future__ import annotations

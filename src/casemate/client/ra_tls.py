@@ -10,25 +10,30 @@ name counts. That the server holds the key is what TLS proves. Only TLS 1.3 is s
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from casemate.attestation.expectations import Roots
-from casemate.attestation.ra_tls import WantedPeer, verify_ra_tls
+from casemate.attestation.ra_tls import WantedPeer
 from casemate.claims import VerifiedClaims
+from casemate.client.peers import UP_TO_DATE_PLATFORMS, verify_peer
 from casemate.errors import CasemateError, EvidenceMalformedError
+from casemate.policy.model import Asked
 
 __all__ = ["AttestedContext", "Peer", "PeerRefusedError", "attested_context", "refusal_in"]
 
 
 @dataclass(frozen=True)
 class Peer:
-    """Which servers are accepted. `heard` is told what each one is that was; `now` is asked for the time."""
+    """Which servers are accepted, with what is asked of the platforms that they may run on. `heard` is told what each
+    one is that was; `now` is asked for the time.
+    """
 
     wanted: WantedPeer
     roots: Roots
+    platforms: Mapping[str, Asked] = field(default_factory=lambda: UP_TO_DATE_PLATFORMS)
     heard: Callable[[VerifiedClaims], None] | None = None
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
@@ -118,7 +123,7 @@ def _verify(context: ssl.SSLContext, certificate: bytes | None) -> None:
     try:
         if certificate is None:
             raise EvidenceMalformedError("there is no certificate", step="ra_tls.extension")
-        claims = verify_ra_tls(certificate, roots=peer.roots, at=peer.now(), wanted=peer.wanted)
+        claims = verify_peer(certificate, roots=peer.roots, at=peer.now(), wanted=peer.wanted, platforms=peer.platforms)
     except CasemateError as error:
         raise PeerRefusedError(error) from error
     if peer.heard is not None:

@@ -5,9 +5,9 @@ A part of each release decision; and what a person can ask about evidence in a f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from casemate.claims import VerifiedClaims
 from casemate.platforms import PLATFORMS, UP_TO_DATE
@@ -16,7 +16,15 @@ from casemate.policy.model import Asked, PolicyDocument, Service
 from casemate.policy.releases import Released, Sent, Wanted, judge_release, open_all
 from casemate.wire.policies import StepRecord
 
-__all__ = ["PLATFORM_STEPS", "Releases", "is_vouched_for", "judge_platform", "platform_findings"]
+__all__ = [
+    "PLATFORM_STEPS",
+    "Asking",
+    "Releases",
+    "asked_findings",
+    "is_vouched_for",
+    "judge_platform",
+    "platform_findings",
+]
 
 PLATFORM_STEPS: Final = (
     "platform.listed",
@@ -31,6 +39,16 @@ PLATFORM_STEPS: Final = (
 _NOTHING_ASKED: Final = Asked({}, {}, ())
 _SUGGESTED: Final = timedelta(days=30)
 """How long a waiver is that a remedy proposes."""
+
+
+class Asking(Protocol):
+    """A service of a policy, or whoever else asks something of platforms."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def platforms(self) -> Mapping[str, Asked]: ...
 
 
 class Releases:
@@ -48,13 +66,17 @@ class Releases:
 
 def platform_findings(service: Service, claims: VerifiedClaims, releases: Releases, now: datetime) -> list[Finding]:
     """One of each step."""
+    return [*asked_findings(service, claims, now), _runtime(service, claims, releases)]
+
+
+def asked_findings(service: Asking, claims: VerifiedClaims, now: datetime) -> list[Finding]:
+    """One of each step but the last: what is asked of the platform, whatever runs on it."""
     return [
         _platform(service, claims),
         _values(service, claims),
         _tcb(service, claims),
         _status(service, claims, now),
         _complete(service, claims, now),
-        _runtime(service, claims, releases),
     ]
 
 
@@ -84,14 +106,14 @@ def is_vouched_for(claims: VerifiedClaims, service: Service | None) -> bool:
     return True
 
 
-def _platform(service: Service, claims: VerifiedClaims) -> Finding:
+def _platform(service: Asking, claims: VerifiedClaims) -> Finding:
     """The platform is listed."""
     expected = " or ".join(service.platforms)
     remedy = f"run it there, or add {claims.platform} to services.{service.name}.platforms"
     return Finding(claims.platform in service.platforms, expected, claims.platform, remedy)
 
 
-def _values(service: Service, claims: VerifiedClaims) -> Finding:
+def _values(service: Asking, claims: VerifiedClaims) -> Finding:
     """What the policy requires of this platform is one of the values that it lists; what is absent is none."""
     for name, admitted in _asked(service, claims).require.items():
         got = claims.values.get(name)
@@ -102,16 +124,16 @@ def _values(service: Service, claims: VerifiedClaims) -> Finding:
     return Finding(True, "what is required of the platform", "it is there", "")
 
 
-def _asked(service: Service, claims: VerifiedClaims) -> Asked:
+def _asked(service: Asking, claims: VerifiedClaims) -> Asked:
     """Of a platform that is not listed nothing is asked: step 5 refuses it."""
     return service.platforms.get(claims.platform, _NOTHING_ASKED)
 
 
-def _where(service: Service, claims: VerifiedClaims) -> str:
+def _where(service: Asking, claims: VerifiedClaims) -> str:
     return f"services.{service.name}.platforms.{claims.platform}"
 
 
-def _tcb(service: Service, claims: VerifiedClaims) -> Finding:
+def _tcb(service: Asking, claims: VerifiedClaims) -> Finding:
     """The platform's firmware is new enough."""
     minima = _asked(service, claims).tcb
     reported = {name: claims.tcb.get(name) for name in minima}
@@ -121,7 +143,7 @@ def _tcb(service: Service, claims: VerifiedClaims) -> Finding:
     return Finding(held, expected, got, f"update the machine's firmware, or lower {_where(service, claims)}.tcb")
 
 
-def _status(service: Service, claims: VerifiedClaims, now: datetime) -> Finding:
+def _status(service: Asking, claims: VerifiedClaims, now: datetime) -> Finding:
     """The vendor finds nothing wrong with the TCB, or the policy waives what it finds."""
     status, open_ones = claims.tcb_status, frozenset(claims.advisories)
     if status is None and not (claims.platform in PLATFORMS and PLATFORMS[claims.platform].statuses):
@@ -139,7 +161,7 @@ def _status(service: Service, claims: VerifiedClaims, now: datetime) -> Finding:
     return Finding(False, UP_TO_DATE, got, remedy)
 
 
-def _complete(service: Service, claims: VerifiedClaims, now: datetime) -> Finding:
+def _complete(service: Asking, claims: VerifiedClaims, now: datetime) -> Finding:
     """What should have come with the evidence came, or the policy says what stands in for it."""
     asked, expected = _asked(service, claims), "complete evidence"
     stand_ins = PLATFORMS[claims.platform].lacks if claims.platform in PLATFORMS else {}

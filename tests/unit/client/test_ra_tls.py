@@ -225,6 +225,7 @@ def test_ssl_itself_ends_with_the_handshake(domain: Domain, server: TlsServer) -
     with context.wrap_socket(late) as session:
         session.connect(address)
         session.sendall(b"x")
+        assert session.recv(5) == b"HTTP/"
     server.heard.clear()
     refusing = attested_context(peer(domain, custodian=OTHER))
     with socket.create_connection(address) as plain, pytest.raises(PeerRefusedError):

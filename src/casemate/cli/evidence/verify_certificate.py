@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from casemate.attestation.expectations import roots_of
-from casemate.attestation.ra_tls import WantedPeer, verify_ra_tls
+from casemate.attestation.ra_tls import WantedPeer
 from casemate.cli._custodians import Custodian, chosen
 from casemate.cli._files import read_bytes
 from casemate.cli._output import Json, emit
+from casemate.client.peers import verify_peer
 from casemate.client.tls_identity import verify_tls_identity
 from casemate.wire.fields import parse_time
 
@@ -29,7 +30,7 @@ def verify_certificate(
     time = datetime.now(UTC) if at is None else parse_time(at)
     pin, data = chosen(custodian), read_bytes(certificate)
     wanted = WantedPeer(pin.identity, frozenset({pin.runtime}), frozenset({pin.manifest}))
-    claims = verify_ra_tls(data, roots=roots_of(pin.genesis), at=time, wanted=wanted)
+    claims = verify_peer(data, roots=roots_of(pin.genesis), at=time, wanted=wanted)
     instance = verify_tls_identity(data, pin.genesis, at=time)
     facts = {
         "custodian": pin.identity,
