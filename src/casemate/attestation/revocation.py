@@ -13,11 +13,12 @@ from datetime import datetime
 from typing import Final
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from casemate.attestation.certificates import Certificate, reading
 from casemate.errors import EndorsementError
 
-__all__ = ["MAX_LIST_BYTES", "MAX_NUMBER", "Holds", "RevocationList", "check_floor", "newest_lists"]
+__all__ = ["MAX_LIST_BYTES", "MAX_NUMBER", "Holds", "RevocationList", "check_floor", "list_in", "newest_lists"]
 
 Holds = Callable[[Certificate, bytes, bytes], bool]
 """Whether an authority signed bytes, in the way of its vendor: authority, bytes, signature."""
@@ -60,6 +61,15 @@ def check_floor(found: RevocationList | None, floor: int | None) -> None:
             got=str(found.number) if found else "none",
             remedy="bring the vendor's current list",
         )
+
+
+def list_in(part: bytes) -> bytes | None:
+    """DER of the list in part of a file, PEM or DER; None for what is none. Nothing of it is verified."""
+    try:
+        load = x509.load_pem_x509_crl if part.startswith(b"-----BEGIN X509 CRL") else x509.load_der_x509_crl
+        return load(part).public_bytes(Encoding.DER)
+    except ValueError:
+        return None
 
 
 def newest_lists(lists: Sequence[bytes], authorities: Sequence[Certificate], holds: Holds) -> dict[str, RevocationList]:

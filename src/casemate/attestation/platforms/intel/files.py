@@ -15,6 +15,7 @@ from casemate.attestation.platforms.intel.chain import pem_parts
 from casemate.attestation.platforms.intel.machine import SGX_EXTENSIONS, Machine
 from casemate.attestation.platforms.intel.quote import PCK_CHAIN, Quote
 from casemate.attestation.platforms.intel.reports import EnclaveReport
+from casemate.attestation.revocation import list_in
 from casemate.errors import EndorsementError
 from casemate.wire.evidence import MAX_CRLS, MAX_DOCUMENTS, Endorsements
 
@@ -62,7 +63,7 @@ def endorsements(_data: bytes, files: Sequence[bytes]) -> Endorsements:
         for part in _parts(file):
             if part.lstrip().startswith(b"{"):
                 documents[part] = None
-            elif (found := _list(part)) is not None:
+            elif (found := list_in(part)) is not None:
                 lists[found] = None
             else:
                 certificates[_pem(part)] = None
@@ -112,15 +113,6 @@ def _unhexed(data: bytes) -> bytes:
         return bytes.fromhex(data.decode("ascii"))
     except ValueError:
         return data
-
-
-def _list(part: bytes) -> bytes | None:
-    """DER of a revocation list; None for what is none."""
-    try:
-        load = x509.load_pem_x509_crl if part.startswith(b"-----BEGIN X509 CRL") else x509.load_der_x509_crl
-        return load(part).public_bytes(Encoding.DER)
-    except ValueError:
-        return None
 
 
 def _pem(part: bytes) -> bytes:

@@ -6,25 +6,23 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from casemate.attestation.certificates import Certificate, pem_blocks
 from casemate.attestation.platforms.sev_snp.report import REPORT_BYTES, Report
 from casemate.attestation.platforms.sev_snp.table import (
     ARK,
     ASK,
+    LEAVES,
     VCEK,
     VLEK,
     build_certificate_table,
     parse_certificate_table,
 )
+from casemate.attestation.revocation import list_in
 from casemate.errors import EndorsementError
 from casemate.wire.evidence import Endorsements
 
 __all__ = ["endorsements", "fields", "recognises"]
 
-_LEAVES: Final = {"SEV-VCEK": VCEK, "SEV-VLEK": VLEK}
 _NEWEST: Final = 16
 """A number of a version that is not too far from those that there are: anything else is no report."""
 
@@ -76,7 +74,7 @@ def endorsements(data: bytes, files: Sequence[bytes]) -> Endorsements:
     certificates: list[Certificate] = []
     lists: list[bytes] = []
     for part in (part for file in files for part in _parts(file)):
-        if (found := _list(part)) is not None:
+        if (found := list_in(part)) is not None:
             lists.append(found)
         else:
             certificates.append(Certificate.parse(part, "certificate"))
@@ -94,18 +92,9 @@ def _parts(file: bytes) -> list[bytes]:
     return [file]
 
 
-def _list(part: bytes) -> bytes | None:
-    """DER of a revocation list; None for what is none."""
-    try:
-        load = x509.load_pem_x509_crl if part.startswith(b"-----BEGIN X509 CRL") else x509.load_der_x509_crl
-        return load(part).public_bytes(Encoding.DER)
-    except ValueError:
-        return None
-
-
 def _chain(certificates: Sequence[Certificate], wanted: UUID) -> dict[UUID, bytes]:
     """The key's certificate and those that lead to it, by their names; whether they do is the verifier's to say."""
-    leaves = {one.der: one for one in certificates if _LEAVES.get(one.common_name) == wanted}
+    leaves = {one.der: one for one in certificates if LEAVES.get(one.common_name) == wanted}
     if len(leaves) != 1:
         name = "VLEK" if wanted == VLEK else "VCEK"
         raise EndorsementError(

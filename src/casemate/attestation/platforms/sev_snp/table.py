@@ -11,13 +11,25 @@ from typing import Final
 
 from casemate.errors import EndorsementError
 
-__all__ = ["ARK", "ASK", "MAX_TABLE_BYTES", "VCEK", "VLEK", "build_certificate_table", "parse_certificate_table"]
+__all__ = [
+    "ARK",
+    "ASK",
+    "LEAVES",
+    "MAX_TABLE_BYTES",
+    "VCEK",
+    "VLEK",
+    "build_certificate_table",
+    "parse_certificate_table",
+]
 
 ARK: Final = uuid.UUID("c0b406a4-a803-4952-9743-3fb6014cd0ae")
 ASK: Final = uuid.UUID("4ab7b379-bbac-4fe4-a02f-05aef327c782")
 """The ASVK, which signs VLEKs, travels in the place of the ASK."""
 VCEK: Final = uuid.UUID("63da758d-e664-4564-adc5-f4b93be8accd")
 VLEK: Final = uuid.UUID("a8074bc2-a25a-483e-aae6-39c045a0b8a1")
+
+LEAVES: Final = {"SEV-VCEK": VCEK, "SEV-VLEK": VLEK}
+"""By the common names of their certificates."""
 
 MAX_TABLE_BYTES: Final = 64 * 1024
 """Real tables are below 8 KiB."""

@@ -15,8 +15,7 @@ from casemate.attestation.platforms.sev_snp.report import Report
 from casemate.attestation.platforms.sev_snp.table import (
     ARK,
     ASK,
-    VCEK,
-    VLEK,
+    LEAVES,
     build_certificate_table,
     parse_certificate_table,
 )
@@ -26,7 +25,6 @@ from casemate.wire.evidence import Endorsements
 
 __all__ = ["LINES", "joined", "of_line", "wanted"]
 
-_LEAVES: Final = {"SEV-VCEK": VCEK, "SEV-VLEK": VLEK}
 _PARAMETERS: Final = {"fmc": "fmcSPL", "bootloader": "blSPL", "tee": "teeSPL", "snp": "snpSPL", "microcode": "ucodeSPL"}
 _MODELS: Final = ((MILAN, 0x00, 0x0F), (GENOA, 0x10, 0x1F), (GENOA, 0xA0, 0xAF))
 """Of family 19h; Bergamo and Siena are certified as Genoa (specification 56860, "CPUID_FAM_ID")."""
@@ -72,8 +70,8 @@ def joined(came: bytes, cached: Sequence[bytes]) -> bytes:
 
 
 def _place(certificate: Certificate) -> UUID | None:
-    if certificate.common_name in _LEAVES:
-        return _LEAVES[certificate.common_name]
+    if certificate.common_name in LEAVES:
+        return LEAVES[certificate.common_name]
     return ASK if certificate.common_name.startswith("SEV-") else None  # roots are part of the package
 
 
