@@ -228,15 +228,17 @@ def shell(installation: Installation) -> Policy:
 
 
 @contextmanager
-def other_custodian(installation: Installation) -> Iterator[str]:
-    """Mallory's custodian, `other`, at the address that this gives; afterwards nobody knows it any more."""
+def other_custodian(installation: Installation, *options: str) -> Iterator[str]:
+    """Mallory's custodian, `other`, at the address that this gives, served with `options`; afterwards nobody knows it
+    any more.
+    """
     stage, url = installation.stage, f"http://127.0.0.1:{free_port()}"
     folders = {name: stage.folder / f"other-{name}" for name in ("data", "anchor")}
     stage.ask(
         "custodian", "init", "other", "--data", folders["data"], "--anchor", folders["anchor"], "--board", "mallory",
         "--url", url,
     )  # fmt: skip
-    process = stage.start("other", "custodian", "serve", "other", "--workers", "1")
+    process = stage.start("other", "custodian", "serve", "other", "--workers", "1", *options)
     try:
         stage.ask("custodian", "status", "--custodian", "other", "--wait", "50")
         yield url

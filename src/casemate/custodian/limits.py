@@ -27,13 +27,17 @@ _BUSY_RETRY: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class RouteClass:
-    """Routes that share limits. `rate` names the pair of settings, None where probes must always get through."""
+    """Routes that share limits. `rate` names the pair of settings, None where probes must always get through. Only
+    where it is not `signed` may a request come without a signature.
+    """
 
     rate: str | None
     body_limit: int
+    signed: bool = True
 
 
-_PROBE: Final = RouteClass(None, 0)
+_PROBE: Final = RouteClass(None, 0, signed=False)
+_PUBLIC: Final = RouteClass("other", 0, signed=False)
 _CHALLENGES: Final = RouteClass("challenges", BODY_LIMIT)
 _ATTESTATIONS: Final = RouteClass("attestations", ATTESTATION_BODY_LIMIT)
 _SELF_ATTESTATION: Final = RouteClass("attestations", BODY_LIMIT)
@@ -44,6 +48,7 @@ _EXACT: Final = {
     "/healthz": _PROBE,
     "/readyz": _PROBE,
     "/metrics": _PROBE,
+    "/v1/jwks": _PUBLIC,
     "/v1/challenges": _CHALLENGES,
     "/v1/attestations": _ATTESTATIONS,
     "/v1/custodian/attestation": _SELF_ATTESTATION,

@@ -71,7 +71,7 @@ class AnswerSigner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request whose signature verified. `signer` is None only for the probes (/healthz, /readyz, /metrics)."""
+    """A request whose signature verified. `signer` is None only where a route asks for none (`RouteClass`)."""
 
     signer: RequestSignature | None
     body: bytes
@@ -234,7 +234,7 @@ async def _collect(receive: Receive, limit: int, reservation: Reservation) -> by
 
 
 def _verified(scope: Scope, headers: dict[str, str], body: bytes, route: RouteClass) -> RequestSignature | None:
-    if route.rate is None and "signature" not in headers:
+    if not route.signed and "signature" not in headers:
         return None
     path, query = _target(scope)
     try:

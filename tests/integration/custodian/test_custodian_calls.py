@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 
+import httpx
+import pytest
+
 from casemate.attestation.verify import Expected, Roots, verify
 from casemate.wire import canonical
 from casemate.wire.binding import Purpose, digest_bytes, report_data, sha256_text
@@ -84,3 +87,16 @@ async def test_a_custodian_without_a_valid_certificate_is_not_ready(house: House
 async def test_the_genesis_is_canonical(house: House) -> None:
     genesis = house.parts.identity.genesis_bytes
     assert canonical.encode(json.loads(genesis)) == genesis
+
+
+@pytest.mark.parametrize("path", ["/v1/custodian", "/v1/policies", "/v1/decisions/" + "0" * 40, "/v1/unknown"])
+async def test_nothing_but_the_probes_and_the_keys_is_told_to_those_who_do_not_sign(house: House, path: str) -> None:
+    transport = httpx.ASGITransport(app=house.app, client=("192.0.2.1", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://custodian") as client:
+        keys = await client.get("/v1/jwks")
+        assert keys.status_code == 200
+        assert keys.json()["keys"][0]["kid"] == house.parts.instance.signing_key().text
+        refused = await client.get(path)
+        assert (refused.status_code, refused.json()["code"]) == (401, "request.unsigned")
+        wrong = await client.get("/v1/jwks", headers={"signature": "sig1=:AAAA:", "signature-input": "sig1=()"})
+        assert wrong.status_code == 401
