@@ -115,7 +115,7 @@ def test_a_revocation_list_that_was_waived_is_a_warning() -> None:
 
 def test_a_key_that_the_policy_names_stands_in_for_an_authority() -> None:
     given = claims("tpm", lacks=frozenset({"authority"}))
-    assert vector(given, replace(NOTHING, require={"key": frozenset({"ab"})}))[0]["instance-identity"] == 2
+    assert vector(given, replace(NOTHING, require={"name": frozenset({"ab"})}))[0]["instance-identity"] == 2
     assert vector(given)[0]["instance-identity"] == -33
 
 
