@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use casemate_custodian_client::{AnchorRecord, AnchorState, Anchored, Moved, VolumeAnchor};
+use casemate_custodian_client::{AnchorRecord, AnchorState, Anchored, Error as Failure, Moved, VolumeAnchor};
 use casemate_volume::anchor::{Record, Refusal, State};
 use casemate_volume::{Anchor, Error};
 
-/// How long a custodian may be away, as while it is restarted, before a call fails. Programs take a failed fsync for a
-/// broken disk: PostgreSQL stops.
+/// How long a custodian may be away, as while it is restarted, before calls fail. Programs take a failed fsync for a broken
+/// disk: PostgreSQL stops.
 const ABSENCE: Duration = Duration::from_secs(20);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -21,6 +21,7 @@ pub struct CustodianAnchor {
     held: Arc<Mutex<Option<Held>>>,
     oldest_reader: Option<u64>,
     absence: Duration,
+    away: Arc<Mutex<Option<Instant>>>,
 }
 
 /// The custodian's word that another writer holds the volume.
@@ -40,12 +41,31 @@ impl CustodianAnchor {
             held: Arc::default(),
             oldest_reader: None,
             absence: ABSENCE,
+            away: Arc::default(),
         }
     }
 
     fn hear(&mut self, anchored: &Anchored) -> Record {
         self.oldest_reader = anchored.oldest_reader;
         told(&anchored.record)
+    }
+
+    /// Asks again while nobody answers, or only that it is busy, until the custodian was away for too long: counted from
+    /// the first call that noticed, so that a volume which is closed then waits no more. Any other answer counts at once.
+    fn waiting<T>(&self, ask: impl Fn(&VolumeAnchor) -> Result<T, Failure>) -> Result<T, Failure> {
+        loop {
+            let answer = ask(&self.anchor);
+            let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+            if !matches!(answer, Err(Failure::Unreachable(_))) {
+                *away = None;
+                return answer;
+            }
+            if away.get_or_insert_with(Instant::now).elapsed() >= self.absence {
+                return answer;
+            }
+            drop(away);
+            thread::sleep(PAUSE);
+        }
     }
 
     /// What the last move was told of another writer.
@@ -56,15 +76,13 @@ impl CustodianAnchor {
 
 impl Anchor for CustodianAnchor {
     fn read(&mut self) -> Result<Record, Error> {
-        let anchored = patiently(self.absence, || self.anchor.read()).map_err(failed)?;
+        let anchored = self.waiting(VolumeAnchor::read).map_err(failed)?;
         Ok(self.hear(&anchored))
     }
 
     fn compare_and_set(&mut self, expected: &Record, new: &Record) -> Result<Result<(), Refusal>, Error> {
         // The same move asked again is answered as it was (spec/protocol.md, "Volumes").
-        let outcome = patiently(self.absence, || {
-            self.anchor.compare_and_set(&asked(expected), &asked(new))
-        });
+        let outcome = self.waiting(|anchor| anchor.compare_and_set(&asked(expected), &asked(new)));
         let held = outcome.as_ref().err().and_then(held);
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
         match outcome.map_err(failed)? {
@@ -90,28 +108,14 @@ impl Anchor for CustodianAnchor {
     }
 }
 
-/// Asks again while nobody answers, or only that it is busy, for as long as `absence`. Any other answer counts at once.
-fn patiently<T>(
-    absence: Duration,
-    ask: impl Fn() -> Result<T, casemate_custodian_client::Error>,
-) -> Result<T, casemate_custodian_client::Error> {
-    let since = Instant::now();
-    loop {
-        match ask() {
-            Err(casemate_custodian_client::Error::Unreachable(_)) if since.elapsed() < absence => thread::sleep(PAUSE),
-            other => return other,
-        }
-    }
-}
-
-fn held(error: &casemate_custodian_client::Error) -> Option<Held> {
+fn held(error: &Failure) -> Option<Held> {
     Some(Held {
         wait: Duration::from_secs(error.wait()?),
         why: error.to_string(),
     })
 }
 
-fn failed(error: casemate_custodian_client::Error) -> Error {
+fn failed(error: Failure) -> Error {
     Error::Anchor(error.to_string())
 }
 
@@ -255,12 +259,16 @@ mod tests {
         let outcome = anchor.compare_and_set(&RECORD, &RECORD).unwrap();
         assert_eq!(outcome, Err(Refusal::Conflict(found)));
         let mut anchor = answered(|custodian, request| custodian.problem(request, 503, "service.busy"));
-        anchor.absence = Duration::from_millis(1);
+        anchor.absence = Duration::from_millis(300);
+        let begun = Instant::now();
         assert!(matches!(
             anchor.compare_and_set(&RECORD, &RECORD),
             Err(Error::Anchor(_))
         ));
+        // The second call waits no more: the custodian is away for too long already.
+        let waited = begun.elapsed();
         assert!(matches!(anchor.read(), Err(Error::Anchor(_))));
+        assert!(waited >= anchor.absence && begun.elapsed() < waited + anchor.absence);
         assert!(anchor.held().is_none());
     }
 
