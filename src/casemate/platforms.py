@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["PLATFORMS", "SIMULATED_PLATFORMS", "UP_TO_DATE", "Need", "Platform"]
+__all__ = ["LACKS", "PLATFORMS", "SIMULATED_PLATFORMS", "UP_TO_DATE", "Need", "Platform"]
 
 UP_TO_DATE: Final = "up-to-date"
 """The status of a TCB that nobody has to excuse."""
@@ -124,6 +124,9 @@ PLATFORMS: Final[Mapping[str, Platform]] = MappingProxyType(
         "simulated-container": _SEV_SNP,
     }
 )
+
+LACKS: Final = frozenset(lack for platform in PLATFORMS.values() for lack in platform.lacks)
+"""All that evidence of any platform may lack, for who has a policy judge that."""
 
 SIMULATED_PLATFORMS: Final = frozenset({"simulated", "simulated-container"})
 """They protect nothing; the second cannot even say for sure what was launched (spec/evidence.md)."""

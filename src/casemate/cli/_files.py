@@ -62,13 +62,15 @@ def replace_text(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def write_new(path: Path, data: bytes) -> None:
-    """A file that was not there. Errors: UsageError."""
+def write_new(path: Path, data: bytes, *, otherwise: str = "name another file") -> None:
+    """A file that is there is never replaced: then `otherwise` is the remedy. Errors: UsageError."""
     try:
         with path.open("xb") as file:
             file.write(data)
+    except FileExistsError as error:
+        raise UsageError(f"{path} is there already", remedy=otherwise) from error
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}", remedy="choose another name") from error
+        raise UsageError(f"{path}: {error.strerror}") from error
 
 
 def _read(path: Path) -> bytes:

@@ -39,7 +39,7 @@ from casemate.errors import (
     InputError,
     PolicyError,
 )
-from casemate.platforms import PLATFORMS
+from casemate.platforms import LACKS
 from casemate.policy.configure import configure
 from casemate.policy.decide import STEPS, Decision, decide
 from casemate.policy.platform_steps import is_vouched_for
@@ -54,9 +54,6 @@ __all__ = ["release"]
 
 _TRIES: Final = 4
 """How often a decision is taken again because the policy changed while it was taken."""
-
-_JUDGED_BY_THE_POLICY: Final = frozenset(lack for platform in PLATFORMS.values() for lack in platform.lacks)
-"""What evidence lacks is refused in step 4 or 6, unless the policy waives it or says what stands in for it."""
 
 
 async def release(custodian: Custodian, request: AttestationRequest, signer: str) -> AttestationAnswer:
@@ -97,7 +94,8 @@ async def _prove(custodian: Custodian, request: AttestationRequest, now: datetim
             ),
             manifest=digest_bytes(digest),
             floors=await custodian.floors.current(),
-            excused=_JUDGED_BY_THE_POLICY,
+            # Refused in step 4 or 6, unless the policy waives it or says what stands in for it.
+            excused=LACKS,
         )
         endorsements = request.endorsements
         if custodian.endorsements is not None:

@@ -19,7 +19,7 @@ from casemate.cli.endorsements._cache import CacheFolder, opened
 from casemate.cli.evidence._shown import lines
 from casemate.cli.policy._document import load
 from casemate.errors import DeniedError, EvidenceRejectedError, TooLargeError, UsageError
-from casemate.platforms import PLATFORMS
+from casemate.platforms import LACKS
 from casemate.policy.model import PolicyDocument, Service
 from casemate.policy.platform_steps import judge_platform
 from casemate.wire.binding import digest_bytes
@@ -127,8 +127,8 @@ def _manifest_of(judged_by: tuple[PolicyDocument, Service] | None) -> str | None
 
 def _excused(without: Mapping[str, str | None], *, judged: bool) -> frozenset[str]:
     """What may be missing: what the policy judges then, or what a person gave a reason for."""
-    by_policy = {lack for known in PLATFORMS.values() for lack in known.lacks} if judged else set()
-    return frozenset(by_policy | {lack for lack, reason in without.items() if reason})
+    reasoned = frozenset(lack for lack, reason in without.items() if reason)
+    return LACKS | reasoned if judged else reasoned
 
 
 def _check_nonce(claims: VerifiedClaims, nonce: bytes) -> None:

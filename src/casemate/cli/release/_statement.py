@@ -11,7 +11,7 @@ from casemate.client.identities import Identity
 from casemate.errors import InputError, SignatureError, UsageError
 from casemate.wire.statements import SignedStatement, open_statement
 
-__all__ = ["described", "facts", "load", "signers", "write_new"]
+__all__ = ["described", "facts", "load", "signers"]
 
 
 def load(file: Path) -> tuple[bytes, SignedStatement]:
@@ -59,17 +59,3 @@ def described(found: dict[str, Any]) -> str:
     for one in found["references"]:
         lines += [f"reference: {one['name']} {name}:{digest}" for name, digest in one["digest"].items()]
     return "\n".join([*lines, *(f"signed by: {key}" for key in found["signers"])])
-
-
-def write_new(file: Path, data: bytes) -> None:
-    """A file that is there is never replaced."""
-    try:
-        with file.open("xb") as out:
-            out.write(data)
-    except FileExistsError as error:
-        raise UsageError(
-            f"{file} is there already",
-            remedy=f"name another file, or add a signature: casemate release sign {file}",
-        ) from error
-    except OSError as error:
-        raise UsageError(f"{file}: {error.strerror}") from error

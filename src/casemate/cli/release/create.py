@@ -7,10 +7,11 @@ from typing import Annotated, Final
 
 import typer
 
+from casemate.cli._files import write_new
 from casemate.cli._home import shield
 from casemate.cli._output import Json, emit
 from casemate.cli.image._running import manifest_of
-from casemate.cli.release._statement import described, facts, signers, write_new
+from casemate.cli.release._statement import described, facts, signers
 from casemate.client.releases import sign, write_statement
 from casemate.errors import MalformedError, UsageError
 from casemate.simulator import launch
@@ -72,7 +73,7 @@ def create(
         raise UsageError(error.message, expected=error.expected, got=error.got, remedy=error.remedy) from error
     path = out or Path(f"{release.replace('/', '-')}-{version}.json")
     signed = sign(statement, [one.key for one in signers(signer)])
-    write_new(path, signed)
+    write_new(path, signed, otherwise=f"name another file, or add a signature: casemate release sign {path}")
     found = facts(open_statement(signed))
     emit({**found, "path": str(path)}, as_json=as_json, text=f"{described(found)}\npath: {path}")
 
