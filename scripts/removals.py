@@ -1,7 +1,7 @@
 """Removes each check of the release path in a copy of the tree, and sees that a test fails (`make removals`).
 
-A check that can be deleted without a failing test is no check. The list is tests/security/removals.toml; arguments
-select entries whose names contain one of them.
+A check that can be deleted without a failing test is no check. They are listed by area in tests/security/removals;
+arguments select entries whose names contain one of them.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["LIST", "ROOT", "Removal", "removals"]
+__all__ = ["LISTS", "ROOT", "Removal", "removals"]
 
 ROOT: Final = Path(__file__).parent.parent
-LIST: Final = ROOT / "tests" / "security" / "removals.toml"
+LISTS: Final = ROOT / "tests" / "security" / "removals"
 
 _COPIED: Final = ("src", "tests", "crates", "spec", "scripts", "examples", "bench", "requirements", ".cargo")
 _TARGET: Final = ROOT / "target" / "removals"
@@ -51,8 +51,8 @@ class Removal:
 
 
 def removals() -> list[Removal]:
-    listed: list[dict[str, Any]] = tomllib.loads(LIST.read_text())["removal"]
-    return [Removal(**entry) for entry in listed]
+    lists: list[dict[str, list[dict[str, Any]]]] = [tomllib.loads(file.read_text()) for file in sorted(LISTS.iterdir())]
+    return [Removal(**entry) for listed in lists for entry in listed["removal"]]
 
 
 def main() -> int:
