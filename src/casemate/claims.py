@@ -13,6 +13,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
+from casemate.wire.fields import format_time
+
 __all__ = ["VERIFIER_TOKEN", "VerifiedClaims"]
 
 
@@ -65,5 +67,40 @@ class VerifiedClaims:
         for name in ("tcb", "values", "seen", "chosen", "ends", "details"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
+    def to_object(self) -> dict[str, Any]:
+        """As JSON of the protocol, for people and records: bytes in hex, times of UTC. No secret is in claims."""
+        return {
+            "platform": self.platform,
+            "product": self.product,
+            "runtime_measurement": self.runtime_measurement,
+            "manifest": f"sha256:{self.manifest.hex()}" if self.manifest else None,
+            "report_data": self.report_data.hex(),
+            "hardware": self.hardware.hex(),
+            "tcb": dict(self.tcb),
+            "tcb_status": self.tcb_status,
+            "advisories": list(self.advisories),
+            "values": dict(self.values),
+            "lacks": sorted(self.lacks),
+            "verified_at": format_time(self.verified_at),
+            "seen": {**self.seen, **self.chosen},
+            "ends": {name: format_time(end) for name, end in self.ends.items()},
+            "details": _plain(self.details),
+        }
+
     def __init_subclass__(cls) -> NoReturn:
         raise TypeError("VerifiedClaims have no other forms")
+
+
+def _plain(value: object) -> Any:
+    """Details as JSON of the protocol: what is not, becomes text."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, str | bool) or value is None:
+        return value
+    if isinstance(value, int) and abs(value) < 2**53:
+        return value
+    return str(value)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -19,7 +18,6 @@ from casemate.custodian.policies_book import LoadedPolicy
 from casemate.policy.decide import Decision
 from casemate.policy.people import PersonDecision
 from casemate.wire import canonical
-from casemate.wire.fields import format_time
 from casemate.wire.manifest import ParsedManifest
 from casemate.wire.policies import DecidedPerson, DecisionAnswer
 
@@ -42,6 +40,7 @@ DEFAULT_LISTED: Final = 20
 
 _ID: Final = re.compile(r"[0-9a-f]{40}")
 _GENESIS_DIGITS: Final = 16
+_UNRECORDED: Final = frozenset({"report_data", "verified_at", "seen"})
 
 Outcome = Literal["released", "renewed", "denied", "revoked"]
 
@@ -143,32 +142,5 @@ def _digits(genesis: str) -> str:
 
 
 def _claims(claims: VerifiedClaims) -> dict[str, Any]:
-    return {
-        "platform": claims.platform,
-        "product": claims.product,
-        "runtime_measurement": claims.runtime_measurement,
-        "manifest": f"sha256:{claims.manifest.hex()}",
-        "hardware": claims.hardware.hex(),
-        "tcb": dict(claims.tcb),
-        "tcb_status": claims.tcb_status,
-        "advisories": list(claims.advisories),
-        "values": dict(claims.values),
-        "lacks": sorted(claims.lacks),
-        "ends": {name: format_time(end) for name, end in claims.ends.items()},
-        "details": _plain(claims.details),
-    }
-
-
-def _plain(value: object) -> Any:
-    """Details as JSON of the protocol: what is not, becomes text."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, str | bool) or value is None:
-        return value
-    if isinstance(value, int) and abs(value) < 2**53:
-        return value
-    return str(value)
+    """What readers of a decision may want of it: report data are of one challenge, numbers of lists are the store's."""
+    return {name: value for name, value in claims.to_object().items() if name not in _UNRECORDED}

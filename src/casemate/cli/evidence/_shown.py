@@ -17,7 +17,7 @@ from casemate.errors import CasemateError, TooLargeError
 from casemate.wire.evidence import Evidence
 from casemate.wire.results import is_token, split_token
 
-__all__ = ["lines", "shown"]
+__all__ = ["lines", "said", "shown"]
 
 _SHORT: Final = 64
 """Bytes of an extension that are shown whole."""
@@ -41,6 +41,11 @@ def lines(fields: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from lines(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}: {_text(value)}"
+
+
+def said(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that say something: of what was verified, people are not told what is not there."""
+    return {name: value for name, value in fields.items() if value not in (None, {}, [])}
 
 
 def _wrapped_token(data: bytes) -> bytes | None:

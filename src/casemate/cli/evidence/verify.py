@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -16,7 +16,7 @@ from casemate.claims import VerifiedClaims
 from casemate.cli._files import read_bytes
 from casemate.cli._output import Json, emit, note
 from casemate.cli.endorsements._cache import CacheFolder, opened
-from casemate.cli.evidence._shown import lines
+from casemate.cli.evidence._shown import lines, said
 from casemate.cli.policy._document import load
 from casemate.errors import DeniedError, EvidenceRejectedError, TooLargeError, UsageError
 from casemate.platforms import LACKS
@@ -24,7 +24,7 @@ from casemate.policy.model import PolicyDocument, Service
 from casemate.policy.platform_steps import judge_platform
 from casemate.wire.binding import digest_bytes
 from casemate.wire.evidence import NO_ENDORSEMENTS, Endorsements, Evidence
-from casemate.wire.fields import format_time, parse_time
+from casemate.wire.fields import parse_time
 from casemate.wire.policies import StepRecord
 
 _MOST_FILES: Final = 64
@@ -86,13 +86,13 @@ def verify(
     unasked = [name for name, value in given.items() if value is None]
     steps = [] if judged_by is None else _judged(*judged_by, claims, time)
     result = {
-        **_facts(claims),
+        **claims.to_object(),
         "policy": [step.to_object() for step in steps],
         "not_compared": unasked,
         **{f"without_{lack}": reason if lack in claims.lacks else None for lack, reason in without.items()},
     }
     told = {**result, "policy": [step.step for step in steps]}
-    emit(result, as_json=as_json, text="\n".join(lines({name: value for name, value in told.items() if value})))
+    emit(result, as_json=as_json, text="\n".join(lines(said(told))))
     if unasked and not as_json:
         note(f"Genuine, and of {claims.platform}. Not compared with anything: {', '.join(unasked)}.")
 
@@ -175,23 +175,3 @@ def _hexadecimal(text: str) -> bytes:
         return bytes.fromhex(text)
     except ValueError as error:
         raise UsageError("report data is written in hex", got=text[:80]) from error
-
-
-def _facts(claims: VerifiedClaims) -> dict[str, Any]:
-    return {
-        "platform": claims.platform,
-        "product": claims.product,
-        "runtime_measurement": claims.runtime_measurement,
-        "manifest": f"sha256:{claims.manifest.hex()}" if claims.manifest else None,
-        "report_data": claims.report_data.hex(),
-        "hardware": claims.hardware.hex(),
-        "tcb": dict(claims.tcb),
-        "tcb_status": claims.tcb_status,
-        "advisories": list(claims.advisories),
-        "values": dict(claims.values),
-        "lacks": sorted(claims.lacks),
-        "verified_at": claims.verified_at.isoformat(),
-        "seen": {**claims.seen, **claims.chosen},
-        "ends": {name: format_time(end) for name, end in claims.ends.items()},
-        "details": dict(claims.details),
-    }

@@ -9,7 +9,7 @@ import typer
 from casemate.cli._custodians import Custodian, chosen
 from casemate.cli._files import read_bytes
 from casemate.cli._output import Json, emit
-from casemate.cli.evidence._shown import lines
+from casemate.cli.evidence._shown import lines, said
 from casemate.client.results import VerifiedResult, WantedResult, verify_result
 from casemate.errors import MalformedError, UsageError
 from casemate.wire.fields import format_time, parse_time
@@ -35,11 +35,7 @@ def verify_result_command(
     wanted = WantedResult(None if nonce is None else _hexadecimal(nonce), service, affirming)
     verified = verify_result(_text_of(token), chosen(custodian).genesis, at=time, wanted=wanted)
     facts = _facts(verified)
-    emit(
-        facts,
-        as_json=as_json,
-        text="\n".join(lines({name: value for name, value in facts.items() if value not in (None, {}, [])})),
-    )
+    emit(facts, as_json=as_json, text="\n".join(lines(said(facts))))
 
 
 def _text_of(path: Path) -> str:
