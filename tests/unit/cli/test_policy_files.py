@@ -59,7 +59,7 @@ def test_a_new_policy_file_is_good_as_it_stands(made: Path, casemate: Casemate, 
 def test_a_file_that_is_there_is_not_overwritten(made: Path, casemate: Casemate) -> None:
     before = made.read_text()
     error = casemate("policy", "init", "other/records", "--owner", "alice", "--json").data["error"]
-    assert (error["message"], made.read_text()) == ("records.yaml exists", before)
+    assert (error["message"], made.read_text()) == ("records.yaml is there already", before)
     again = casemate("policy", "init", "acme/records", "--owner", "alice", "-o", "again.yaml", "--json").data["error"]
     assert "already another genesis record" in again["message"]
     assert not Path("again.yaml").exists(), "what did not come to be leaves nothing"
@@ -68,7 +68,7 @@ def test_a_file_that_is_there_is_not_overwritten(made: Path, casemate: Casemate)
 def test_a_file_that_cannot_be_written_keeps_no_genesis(
     casemate: Casemate, alice: identities.Identity, main_custodian: pins.Pin, home: Path
 ) -> None:
-    assert casemate("policy", "init", "a/b", "--owner", "alice", "-o", "no/such/folder.yaml").status == 1
+    assert casemate("policy", "init", "a/b", "--owner", "alice", "-o", "no/such/folder.yaml").status == 2
     assert not (home / "policies").exists()
     assert casemate("policy", "init", "a/b", "--owner", "alice").status == 0
 

@@ -9,6 +9,7 @@ import typer
 
 from casemate.cli import _genesis
 from casemate.cli._custodians import Custodian, chosen
+from casemate.cli._files import write_new
 from casemate.cli._home import home
 from casemate.cli._output import Json, emit
 from casemate.cli._principals import at_least, principals
@@ -50,18 +51,10 @@ def init(
         rng=secrets.token_bytes,
     )
     path = output or Path(f"{name.partition('/')[2]}.yaml")
-    _write_new(path, starter(genesis, service=service))
+    write_new(path, starter(genesis, service=service).encode(), otherwise="name another file with --output")
     try:
         _genesis.keep(home() / "policies", genesis)
     except BaseException:
         path.unlink()
         raise
     emit({"policy": name, "genesis": genesis.identity(), "path": str(path)}, as_json=as_json)
-
-
-def _write_new(path: Path, text: str) -> None:
-    try:
-        with path.open("x") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise UsageError(f"{path} exists", remedy="name another file with --output") from error
