@@ -15,10 +15,13 @@ from casemate.attestation.catalogue import FORMATS
 from casemate.attestation.wrapped import Wrapped, unwrapped
 from casemate.errors import EvidenceMalformedError, TooLargeError
 from casemate.wire.evidence import Endorsements, Evidence
+from casemate.wire.results import is_token
 
 __all__ = ["MAX_FILE_BYTES", "endorsements_in", "evidence_in"]
 
 MAX_FILE_BYTES: Final = 256 * 1024
+
+_REMEDY: Final = "name the file of the report itself: raw, as hex, as base64, in our JSON, or in a wrapper (CMW)"
 
 
 def evidence_in(data: bytes, *, platform: str | None = None) -> Evidence:
@@ -34,12 +37,7 @@ def evidence_in(data: bytes, *, platform: str | None = None) -> Evidence:
                 return _of(Evidence.model_validate({"format": name, "report": candidate}), platform)
     if (wrapped := _wrapped(data)) is not None:
         return _of(wrapped.evidence, platform)
-    raise EvidenceMalformedError(
-        "no evidence that is known",
-        step="evidence.format",
-        expected=", ".join(known.platform for known in FORMATS.values()),
-        remedy="name the file of the report itself: raw, as hex, as base64, in our JSON, or in a wrapper (CMW)",
-    )
+    raise _unknown(data, platform)
 
 
 def _of(evidence: Evidence, platform: str | None) -> Evidence:
@@ -49,6 +47,21 @@ def _of(evidence: Evidence, platform: str | None) -> Evidence:
             "evidence of another platform", step="evidence.format", expected=platform, got=found
         )
     return evidence
+
+
+def _unknown(data: bytes, platform: str | None) -> EvidenceMalformedError:
+    got, remedy = f"{len(data)} bytes" if data else "an empty file", _REMEDY
+    if is_token(data):
+        got, remedy = "a result (EAR)", "casemate evidence verify-result verifies what a custodian found"
+    elif certificate_in(data) is not None:
+        got = "a certificate without evidence that is known"
+    return EvidenceMalformedError(
+        "no evidence that is known",
+        step="evidence.format",
+        expected=platform or ", ".join(known.platform for known in FORMATS.values()),
+        got=got,
+        remedy=remedy,
+    )
 
 
 def endorsements_in(data: bytes) -> Endorsements | None:

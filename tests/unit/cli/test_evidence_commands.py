@@ -79,8 +79,8 @@ def test_evidence_under_a_root_that_nobody_ships_is_refused(casemate: Casemate) 
         (("--evidence", "noise"), 21),
         (("--evidence", "report.bin", "--platform", "nitro"), 21),
         (("--evidence", "report.bin", "--report-data", "xyz"), 2),
-        (("--evidence", "report.bin", "--at", "yesterday"), 12),
-        (("--evidence", "report.bin", "--manifest", "abc"), 12),
+        (("--evidence", "report.bin", "--at", "yesterday"), 2),
+        (("--evidence", "report.bin", "--manifest", "abc"), 2),
         (("--evidence", "report.bin"), 22),
     ],
 )
@@ -89,6 +89,86 @@ def test_a_mistake_has_its_own_end(casemate: Casemate, arguments: tuple[str, ...
     Path("noise").write_bytes(b"noise")
     told = casemate("evidence", "verify", *arguments, "--json")
     assert (told.status, "error" in json.loads(told.output)) == (status, True)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "cure"),
+    [
+        ("--nonce", "xyz", "without 0x"),
+        ("--nonce", "0x00ff", "without 0x"),
+        ("--nonce", "", "leave --nonce out"),
+        ("--report-data", "xyz", "without 0x"),
+        ("--report-data", "", "leave --report-data out"),
+        ("--at", "2026-01-31", "with T, seconds and Z"),
+        ("--at", "", "leave --at out"),
+        ("--manifest", "", None),
+        ("--manifest", "sha256:AA", None),
+        ("--platform", "SEV-SNP", None),
+        ("--platform", "", None),
+        ("--policy", "records.yaml", "as records.yaml#api"),
+        ("--policy", "records.yaml#", "as records.yaml#api"),
+        ("--policy", "", "as records.yaml#api"),
+        ("--without-crl", "", "leave --without-crl out"),
+        ("--without-authority", " ", "leave --without-authority out"),
+        ("--max-vmpl", "4", "--help"),
+        ("--cache", "report.bin", "name a folder"),
+    ],
+)
+def test_an_option_that_is_written_wrongly_is_named_with_the_cure(
+    casemate: Casemate, option: str, value: str, cure: str | None
+) -> None:
+    Path("report.bin").write_bytes(case(RIGHT[0]).evidence.report)
+    told = casemate("evidence", "verify", "--evidence", "report.bin", option, value, "--json")
+    error = told.data["error"]
+    assert (told.status, option in error["message"]) == (2, True)
+    assert cure is None or cure in error["remedy"]
+
+
+def test_options_of_the_other_commands_are_named_as_well(casemate: Casemate, home: Path) -> None:
+    Path("file").write_bytes(b"x")
+    pin(home, "main")
+    for words in (
+        ("verify-result", "--token", "file", "--nonce", "xyz"),
+        ("verify-result", "--token", "file", "--at", "now"),
+        ("verify-certificate", "--certificate", "file", "--at", "now"),
+        ("collect", "--nonce", "xyz"),
+        ("collect", "--report-data", "00"),
+        ("collect", "--platform", "amd"),
+        ("collect", "--wrap", "json"),
+        ("collect", "--wrap", "xml", "--out", "file"),
+    ):
+        told = casemate("evidence", *words, "--json")
+        option = next(word for word in reversed(words) if word.startswith("--") and word != "--out")
+        assert (told.status, option in told.data["error"]["message"]) == (2, True), words
+
+
+def test_machine_only_is_about_a_policy(casemate: Casemate) -> None:
+    Path("report.bin").write_bytes(case(RIGHT[0]).evidence.report)
+    told = casemate("evidence", "verify", "--evidence", "report.bin", "--machine-only", "--json")
+    assert (told.status, told.data["error"]["remedy"]) == (2, "name it with --policy FILE#SERVICE")
+
+
+def test_a_file_that_is_none_is_told_by_what_it_is(casemate: Casemate) -> None:
+    Path("report.bin").write_bytes(case(RIGHT[0]).evidence.report)
+    Path("empty").touch()
+    Path("folder").mkdir()
+    tokens = json.loads((Path(__file__).parents[3] / "spec" / "vectors" / "results" / "tokens.json").read_text())
+    Path("token").write_text(tokens["good"][0]["token"])
+    Path("certificate").write_bytes(certificate_with())
+    for name, got in (
+        ("empty", "an empty file"),
+        ("token", "a result (EAR)"),
+        ("certificate", "a certificate without"),
+    ):
+        error = casemate("evidence", "verify", "--evidence", name, "--json").data["error"]
+        assert (error["step"], error["got"].startswith(got)) == ("evidence.format", True), name
+    assert "verify-result" in casemate("evidence", "verify", "--evidence", "token").errors
+    for command in (("verify", "--evidence"), ("show",), ("verify-result", "--token")):
+        assert casemate("evidence", *command, "folder").status == 2
+    told = casemate("evidence", "verify", "--evidence", "report.bin", "--endorsements", "empty", "--json")
+    assert (told.status, told.data["error"]["message"]) == (2, "empty is empty")
+    error = casemate("evidence", "verify", "--evidence", "report.bin", "--json").data["error"]
+    assert "casemate endorsements fetch" in error["remedy"]
 
 
 @real
@@ -126,7 +206,7 @@ def test_a_nonce_is_what_the_platform_signed_of_it(casemate: Casemate) -> None:
     data = casemate(*arguments).data["report_data"]
     told = casemate(*arguments, "--nonce", data).data
     assert told["not_compared"] == ["manifest", "policy"]
-    for wrong in ("00", data[:-2], ""):
+    for wrong in ("00", data[:-2]):
         refused = casemate(*arguments, "--nonce", wrong)
         assert (refused.status, refused.data["error"]["step"]) == (24, "evidence.nonce"), wrong
 

@@ -11,6 +11,7 @@ import typer
 from casemate.cli._home import home
 from casemate.endorsements.cache import Cache
 from casemate.endorsements.facts import Facts
+from casemate.errors import UsageError
 from casemate.wire.fields import format_time
 
 __all__ = ["CacheFolder", "described", "opened", "validity"]
@@ -22,6 +23,9 @@ CacheFolder = Annotated[
 
 
 def opened(folder: Path | None) -> Cache:
+    """What is not there yet is empty. Errors: UsageError."""
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise UsageError(f"--cache {folder} is not a folder", remedy="name a folder; fetch makes it")
     return Cache(folder or home() / "endorsements")
 
 

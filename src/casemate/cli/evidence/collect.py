@@ -10,6 +10,7 @@ import typer
 from casemate.attestation.cmw import EVIDENCE, Record, encode_cbor, encode_json
 from casemate.cli._home import agent_socket
 from casemate.cli._output import Json, emit, note
+from casemate.cli.evidence._options import hexadecimal, one_of
 from casemate.errors import UsageError
 from casemate.machine.collect import SOURCES, Collected
 from casemate.machine.collect import collect as collected
@@ -55,12 +56,11 @@ def collect(
     Looked for are, in this order, SEV-SNP and TDX (configfs-tsm), SEV-SNP (/dev/sev-guest), Nitro (/dev/nsm), a TPM
     (/dev/tpmrm0). Example: `casemate evidence collect --nonce 00ff --out evidence.json`
     """
-    if platform is not None and platform not in SOURCES:
-        raise UsageError(f"no platform {platform}", expected=", ".join(SOURCES))
+    one_of("--platform", platform, list(SOURCES))
     if platform not in (None, "tpm") and (tpm is not None or key is not None):
         raise UsageError("--tpm and --key are for platform tpm", got=platform)
-    if wrap is not None and (wrap not in _WRAPPERS or output is None):
-        raise UsageError("--wrap is json or cbor, and needs --out", got=wrap)
+    if one_of("--wrap", wrap, list(_WRAPPERS)) is not None and output is None:
+        raise UsageError("--wrap is for files", got=wrap, remedy="name one with --out")
     asked = _report_data(report_data, nonce)
     found = collected(
         asked,
@@ -107,18 +107,10 @@ def _report_data(report_data: str | None, nonce: str | None) -> bytes:
     if report_data is not None and nonce is not None:
         raise UsageError("--report-data and --nonce say the same in two ways", remedy="give one of them")
     if nonce is not None:
-        return _hexadecimal("--nonce", nonce, 1).ljust(_REPORT_BYTES, b"\0")
-    return os.urandom(_REPORT_BYTES) if report_data is None else _hexadecimal("--report-data", report_data, 64)
-
-
-def _hexadecimal(option: str, text: str, least: int) -> bytes:
-    try:
-        given = bytes.fromhex(text)
-    except ValueError as error:
-        raise UsageError(f"{option} is written in hex", got=text[:80]) from error
-    if not least <= len(given) <= _REPORT_BYTES:
-        raise UsageError(f"{option} has another length", expected=f"{least} to 64 bytes", got=f"{len(given)} bytes")
-    return given
+        return hexadecimal("--nonce", nonce, most=_REPORT_BYTES).ljust(_REPORT_BYTES, b"\0")
+    if report_data is not None:
+        return hexadecimal("--report-data", report_data, least=_REPORT_BYTES, most=_REPORT_BYTES)
+    return os.urandom(_REPORT_BYTES)
 
 
 def _handle(text: str | None) -> int | None:

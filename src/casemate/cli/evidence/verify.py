@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -16,15 +16,14 @@ from casemate.claims import VerifiedClaims
 from casemate.cli._files import read_bytes
 from casemate.cli._output import Json, emit, note
 from casemate.cli.endorsements._cache import CacheFolder, opened
+from casemate.cli.evidence._options import At, digest_given, hexadecimal, one_of, reason_given, time_given
 from casemate.cli.evidence._shown import lines, said
 from casemate.cli.policy._document import load
-from casemate.errors import DeniedError, EvidenceRejectedError, TooLargeError, UsageError
+from casemate.errors import DeniedError, EndorsementError, EvidenceRejectedError, TooLargeError, UsageError
 from casemate.platforms import LACKS
 from casemate.policy.model import PolicyDocument, Service
 from casemate.policy.platform_steps import judge_platform
-from casemate.wire.binding import digest_bytes
 from casemate.wire.evidence import NO_ENDORSEMENTS, Endorsements, Evidence
-from casemate.wire.fields import parse_time
 from casemate.wire.policies import StepRecord
 
 _MOST_FILES: Final = 64
@@ -33,15 +32,19 @@ _ENDORSEMENTS: Final = (
     "a folder of them; beside those that our JSON has with the evidence."
 )
 _NONCE: Final = "The nonce that was asked with, in hex: the nonce of a document, or the start of report data."
-_PLATFORMS: Final = ", ".join(known.platform for known in FORMATS.values())
+_PLATFORMS: Final = [known.platform for known in FORMATS.values()]
+_LISTED: Final = ", ".join(_PLATFORMS)
 _REPORT_DATA: Final = 64
+_VMPL: Final = "SEV-SNP: the least privileged level that may have asked."
+_LAST_VMPL: Final = 3
+"""Of a guest's privilege levels (SEV-SNP ABI, "VMPL")."""
 
 
 def verify(
     evidence: Annotated[Path, typer.Option(help="The evidence: raw, as hex, as base64, or in our JSON; - for input.")],
-    platform: Annotated[str | None, typer.Option(help=f"Of which platform it must be: {_PLATFORMS}.")] = None,
+    platform: Annotated[str | None, typer.Option(help=f"Of which platform it must be: {_LISTED}.")] = None,
     endorsements: Annotated[list[Path] | None, typer.Option(help=_ENDORSEMENTS)] = None,
-    at: Annotated[str | None, typer.Option(help="The time to verify at, as 2026-01-31T12:00:00Z; else now.")] = None,
+    at: At = None,
     nonce: Annotated[str | None, typer.Option(help=_NONCE)] = None,
     report_data: Annotated[str | None, typer.Option(help="The report data that it must have, in hex.")] = None,
     manifest: Annotated[str | None, typer.Option(help="The launch manifest that it must be for, as sha256:…")] = None,
@@ -51,7 +54,7 @@ def verify(
     machine_only: Annotated[
         bool, typer.Option("--machine-only", help="Judge the machine by the policy, whatever was started on it.")
     ] = False,
-    max_vmpl: Annotated[int, typer.Option(help="SEV-SNP: the least privileged level that may have asked.")] = 0,
+    max_vmpl: Annotated[int, typer.Option(min=0, max=_LAST_VMPL, help=_VMPL)] = 0,
     without_crl: Annotated[str | None, typer.Option(help="A reason to do without lists, as for archives.")] = None,
     without_authority: Annotated[
         str | None, typer.Option(help="TPM: a reason to do without a certificate of its key, which may be anybody's.")
@@ -66,21 +69,22 @@ def verify(
     What is not given is not compared, and the result says so: genuine evidence may be of another workload, or old.
     Example: `casemate evidence verify --evidence report.bin --endorsements folder --policy records.yaml#api`
     """
-    time = datetime.now(UTC) if at is None else parse_time(at)
-    judged_by = None if policy is None else _service(policy)
-    manifest = manifest or _manifest_of(None if machine_only else judged_by)
-    without = {"crl": without_crl, "authority": without_authority}
+    time = time_given(at)
+    asked_with = None if nonce is None else hexadecimal("--nonce", nonce)
+    reasons = {"crl": without_crl, "authority": without_authority}
+    without = {lack: reason_given(f"--without-{lack}", reason) for lack, reason in reasons.items()}
+    judged_by = _judged_by(policy, machine_only=machine_only)
+    manifest = _manifest_of(judged_by) if manifest is None and not machine_only else manifest
     expected = Expected(
-        report_data=Unasked.UNASKED if report_data is None else _hexadecimal(report_data),
-        manifest=Unasked.UNASKED if manifest is None else digest_bytes(manifest),
+        report_data=Unasked.UNASKED if report_data is None else hexadecimal("--report-data", report_data),
+        manifest=Unasked.UNASKED if manifest is None else digest_given("--manifest", manifest),
         max_vmpl=max_vmpl,
         excused=_excused(without, judged=judged_by is not None),
     )
-    found, came = _read(evidence, platform, endorsements or [])
-    completed = opened(cache).completed(found, came)
-    claims = verified(found, completed, roots=SHIPPED_ROOTS, at=time, expected=expected)
-    if nonce is not None:
-        _check_nonce(claims, _hexadecimal(nonce))
+    found, came = _read(evidence, one_of("--platform", platform, _PLATFORMS), endorsements or [])
+    claims = _verified(found, opened(cache).completed(found, came), time, expected)
+    if asked_with is not None:
+        _check_nonce(claims, asked_with)
     # A nonce is in the report data, or stands for them.
     given = {"report_data": report_data or nonce, "manifest": manifest, "policy": policy}
     unasked = [name for name, value in given.items() if value is None]
@@ -109,13 +113,35 @@ def _read(evidence: Path, platform: str | None, named: list[Path]) -> tuple[Evid
     return found, FORMATS[found.format].endorsements(found.report, files)
 
 
-def _service(text: str) -> tuple[PolicyDocument, Service]:
+def _verified(found: Evidence, with_cache: Endorsements, at: datetime, expected: Expected) -> VerifiedClaims:
+    try:
+        return verified(found, with_cache, roots=SHIPPED_ROOTS, at=at, expected=expected)
+    except EndorsementError as error:
+        if error.remedy is None and with_cache == NO_ENDORSEMENTS:
+            error.remedy = "name endorsements (--endorsements), or fetch: casemate endorsements fetch --evidence FILE"
+        raise
+
+
+def _judged_by(text: str | None, *, machine_only: bool) -> tuple[PolicyDocument, Service] | None:
+    if text is None:
+        if machine_only:
+            raise UsageError("--machine-only is about a policy", remedy="name it with --policy FILE#SERVICE")
+        return None
     file, _, name = text.rpartition("#")
-    if not file:
-        raise UsageError("no service of a policy", expected="FILE#SERVICE", got=text[:200])
+    if not file or not name:
+        raise UsageError(
+            "--policy names no service",
+            expected="FILE#SERVICE",
+            got=text[:200] or "nothing",
+            remedy="name a policy's file and one of its services, as records.yaml#api",
+        )
     document = load(Path(file))
     if name not in document.services:
-        raise UsageError(f"{file} has no service {name}", got=", ".join(sorted(document.services)) or "none")
+        raise UsageError(
+            f"{file} has no service {name[:80]}",
+            expected=" or ".join(sorted(document.services)) or "none",
+            got=name[:80],
+        )
     return document, document.services[name]
 
 
@@ -139,7 +165,7 @@ def _check_nonce(claims: VerifiedClaims, nonce: bytes) -> None:
     got = bytes.fromhex(own) if isinstance(own, str) else claims.report_data
     filled = nonce.ljust(_REPORT_DATA, b"\0")
     hashed = hashlib.sha256(filled).digest() if claims.platform == "tpm" else filled
-    if not nonce or got not in (nonce, filled, hashed):
+    if got not in (nonce, filled, hashed):
         raise EvidenceRejectedError(
             "made for another nonce", step="evidence.nonce", expected=nonce.hex(), got=got.hex() or "none"
         )
@@ -165,13 +191,8 @@ def _files(paths: list[Path]) -> Iterator[bytes]:
         raise UsageError(f"{len(named)} files of endorsements", expected=f"≤ {_MOST_FILES}")
     for path in named:
         data = read_bytes(path)
+        if not data:
+            raise UsageError(f"{path} is empty", remedy="fetch it again, or leave it out")
         if len(data) > MAX_FILE_BYTES:
             raise TooLargeError(f"{path} is too large", expected=f"≤ {MAX_FILE_BYTES} bytes")
         yield data
-
-
-def _hexadecimal(text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError as error:
-        raise UsageError("report data is written in hex", got=text[:80]) from error

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,15 +10,15 @@ from casemate.attestation.ra_tls import WantedPeer
 from casemate.cli._custodians import Custodian, chosen
 from casemate.cli._files import read_bytes
 from casemate.cli._output import Json, emit
+from casemate.cli.evidence._options import At, time_given
 from casemate.client.peers import verify_peer
 from casemate.client.tls_identity import verify_tls_identity
-from casemate.wire.fields import parse_time
 
 
 def verify_certificate(
     certificate: Annotated[Path, typer.Option(help="The certificate, PEM or DER; - is standard input.")],
     custodian: Custodian = None,
-    at: Annotated[str | None, typer.Option(help="The time to verify at, as 2026-01-31T12:00:00Z; else now.")] = None,
+    at: At = None,
     as_json: Json = False,
 ) -> None:
     """Verify that a TLS certificate is a pinned custodian's, without a network: by its evidence, and by its identity.
@@ -27,7 +26,7 @@ def verify_certificate(
     Runtime and launch manifest must be those that were pinned. That a server holds the certificate's key is what a TLS
     handshake proves. Example: `casemate evidence verify-certificate --certificate main.pem --custodian main`
     """
-    time = datetime.now(UTC) if at is None else parse_time(at)
+    time = time_given(at)
     pin, data = chosen(custodian), read_bytes(certificate)
     wanted = WantedPeer(pin.identity, frozenset({pin.runtime}), frozenset({pin.manifest}))
     claims = verify_peer(data, roots=roots_of(pin.genesis), at=time, wanted=wanted)

@@ -9,10 +9,11 @@ import typer
 from casemate.cli._custodians import Custodian, chosen
 from casemate.cli._files import read_bytes
 from casemate.cli._output import Json, emit
+from casemate.cli.evidence._options import At, hexadecimal, time_given
 from casemate.cli.evidence._shown import lines, said
 from casemate.client.results import VerifiedResult, WantedResult, verify_result
-from casemate.errors import MalformedError, UsageError
-from casemate.wire.fields import format_time, parse_time
+from casemate.errors import MalformedError
+from casemate.wire.fields import format_time
 
 
 def verify_result_command(
@@ -23,7 +24,7 @@ def verify_result_command(
     affirming: Annotated[
         bool, typer.Option("--affirming", help="Refuse it if the custodian warns of anything.")
     ] = False,
-    at: Annotated[str | None, typer.Option(help="The time to verify at, as 2026-01-31T12:00:00Z; else now.")] = None,
+    at: At = None,
     as_json: Json = False,
 ) -> None:
     """Verify an attestation result (EAR) of a pinned custodian, without a network: what it says of a workload.
@@ -31,8 +32,8 @@ def verify_result_command(
     Whoever shows a token must also prove to hold the key that it names; that is between you and them.
     Example: `casemate evidence verify-result --token token.jwt --custodian main --service acme/records#api --affirming`
     """
-    time = datetime.now(UTC) if at is None else parse_time(at)
-    wanted = WantedResult(None if nonce is None else _hexadecimal(nonce), service, affirming)
+    time = time_given(at)
+    wanted = WantedResult(None if nonce is None else hexadecimal("--nonce", nonce), service, affirming)
     verified = verify_result(_text_of(token), chosen(custodian).genesis, at=time, wanted=wanted)
     facts = _facts(verified)
     emit(facts, as_json=as_json, text="\n".join(lines(said(facts))))
@@ -43,13 +44,6 @@ def _text_of(path: Path) -> str:
         return read_bytes(path).decode("ascii")
     except UnicodeDecodeError as error:
         raise MalformedError("no token: it is not text", step="result.form") from error
-
-
-def _hexadecimal(text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError as error:
-        raise UsageError("a nonce is written in hex", got=text[:80]) from error
 
 
 def _facts(verified: VerifiedResult) -> dict[str, Any]:
