@@ -11,7 +11,16 @@ from pydantic import Field
 
 from casemate.wire.fields import Model
 
-__all__ = ["ATTESTATION_BODY_LIMIT", "BODY_LIMIT", "HEADER_LIMIT", "REQUEST_SECONDS", "VERSION", "Rate", "Settings"]
+__all__ = [
+    "ATTESTATION_BODY_LIMIT",
+    "BODY_LIMIT",
+    "HANDSHAKE_SECONDS",
+    "HEADER_LIMIT",
+    "REQUEST_SECONDS",
+    "VERSION",
+    "Rate",
+    "Settings",
+]
 
 VERSION: Final = "0.1.0"
 """Written here as well as in pyproject.toml (a test compares): the measured closure has no package metadata."""
@@ -27,6 +36,10 @@ HEADER_LIMIT: Final = 64 * 1024
 
 REQUEST_SECONDS: Final = 10.0
 """To send a whole request: longer is a client that holds memory for nothing."""
+
+
+HANDSHAKE_SECONDS: Final = 10.0
+"""To end a TLS handshake, however its bytes drip in: an honest one takes two ways through the network."""
 
 
 class Rate(Model):
@@ -54,6 +67,6 @@ class Settings(Model):
     max_pending_bytes: Annotated[int, Field(ge=ATTESTATION_BODY_LIMIT)] = 128 * 1024 * 1024
     """Bytes of bodies held at once, of one worker: five of the largest."""
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = 1024
-    """Open connections of one worker; a further one is closed at once."""
+    """Open connections of one worker on all its ports, in TLS handshakes too; a further one is closed at once."""
     decisions_kept: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     """Decisions kept for `casemate why`, of each policy; the audit log keeps its line of every one."""

@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -24,12 +25,13 @@ from casemate.custodian.app_context import EvidenceSource, InstanceKeys
 from casemate.custodian.keeper import State
 from casemate.custodian.keys import Identity
 from casemate.custodian.settings import Settings
+from casemate.custodian.workers_connections import Places
 from casemate.custodian.workers_http import bounded_protocol
 from casemate.custodian.workers_janitor import run as keep_house
-from casemate.custodian.workers_tls import ServerTls
+from casemate.custodian.workers_tls import ServerTls, TlsServer
 from casemate.endorsements.cache import Cache
 
-__all__ = ["Listening", "WorkerParts", "configure_logging", "run_worker", "serve", "uvicorn_config"]
+__all__ = ["Listening", "WorkerParts", "configure_logging", "run_worker", "serve", "servers_of", "uvicorn_config"]
 
 KEEP_ALIVE_SECONDS: Final = 30
 """Between two requests of one connection: shields ask twice within milliseconds, people seldom."""
@@ -93,26 +95,31 @@ async def serve(listening: Listening, parts: WorkerParts) -> None:
         ticket_key=parts.ticket_key,
         endorsements=parts.endorsements,
     )
-    servers = [uvicorn.Server(uvicorn_config(app, parts.settings)).serve(sockets=[listening.plain])]
-    if listening.tls is not None and parts.tls is not None:
-        config = uvicorn_config(app, parts.settings)
-        config.load()
-        config.ssl = parts.tls.context
-        servers.append(uvicorn.Server(config).serve(sockets=[listening.tls]))
+    sockets = [listening.plain, *([] if listening.tls is None else [listening.tls])]
+    servers = servers_of(app, parts.settings, None if listening.tls is None else parts.tls)
     house = asyncio.create_task(keep_house(app.state.custodian))
     try:
-        await asyncio.gather(*servers)
+        await asyncio.gather(*(server.serve(sockets=[one]) for server, one in zip(servers, sockets, strict=True)))
     finally:
         house.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await house
 
 
-def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+def servers_of(app: FastAPI, settings: Settings, tls: ServerTls | None) -> list[uvicorn.Server]:
+    """For the port in the clear, and for TLS where there is a certificate. Both count their connections together:
+    whoever fills one port cannot hold as many again on the other.
+    """
+    places = Places(settings.max_connections)
+    config = partial(uvicorn_config, app, places)
+    return [uvicorn.Server(config()), *([] if tls is None else [TlsServer(config(), tls, places)])]
+
+
+def uvicorn_config(app: FastAPI, places: Places) -> uvicorn.Config:
     """No access log (who asks for what is nobody's business), no WebSockets, bounded connections."""
     return uvicorn.Config(
         app,
-        http=bounded_protocol(settings.max_connections),
+        http=bounded_protocol(places),
         ws="none",
         lifespan="off",
         access_log=False,

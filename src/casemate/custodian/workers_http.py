@@ -12,32 +12,39 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from casemate.custodian.settings import HEADER_LIMIT, REQUEST_SECONDS
+from casemate.custodian.workers_connections import Place, Places
 
-__all__ = ["bounded_protocol"]
+__all__ = ["BoundedProtocol", "bounded_protocol"]
 
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
-class _BoundedProtocol(HttpToolsProtocol):
-    """One connection. `header_bytes` counts what came since the last request's headers were complete."""
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. `header_bytes` counts what came since the last request's headers were complete. `place` is its
+    own among `places`: taken when it is made, where nobody took it before (`casemate.custodian.workers_tls`).
+    """
 
-    max_connections: int
+    places: Places
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.place: Place | None = None
         self._header_bytes = 0
         self._in_headers = True
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
-        if len(self.connections) > self.max_connections:
+        self.place = self.place or self.places.take()
+        if self.place is None:
             transport.abort()
             return
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        if self.place is not None:
+            self.place.give_back()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -80,6 +87,6 @@ class _BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
 
-def bounded_protocol(max_connections: int) -> type[HttpToolsProtocol]:
-    """The protocol class for uvicorn. Beyond `max_connections` of one worker, a new connection is dropped at once."""
-    return type("BoundedProtocol", (_BoundedProtocol,), {"max_connections": max_connections})
+def bounded_protocol(places: Places) -> type[BoundedProtocol]:
+    """The protocol class for uvicorn. Where no place is left, a new connection is dropped at once."""
+    return type("PlacedProtocol", (BoundedProtocol,), {"places": places})

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from casemate.custodian import signing, workers_http
 from casemate.custodian.settings import HEADER_LIMIT, Settings
 from casemate.custodian.workers import uvicorn_config
+from casemate.custodian.workers_connections import Places
 from casemate.wire.signatures import sign_request
 
 from .conftest import House, make_app
@@ -62,7 +63,7 @@ class Server:
 async def serving(house: House, settings: Settings) -> AsyncIterator[Server]:
     listening = socket.create_server(("127.0.0.1", 0))
     app = make_app(house.parts, house.platform, settings)
-    server = uvicorn.Server(uvicorn_config(app, settings))
+    server = uvicorn.Server(uvicorn_config(app, Places(settings.max_connections)))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # the test runner has its own
     task = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started:
