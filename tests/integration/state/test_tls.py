@@ -34,6 +34,9 @@ from .processes import MANIFEST, MEASUREMENT
 
 OTHER = "sha256:" + "0" * 64
 
+PATIENCE = 60
+"""Seconds: it says that it serves when its workers begin to start."""
+
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -48,13 +51,13 @@ def peer(genesis: CustodianGenesis, manifest: str = sha256_text(MANIFEST)) -> Pe
 def test_its_certificate_is_its_own_by_evidence_and_by_identity(house: House, genesis: CustodianGenesis) -> None:
     with house.serve(tls_port=free_port(), workers=2).serving() as process:
         address = f"https://127.0.0.1:{process.tls_port}"
-        with httpx.Client(verify=attested_context(peer(genesis)), trust_env=False) as client:
+        with httpx.Client(verify=attested_context(peer(genesis)), trust_env=False, timeout=PATIENCE) as client:
             assert client.get(f"{address}/healthz").status_code == 200
         pem = ssl.get_server_certificate(("127.0.0.1", int(process.tls_port or 0)))
         instance = verify_tls_identity(pem.encode(), genesis, at=datetime.now(UTC))
         assert read_ra_tls(pem.encode()).carried.signing_key == instance.key
         # In the clear it goes on answering as before.
-        assert httpx.get(f"{process.url}/healthz", trust_env=False).status_code == 200
+        assert httpx.get(f"{process.url}/healthz", trust_env=False, timeout=PATIENCE).status_code == 200
         assert process.stop() == 0
     assert house.stopped_cleanly()
 
@@ -62,7 +65,10 @@ def test_its_certificate_is_its_own_by_evidence_and_by_identity(house: House, ge
 def test_a_client_that_wants_another_manifest_sends_nothing(house: House, genesis: CustodianGenesis) -> None:
     with house.serve(tls_port=free_port()).serving() as process:
         context = attested_context(peer(genesis, OTHER))
-        with httpx.Client(verify=context, trust_env=False) as client, pytest.raises(httpx.ConnectError) as refused:
+        with (
+            httpx.Client(verify=context, trust_env=False, timeout=PATIENCE) as client,
+            pytest.raises(httpx.ConnectError) as refused,
+        ):
             client.get(f"https://127.0.0.1:{process.tls_port}/healthz")
     reason = refusal_in(refused.value)
     assert reason is not None
