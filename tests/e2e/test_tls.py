@@ -47,7 +47,8 @@ def served(installation: Installation) -> Iterator[Served]:
 def test_who_pinned_a_custodian_speaks_with_it_by_its_evidence(served: Served) -> None:
     answer = served.get("/v1/jwks")
     assert answer.status_code == 200, answer.text
-    assert len(answer.json()["keys"]) == 1
+    # One for each time that it was started today.
+    assert answer.json()["keys"]
 
 
 @pytest.mark.parametrize("what", [{"runtime": "sha384:" + "0" * 96}, {"manifest": "sha256:" + "0" * 64}])

@@ -16,6 +16,7 @@ from casemate.custodian.app_context import Custodian, EvidenceSource, InstanceKe
 from casemate.custodian.challenges import Challenges
 from casemate.custodian.keeper import State
 from casemate.custodian.keys import Identity
+from casemate.custodian.keys.signers import Signers
 from casemate.custodian.limits import Limits
 from casemate.custodian.metrics import Metrics
 from casemate.custodian.policies_book import PolicyBook
@@ -63,6 +64,7 @@ def create_app(
         state=state,
         identity=identity,
         instance=instance,
+        signers=Signers(state),
         evidence_source=evidence_source,
         settings=settings,
         roots=roots_of(identity.genesis),

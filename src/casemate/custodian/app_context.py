@@ -10,6 +10,7 @@ from casemate.attestation.verify import Roots
 from casemate.custodian.challenges import Challenges
 from casemate.custodian.keeper import State
 from casemate.custodian.keys import Identity
+from casemate.custodian.keys.signers import Signers
 from casemate.custodian.metrics import Metrics
 from casemate.custodian.policies_book import PolicyBook
 from casemate.custodian.release_floors import Floors
@@ -55,6 +56,7 @@ class Custodian:
     state: State
     identity: Identity
     instance: InstanceKeys
+    signers: Signers
     evidence_source: EvidenceSource
     settings: Settings
     roots: Roots

@@ -64,9 +64,11 @@ def issue(instance: SigningKey, admitted: Admitted, *, custodian: str, now: date
     return sign_result(result, instance.key, header)
 
 
-def jwk(key: str) -> dict[str, str]:
-    """The JSON Web Key (RFC 8037) of an `ed25519:…` key, as in a key set."""
-    return {**public_key(key), "kid": key, "use": "sig", "alg": "EdDSA"}
+def jwk(key: str, certificate: str) -> dict[str, str]:
+    """The JSON Web Key (RFC 8037) of an `ed25519:…` key, as in a key set, with what tokens that it signed have beside
+    them; other members than its own are ignored (RFC 7517, section 4).
+    """
+    return {**public_key(key), "kid": key, "use": "sig", "alg": "EdDSA", "casemate_instance": certificate}
 
 
 def _appraisal(admitted: Admitted, now: datetime) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import structlog
 
 from casemate.custodian.keeper.server import KeeperServer
 from casemate.custodian.keys.instance import RENEW_AFTER, InstanceSecret, issue_instance
+from casemate.custodian.keys.signers import remembering
 from casemate.custodian.keys.tls import TlsSecret, tls_of
 from casemate.custodian.opening import Opened
 from casemate.custodian.platform_channel import PlatformChannel
@@ -181,8 +182,18 @@ class _Keeper:
                     raise
                 _log.warning("the time could not be stored", reason=error.message)
             if engine.now() >= self._renew_at:
-                self._instance = self._issue()
-                self._server.push(("instance", *_instance_message(self._instance)))
+                self._renew()
+
+    def _renew(self) -> None:
+        """The last one holds for half a day more, if the store does not take the next."""
+        try:
+            self._instance = self._issue()
+        except StoreError as error:
+            if self._opened.engine.failed is not None:
+                raise
+            _log.warning("the instance key could not be renewed", reason=error.message)
+            return
+        self._server.push(("instance", *_instance_message(self._instance)))
 
     async def _keep_certificate(self) -> None:
         """A new one for each instance. The last one holds for half a day more, if the platform does not answer."""
@@ -259,9 +270,13 @@ class _Keeper:
         return ("hello", self._opened.identity.to_bytes(), self._ticket_key, _instance_message(self._instance), tls)
 
     def _issue(self) -> InstanceSecret:
-        now = datetime.fromtimestamp(self._opened.engine.now(), UTC)
+        """Remembered before it signs: who asks for keys later finds it as long as what it signed is good."""
+        engine = self._opened.engine
+        now = datetime.fromtimestamp(engine.now(), UTC)
+        secret = issue_instance(self._opened.identity, now)
+        engine.keep(remembering(secret, engine.range, now.timestamp()))
         self._renew_at = (now + RENEW_AFTER).timestamp()
-        return issue_instance(self._opened.identity, now)
+        return secret
 
     def _certify(self, instance: InstanceSecret) -> TlsSecret:
         return tls_of(self._opened.identity, instance, self._channel.evidence)

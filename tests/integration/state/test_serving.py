@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -10,12 +11,14 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from casemate.custodian import serving
 from casemate.custodian.anchor import FileAnchor
 from casemate.custodian.keeper.engine import FLOOR_KEY
+from casemate.custodian.keeper.server import KeeperServer
 from casemate.custodian.keys import master
 from casemate.custodian.opening import STORE_FILE, Opened, open_state
 from casemate.custodian.platform_channel import PlatformChannel
@@ -121,6 +124,61 @@ async def test_a_keeper_that_decides_nothing_stores_time_and_renews_its_key(
     os.kill(os.getpid(), signal.SIGTERM)
     await running
     assert issued == [2e9, 2e9 + 12 * 3600]
+
+
+async def test_an_instance_key_is_remembered_before_it_signs_and_over_starts(
+    installation: Installation, identity: str, channel: PlatformChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, told = [2e9], []
+    monkeypatch.setattr(serving, "_HOUSE_SECONDS", 0.01)
+
+    def remembered(opened: Opened) -> list[str]:
+        items = opened.engine.range("instances/", limit=100, after=None, reverse=False)
+        return [json.loads(item.value)["certificate"] for item in items]
+
+    async def live(seconds: float) -> list[str]:
+        opened = open_state(installation.data, installation.anchor, SEALING, lambda: now[0])
+        monkeypatch.setattr(KeeperServer, "push", lambda _, event: told.append(event[2] in remembered(opened)))
+        running = asyncio.create_task(serve(opened, channel))
+        await asyncio.sleep(0.1)
+        now[0] += seconds
+        await asyncio.sleep(0.2)
+        found = remembered(opened)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await running
+        return found
+
+    assert len(first := await live(13 * 3600)) == 2, "the first, and the one that was renewed"
+    assert told == [True]
+    assert set(first) < set(await live(0)), "and one more for another start"
+    assert not set(first) & set(await live(24 * 3600))
+
+
+async def test_a_key_that_cannot_be_remembered_is_not_used_and_tried_again(
+    installation: Installation, identity: str, channel: PlatformChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, told = [2e9], []
+    monkeypatch.setattr(serving, "_HOUSE_SECONDS", 0.01)
+    monkeypatch.setattr(KeeperServer, "push", lambda _, event: told.append(event[0]))
+    opened = open_state(installation.data, installation.anchor, SEALING, lambda: now[0])
+    running = asyncio.create_task(serve(opened, channel))
+    await asyncio.sleep(0.1)
+    keep, full = opened.engine.keep, [True]
+
+    def keep_if_there_is_room(changes: Any) -> None:
+        if full[0]:
+            raise StoreError("the disk is full", step="store.write")
+        keep(changes)
+
+    monkeypatch.setattr(opened.engine, "keep", keep_if_there_is_room)
+    now[0] += 13 * 3600
+    await asyncio.sleep(0.1)
+    assert (told, running.done()) == ([], False)
+    full[0] = False
+    await asyncio.sleep(0.1)
+    assert told == ["instance"]
+    os.kill(os.getpid(), signal.SIGTERM)
+    await running
 
 
 @pytest.mark.parametrize(

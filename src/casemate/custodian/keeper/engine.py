@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from casemate.custodian.anchor import FileAnchor
 from casemate.custodian.keeper.nonces import Nonces
-from casemate.custodian.keeper.state import Delete, Item, Put, Transaction
+from casemate.custodian.keeper.state import Change, Delete, Item, Put, Transaction
 from casemate.custodian.record import AuditEntry, ChainReader
 from casemate.custodian.store.sealed import SealedStore, Value
 from casemate.errors import CompareFailedError, InputError, StoreError, StoreTamperedError
@@ -104,10 +104,14 @@ class Engine:
         """Something that the custodian itself did. `StoreError`."""
         self._must(Transaction([], [], entry))
 
+    def keep(self, changes: Sequence[Change]) -> None:
+        """What the custodian keeps for itself, without a word in the log. `StoreError`."""
+        self._must(Transaction([], changes, None))
+
     def keep_time(self) -> None:
         """Stores the floor where it lags: a custodian that decides nothing sees time all the same. `StoreError`."""
         if self._floor_lags(self.now()):
-            self._must(Transaction([], [Put(FLOOR_KEY, _text(self.now()))], None))
+            self.keep([Put(FLOOR_KEY, _text(self.now()))])
 
     def stop(self) -> None:
         """A clean end: the anchor says that nothing was under way. `StoreError` where it cannot be made clean."""

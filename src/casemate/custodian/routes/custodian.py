@@ -72,6 +72,10 @@ async def attest_custodian(request: Request) -> Response:
 
 @call(router, "GET", "/v1/jwks", answers=KeySet)
 async def jwks(request: Request) -> Response:
-    """Public keys for EAR tokens. The answer's own signature says that they are this custodian's."""
+    """Public keys for EAR tokens that are still good. The answer's own signature says that they are this custodian's,
+    and so does the certificate beside each.
+    """
     query_of(request)
-    return answer(KeySet(keys=[jwk(custodian_of(request).instance.signing_key().text)]))
+    here = custodian_of(request)
+    found = await here.signers.good_at(await here.state.now(), here.instance.signing_key())
+    return answer(KeySet(keys=[jwk(one.key, one.certificate) for one in found]))
