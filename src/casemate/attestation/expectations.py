@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
+from casemate.errors import EvidenceRejectedError
 from casemate.wire.custodian import CustodianGenesis
 
-__all__ = ["SHIPPED_ROOTS", "Expected", "Roots", "Unasked", "hexadecimal", "is_expected", "roots_of"]
+__all__ = ["SHIPPED_ROOTS", "Expected", "Roots", "Unasked", "check_expected", "hexadecimal", "is_expected", "roots_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,35 @@ class Expected:
     excused: frozenset[str] = frozenset()
 
 
+def check_expected(
+    expected: Expected,
+    *,
+    manifest: bytes,
+    report_data: bytes,
+    bound: Callable[[bytes], bytes] = bytes,
+    said: Callable[[bytes], bytes] = bytes,
+    step: str = "evidence.manifest",
+) -> None:
+    """That evidence is for the expected manifest, at `step`, and report data, at `evidence.report_data`. `manifest` and
+    `report_data` are what it holds, in its platform's form; `bound` and `said` bring the expected ones into that form.
+
+    Errors: EvidenceRejectedError.
+    """
+    wanted = _formed(expected.manifest, bound)
+    if not is_expected(wanted, manifest):
+        raise EvidenceRejectedError(
+            "started for another manifest", step=step, expected=hexadecimal(wanted), got=manifest.hex()
+        )
+    asked = _formed(expected.report_data, said)
+    if not is_expected(asked, report_data):
+        raise EvidenceRejectedError(
+            "made for another purpose, custodian, nonce or key",
+            step="evidence.report_data",
+            expected=hexadecimal(asked),
+            got=report_data.hex(),
+        )
+
+
 def is_expected(wanted: bytes | Unasked, got: bytes) -> bool:
     """In constant time."""
     return isinstance(wanted, Unasked) or hmac.compare_digest(wanted, got)
@@ -75,6 +105,10 @@ def roots_of(genesis: CustodianGenesis) -> Roots:
         simulated=_pinned(genesis.simulation_root),
         simulated_containers=_pinned(genesis.container_simulation_root),
     )
+
+
+def _formed(wanted: bytes | Unasked, form: Callable[[bytes], bytes]) -> bytes | Unasked:
+    return wanted if isinstance(wanted, Unasked) else form(wanted)
 
 
 def _pinned(root: str | None) -> frozenset[str]:

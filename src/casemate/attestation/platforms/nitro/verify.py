@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from casemate.attestation.expectations import Expected, Roots, Unasked, hexadecimal, is_expected
+from casemate.attestation.expectations import Expected, Roots, Unasked, check_expected
 from casemate.attestation.platforms.nitro.chain import Chain, shipped_root, verified_chain
 from casemate.attestation.platforms.nitro.document import Document
 from casemate.claims import VERIFIER_TOKEN, VerifiedClaims
@@ -54,7 +54,12 @@ def verify_nitro(
     # 6. Nobody can look in from outside.
     _check_debug(document)
     # 7. For this manifest, this caller, this moment.
-    _check_expected(document, expected)
+    check_expected(
+        expected,
+        manifest=document.pcrs.get(MANIFEST_PCR, _ZERO),
+        report_data=document.user_data or b"",
+        bound=pcr_of,
+    )
     return VerifiedClaims(
         platform="nitro",
         product="nitro",
@@ -99,21 +104,6 @@ def _check_debug(document: Document) -> None:
     if _ZERO in measured:
         raise _rejected(
             "started in debug mode: the host can read its console, and nothing is measured", "evidence.debug"
-        )
-
-
-def _check_expected(document: Document, expected: Expected) -> None:
-    bound = document.pcrs.get(MANIFEST_PCR, _ZERO)
-    wanted = expected.manifest if isinstance(expected.manifest, Unasked) else pcr_of(expected.manifest)
-    if not is_expected(wanted, bound):
-        raise _rejected("started for another manifest", "evidence.manifest", hexadecimal(wanted), bound.hex())
-    said = document.user_data or b""
-    if not is_expected(expected.report_data, said):
-        raise _rejected(
-            "made for another purpose, custodian, nonce or key",
-            "evidence.report_data",
-            hexadecimal(expected.report_data),
-            said.hex(),
         )
 
 

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from casemate.attestation.expectations import Expected, Roots, hexadecimal, is_expected
+from casemate.attestation.expectations import Expected, Roots, check_expected
 from casemate.attestation.platforms.sev_snp.chain import Chain, verified_chain
 from casemate.attestation.platforms.sev_snp.report import Report
 from casemate.claims import VERIFIER_TOKEN, VerifiedClaims
@@ -78,7 +78,7 @@ def verify_sev_snp(
     # 10. No less privileged code of the guest asked for it.
     _check_vmpl(report, expected)
     # 11. For this manifest, this caller, this moment.
-    _check_expected(report, expected)
+    check_expected(expected, manifest=report.host_data, report_data=report.report_data, step="evidence.host_data")
     return VerifiedClaims(
         platform=chain.platform,
         product=chain.product.name.lower(),
@@ -156,23 +156,6 @@ def _check_vmpl(report: Report, expected: Expected) -> None:
             "evidence.vmpl",
             f"VMPL ≤ {expected.max_vmpl}",
             str(report.vmpl),
-        )
-
-
-def _check_expected(report: Report, expected: Expected) -> None:
-    if not is_expected(expected.manifest, report.host_data):
-        raise _rejected(
-            "launched for another manifest",
-            "evidence.host_data",
-            hexadecimal(expected.manifest),
-            report.host_data.hex(),
-        )
-    if not is_expected(expected.report_data, report.report_data):
-        raise _rejected(
-            "made for another purpose, custodian, nonce or key",
-            "evidence.report_data",
-            hexadecimal(expected.report_data),
-            report.report_data.hex(),
         )
 
 

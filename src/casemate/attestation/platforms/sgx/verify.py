@@ -24,7 +24,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from casemate.attestation.expectations import Expected, Roots, Unasked, hexadecimal, is_expected
+from casemate.attestation.expectations import Expected, Roots, check_expected
 from casemate.attestation.platforms.intel.chain import trusted_root
 from casemate.attestation.platforms.intel.endorsed import Endorsed, endorsed
 from casemate.attestation.platforms.intel.quote import Quote
@@ -68,7 +68,7 @@ def verify_sgx(
     # 4. Nobody can look in from outside.
     _check_attributes(report)
     # 5. For this manifest, this caller, this moment.
-    _check_expected(report, expected)
+    check_expected(expected, manifest=report.config_id, report_data=report.report_data, bound=config_of)
     # 6. What Intel says of this kind of machine, and what it revoked.
     known = endorsed(chain, endorsements, root, tdx=False)
     # 7. All of it at this time, and no step back.
@@ -114,21 +114,6 @@ def _check_attributes(report: EnclaveReport) -> None:
     if not flags & _KSS and (any(report.config_id) or report.config_svn):
         raise _rejected(
             "a configuration without KSS, which is no processor's", "evidence.attributes", got=f"{flags:#x}"
-        )
-
-
-def _check_expected(report: EnclaveReport, expected: Expected) -> None:
-    wanted = expected.manifest if isinstance(expected.manifest, Unasked) else config_of(expected.manifest)
-    if not is_expected(wanted, report.config_id):
-        raise _rejected(
-            "started for another manifest", "evidence.manifest", hexadecimal(wanted), report.config_id.hex()
-        )
-    if not is_expected(expected.report_data, report.report_data):
-        raise _rejected(
-            "made for another purpose, custodian, nonce or key",
-            "evidence.report_data",
-            hexadecimal(expected.report_data),
-            report.report_data.hex(),
         )
 
 

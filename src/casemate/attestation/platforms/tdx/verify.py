@@ -30,7 +30,7 @@ from datetime import datetime
 from typing import Final
 
 from casemate.attestation.eventlog import EventLog, replay
-from casemate.attestation.expectations import Expected, Roots, Unasked, hexadecimal, is_expected
+from casemate.attestation.expectations import Expected, Roots, check_expected
 from casemate.attestation.platforms.intel.chain import trusted_root
 from casemate.attestation.platforms.intel.endorsed import Endorsed, endorsed
 from casemate.attestation.platforms.intel.quote import Quote
@@ -75,7 +75,7 @@ def verify_tdx(
     # 4. Nobody can look in from outside.
     _check_launch(report)
     # 5. For this manifest, this caller, this moment.
-    _check_expected(report, expected)
+    check_expected(expected, manifest=report.mr_config_id, report_data=report.report_data, bound=config_of)
     # 6. What Intel says of this kind of machine, and what it revoked.
     known = endorsed(chain, endorsements, root, tdx=True)
     # 7. All of it at this time, and no step back.
@@ -159,21 +159,6 @@ def _check_log(report: TdReport, data: bytes | None) -> None:
         replayed = registers.get(number + 1, bytes(len(value)))
         if replayed != value:
             raise _rejected(f"the event log does not lead to RTMR{number}", "evidence.log", replayed.hex(), value.hex())
-
-
-def _check_expected(report: TdReport, expected: Expected) -> None:
-    wanted = expected.manifest if isinstance(expected.manifest, Unasked) else config_of(expected.manifest)
-    if not is_expected(wanted, report.mr_config_id):
-        raise _rejected(
-            "launched for another manifest", "evidence.manifest", hexadecimal(wanted), report.mr_config_id.hex()
-        )
-    if not is_expected(expected.report_data, report.report_data):
-        raise _rejected(
-            "made for another purpose, custodian, nonce or key",
-            "evidence.report_data",
-            hexadecimal(expected.report_data),
-            report.report_data.hex(),
-        )
 
 
 def _values(report: TdReport, known: Endorsed) -> dict[str, str]:

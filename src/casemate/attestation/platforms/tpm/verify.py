@@ -28,7 +28,7 @@ from datetime import datetime
 from typing import Final
 
 from casemate.attestation.eventlog import EventLog, after_the_log, replay
-from casemate.attestation.expectations import Expected, Roots, Unasked, hexadecimal, is_expected
+from casemate.attestation.expectations import Expected, Roots, Unasked, check_expected, is_expected
 from casemate.attestation.platforms.tpm.chain import Chain, shipped_roots, verified_chain
 from casemate.attestation.platforms.tpm.key import Key, key_of
 from casemate.attestation.platforms.tpm.structures import Quote
@@ -79,7 +79,8 @@ def verify_quote(
     # 5. Of these values.
     _check_digest(quote)
     # 6, 7. For this manifest, this caller, this moment.
-    _check_expected(quote, expected)
+    bound = quote.values[BANK][MANIFEST_PCR]
+    check_expected(expected, manifest=bound, report_data=quote.attest.extra, bound=pcr_of, said=qualifying)
     # 8. Of a TPM that somebody vouches for.
     chain = _chain(key, endorsements, roots, expected)
     # 9. All of it at this time, and no step back in revocation.
@@ -197,22 +198,6 @@ def _check_log(data: bytes | None, quote: Quote) -> _Logged:
                 "bring the log of this start, complete",
             )
     return _Logged(len(log.events), tuple(sorted({number for _, number in replayed})), tuple(remarks))
-
-
-def _check_expected(quote: Quote, expected: Expected) -> None:
-    bound = quote.values[BANK][MANIFEST_PCR]
-    wanted = expected.manifest if isinstance(expected.manifest, Unasked) else pcr_of(expected.manifest)
-    if not is_expected(wanted, bound):
-        raise _rejected("started for another manifest", "evidence.manifest", hexadecimal(wanted), bound.hex())
-    asked = expected.report_data
-    said = asked if isinstance(asked, Unasked) else qualifying(asked)
-    if not is_expected(said, quote.attest.extra):
-        raise _rejected(
-            "made for another purpose, custodian, nonce or key",
-            "evidence.report_data",
-            hexadecimal(said),
-            quote.attest.extra.hex(),
-        )
 
 
 def _values(quote: Quote, key: Key, chain: Chain | None) -> dict[str, str]:
