@@ -15,6 +15,7 @@ from dcap_qvl import verify_with_root_ca
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from casemate.attestation.platforms.intel import steps
 from casemate.attestation.platforms.intel.chain import _verified
 from casemate.attestation.platforms.intel.documents import MAX_DOCUMENT_BYTES, _opened
 from casemate.attestation.platforms.intel.endorsed import _certificate, _endorsed, _is_signer, _lists
@@ -24,7 +25,6 @@ from casemate.attestation.platforms.intel.second_opinion import _opinion
 from casemate.attestation.platforms.intel.tcb import STATUSES as WORDS
 from casemate.attestation.platforms.intel.tcb import judged
 from casemate.attestation.platforms.intel.vouched import _vouched
-from casemate.attestation.platforms.sgx import verify as sgx_verify
 from casemate.attestation.recorded import RecordedClaims
 from casemate.attestation.verify import Roots, verify
 from casemate.errors import EndorsementError, EvidenceError, EvidenceMalformedError, TooLargeError
@@ -139,7 +139,7 @@ def refused(plan: Plan, endorsements: Endorsements) -> str | None:
 def test_what_the_other_implementation_says_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = right(tdx=False)
     for change in ({"status": "sw-hardening-needed"}, {"advisories": ("INTEL-SA-00001",)}):
-        monkeypatch.setattr(sgx_verify, "judged", lambda *given, made=change: replace(judged(*given), **made))
+        monkeypatch.setattr(steps, "judged", lambda *given, made=change: replace(judged(*given), **made))
         assert refused(plan, plan.endorsements()) == "evidence.second_opinion"
 
 

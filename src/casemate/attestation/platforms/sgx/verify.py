@@ -25,14 +25,11 @@ from datetime import datetime
 from typing import Final
 
 from casemate.attestation.expectations import Expected, Roots, check_expected
-from casemate.attestation.platforms.intel.chain import trusted_root
-from casemate.attestation.platforms.intel.endorsed import Endorsed, endorsed
+from casemate.attestation.platforms.intel.endorsed import Endorsed
 from casemate.attestation.platforms.intel.quote import Quote
-from casemate.attestation.platforms.intel.reader import malformed
 from casemate.attestation.platforms.intel.reports import EnclaveReport
-from casemate.attestation.platforms.intel.second_opinion import check_agreement
-from casemate.attestation.platforms.intel.tcb import Verdict, judged
-from casemate.attestation.platforms.intel.vouched import check_quote, pck_chain, quoting_enclave
+from casemate.attestation.platforms.intel.steps import understood, vouched
+from casemate.attestation.platforms.intel.tcb import Verdict
 from casemate.claims import VERIFIER_TOKEN, VerifiedClaims
 from casemate.errors import EvidenceRejectedError
 from casemate.wire.evidence import Endorsements, Evidence
@@ -55,36 +52,26 @@ def verify_sgx(
     evidence: Evidence, endorsements: Endorsements, roots: Roots, at: datetime, expected: Expected
 ) -> VerifiedClaims:
     # 1. A quote of an enclave that is understood in every part.
-    quote = Quote.parse(evidence.report)
-    report = quote.body
-    if not isinstance(report, EnclaveReport):
-        raise malformed("of a TDX domain", "an SGX quote")
-    # 2. The machine's key, from Intel's root.
-    root = trusted_root(roots)
-    chain = pck_chain(quote, root)
-    # 3. The machine's quoting enclave said it.
-    enclave = quoting_enclave(quote, chain)
-    check_quote(quote, enclave)
+    quote, report = understood(evidence.report, EnclaveReport)
+    # 2. The machine's key, from Intel's root. 3. The machine's quoting enclave said it.
+    quoted = vouched(quote, report, roots)
     # 4. Nobody can look in from outside.
     _check_attributes(report)
     # 5. For this manifest, this caller, this moment.
     check_expected(expected, manifest=report.config_id, report_data=report.report_data, bound=config_of)
-    # 6. What Intel says of this kind of machine, and what it revoked.
-    known = endorsed(chain, endorsements, root, tdx=False)
-    # 7. All of it at this time, and no step back.
-    known.check_times(at)
-    known.check_floors(expected.floors)
+    # 6. What Intel says of this kind of machine, and what it revoked. 7. All of it at this time, and no step back.
+    known = quoted.endorsed(endorsements, at, expected.floors)
     # 8. Intel's verdict.
-    verdict = judged(chain.machine, report, enclave.report, known.tcb_info.content, known.identity.content)
+    verdict = quoted.judged(known)
     # 9. By two implementations.
-    check_agreement(quote, known, verdict, root, at)
+    quoted.check_agreement(known, verdict, at)
     return VerifiedClaims(
         platform="sgx",
         product="sgx",
         runtime_measurement=f"sha256:{report.mr_enclave.hex()}",
         manifest=report.config_id[: -len(_PAD)] if report.config_id.endswith(_PAD) else b"",
         report_data=report.report_data,
-        hardware=chain.machine.ppid,
+        hardware=quoted.chain.machine.ppid,
         tcb={"evaluation": known.evaluation, "isv": report.isv_svn, "config": report.config_svn},
         verified_at=at,
         values=_values(report, known),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from casemate.attestation.platforms.intel.files import common_fields, endorsements
-from casemate.attestation.platforms.intel.quote import Quote, looks_like_quote
-from casemate.attestation.platforms.intel.reader import malformed
+from casemate.attestation.platforms.intel.quote import looks_like_quote
 from casemate.attestation.platforms.intel.reports import TdReport
+from casemate.attestation.platforms.intel.steps import understood
 
 __all__ = ["endorsements", "fields", "recognises"]
 
@@ -18,10 +18,7 @@ def recognises(data: bytes) -> bool:
 
 def fields(data: bytes) -> dict[str, Any]:
     """Errors: EvidenceError, TooLargeError."""
-    quote = Quote.parse(data)
-    report = quote.body
-    if not isinstance(report, TdReport):
-        raise malformed("of an SGX enclave", "a TDX quote")
+    quote, report = understood(data, TdReport)
     named = {
         "tee_tcb_svn": report.tee_tcb_svn,
         "tee_tcb_svn2": report.current_tcb_svn,

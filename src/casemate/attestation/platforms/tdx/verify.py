@@ -31,14 +31,11 @@ from typing import Final
 
 from casemate.attestation.eventlog import EventLog, replay
 from casemate.attestation.expectations import Expected, Roots, check_expected
-from casemate.attestation.platforms.intel.chain import trusted_root
-from casemate.attestation.platforms.intel.endorsed import Endorsed, endorsed
+from casemate.attestation.platforms.intel.endorsed import Endorsed
 from casemate.attestation.platforms.intel.quote import Quote
-from casemate.attestation.platforms.intel.reader import malformed
 from casemate.attestation.platforms.intel.reports import TdReport
-from casemate.attestation.platforms.intel.second_opinion import check_agreement
-from casemate.attestation.platforms.intel.tcb import Verdict, judged, together
-from casemate.attestation.platforms.intel.vouched import check_quote, pck_chain, quoting_enclave
+from casemate.attestation.platforms.intel.steps import understood, vouched
+from casemate.attestation.platforms.intel.tcb import Verdict, together
 from casemate.claims import VERIFIER_TOKEN, VerifiedClaims
 from casemate.errors import EvidenceRejectedError
 from casemate.wire.evidence import Endorsements, Evidence
@@ -62,31 +59,19 @@ def verify_tdx(
     evidence: Evidence, endorsements: Endorsements, roots: Roots, at: datetime, expected: Expected
 ) -> VerifiedClaims:
     # 1. A quote of a trust domain that is understood in every part.
-    quote = Quote.parse(evidence.report)
-    report = quote.body
-    if not isinstance(report, TdReport):
-        raise malformed("of an SGX enclave", "a TDX quote")
-    # 2. The machine's key, from Intel's root.
-    root = trusted_root(roots)
-    chain = pck_chain(quote, root)
-    # 3. The machine's quoting enclave said it.
-    enclave = quoting_enclave(quote, chain)
-    check_quote(quote, enclave)
+    quote, report = understood(evidence.report, TdReport)
+    # 2. The machine's key, from Intel's root. 3. The machine's quoting enclave said it.
+    quoted = vouched(quote, report, roots)
     # 4. Nobody can look in from outside.
     _check_launch(report)
     # 5. For this manifest, this caller, this moment.
     check_expected(expected, manifest=report.mr_config_id, report_data=report.report_data, bound=config_of)
-    # 6. What Intel says of this kind of machine, and what it revoked.
-    known = endorsed(chain, endorsements, root, tdx=True)
-    # 7. All of it at this time, and no step back.
-    known.check_times(at)
-    known.check_floors(expected.floors)
+    # 6. What Intel says of this kind of machine, and what it revoked. 7. All of it at this time, and no step back.
+    known = quoted.endorsed(endorsements, at, expected.floors)
     # 8. Intel's verdict, on what it was launched under, and on what it runs under now.
-    documents = (known.tcb_info.content, known.identity.content)
-    launch = judged(chain.machine, report, enclave.report, *documents)
-    now = judged(chain.machine, report.as_of_now(), enclave.report, *documents)
+    launch, now = quoted.judged(known), quoted.judged(known, report.as_of_now())
     # 9. By two implementations: of the launch, as the other one never judges a domain by what runs now.
-    check_agreement(quote, known, launch, root, at)
+    quoted.check_agreement(known, launch, at)
     verdict = together(launch, now)
     # 10. What was measured is what the log says, where there is one.
     _check_log(report, evidence.log)
@@ -96,7 +81,7 @@ def verify_tdx(
         runtime_measurement=runtime_measurement(report),
         manifest=report.mr_config_id[: -len(_PAD)] if report.mr_config_id.endswith(_PAD) else b"",
         report_data=report.report_data,
-        hardware=chain.machine.ppid,
+        hardware=quoted.chain.machine.ppid,
         tcb={"evaluation": known.evaluation, "module": _module(report)},
         verified_at=at,
         values=_values(report, known),
