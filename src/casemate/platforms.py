@@ -105,7 +105,7 @@ PLATFORMS: Final[Mapping[str, Platform]] = MappingProxyType(
         "sgx": Platform(
             "sha256",
             tcb=frozenset({"evaluation", "isv"}),
-            values=_INTEL_VALUES | {"mrsigner", "isv_product", "isv_family", "attributes"},
+            values=_INTEL_VALUES | {"mrsigner", "isv_product", "isv_family", "attributes", "opinions"},
             statuses=_INTEL_STATUSES,
             needs=(_EVALUATION,),
             only_with=dict.fromkeys(("tcb.isv", "require.isv_product", "require.isv_family"), "require.mrsigner"),

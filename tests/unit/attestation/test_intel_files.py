@@ -127,9 +127,9 @@ def test_any_file_gives_endorsements_or_an_error_of_ours(data: bytes) -> None:
         endorsements(b"", [data])
 
 
-@pytest.mark.parametrize("is_tdx", [True, False])
-def test_quotes_are_recognised_and_shown(is_tdx: bool) -> None:
-    plan = right(tdx=is_tdx)
+@pytest.mark.parametrize(("is_tdx", "version"), [(True, 4), (True, 5), (False, 3), (False, 4), (False, 5)])
+def test_quotes_are_recognised_and_shown(is_tdx: bool, version: int) -> None:
+    plan = right(tdx=is_tdx, version=version)
     report = plan.evidence().report
     assert evidence_in(report) == plan.evidence()
     assert evidence_in(report.hex().encode(), platform="tdx" if is_tdx else "sgx") == plan.evidence()
@@ -137,7 +137,7 @@ def test_quotes_are_recognised_and_shown(is_tdx: bool) -> None:
     shown = (tdx if is_tdx else sgx).fields(report)
     assert shown["ppid"] == (b"p" * 16).hex()
     assert shown["certificates"][2] == "Intel SGX Root CA"
-    assert (shown["debug"], shown["padding"], shown["qe_isvsvn"]) == (False, 0, 8)
+    assert (shown["debug"], shown["padding"], shown["qe_isvsvn"], shown["version"]) == (False, 0, 8, version)
     assert shown["mrtd" if is_tdx else "mrenclave"] == (b"T" * 48 if is_tdx else b"e" * 32).hex()
     with pytest.raises(EvidenceMalformedError):
         (sgx if is_tdx else tdx).fields(report)

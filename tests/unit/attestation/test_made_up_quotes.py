@@ -21,7 +21,9 @@ from casemate.attestation.platforms.intel.documents import MAX_DOCUMENT_BYTES, _
 from casemate.attestation.platforms.intel.endorsed import _certificate, _endorsed, _is_signer, _lists
 from casemate.attestation.platforms.intel.machine import Machine
 from casemate.attestation.platforms.intel.quote import MAX_QUOTE_BYTES, Quote
-from casemate.attestation.platforms.intel.second_opinion import _opinion
+from casemate.attestation.platforms.intel.reports import EnclaveReport
+from casemate.attestation.platforms.intel.second_opinion import _collateral, _opinion
+from casemate.attestation.platforms.intel.steps import understood, vouched
 from casemate.attestation.platforms.intel.tcb import STATUSES as WORDS
 from casemate.attestation.platforms.intel.tcb import judged
 from casemate.attestation.platforms.intel.vouched import _vouched
@@ -87,18 +89,21 @@ def test_roots_that_are_not_asked_for_verify_nothing(tdx: bool) -> None:
     assert caught.value.step == "evidence.root"
 
 
-@pytest.mark.parametrize("tdx", [True, False])
-def test_a_quote_of_the_other_platform_is_refused(tdx: bool) -> None:
-    other = right(tdx=not tdx).evidence()
-    evidence = Evidence.model_validate({"format": "tdx-quote" if tdx else "sgx-quote", "report": other.report})
+VERSIONS = [(False, 3), (False, 4), (False, 5), (True, 4), (True, 5)]
+
+
+@pytest.mark.parametrize(("tdx", "version"), VERSIONS)
+def test_a_quote_of_the_other_platform_is_refused(tdx: bool, version: int) -> None:
+    other = right(tdx=tdx, version=version).evidence()
+    evidence = Evidence.model_validate({"format": "sgx-quote" if tdx else "tdx-quote", "report": other.report})
     with pytest.raises(EvidenceMalformedError) as caught:
-        judge(right(tdx=tdx), evidence=evidence)
+        judge(right(tdx=not tdx), evidence=evidence)
     assert caught.value.step == "evidence.quote"
 
 
-@pytest.mark.parametrize("tdx", [True, False])
-def test_a_flipped_bit_of_each_byte_is_noticed(tdx: bool) -> None:
-    plan = right(tdx=tdx)
+@pytest.mark.parametrize(("tdx", "version"), VERSIONS)
+def test_a_flipped_bit_of_each_byte_is_noticed(tdx: bool, version: int) -> None:
+    plan = right(tdx=tdx, version=version)
     evidence, endorsements = plan.evidence(), plan.endorsements()
     with trusting(plan.root):
         for position in range(len(evidence.report)):
@@ -141,6 +146,41 @@ def test_what_the_other_implementation_says_otherwise_is_refused(monkeypatch: py
     for change in ({"status": "sw-hardening-needed"}, {"advisories": ("INTEL-SA-00001",)}):
         monkeypatch.setattr(steps, "judged", lambda *given, made=change: replace(judged(*given), **made))
         assert refused(plan, plan.endorsements()) == "evidence.second_opinion"
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_sgx_of_later_versions_is_judged_by_us_alone_and_says_so(version: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, plan = right(tdx=False), right(tdx=False, version=version)
+    twice, alone = judge(first), judge(plan)
+    assert (twice.values["opinions"], alone.values["opinions"]) == ("2", "1")
+    assert (twice.details["second_opinion"], alone.details["quote_version"]) == ("the same", version)
+    assert "version 3 only" in str(alone.details["second_opinion"])
+    same = ("tcb", "tcb_status", "advisories", "runtime_measurement", "hardware", "seen", "chosen", "ends", "manifest")
+    assert [getattr(alone, name) for name in same] == [getattr(twice, name) for name in same]
+    monkeypatch.setattr(steps, "judged", lambda *given: replace(judged(*given), status="sw-hardening-needed"))
+    assert judge(plan).tcb_status == "sw-hardening-needed"
+    assert refused(first, first.endorsements()) == "evidence.second_opinion"
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_the_other_implementation_refuses_what_it_is_not_asked(version: int) -> None:
+    """Once it judges SGX in later versions, it is to be asked (`second_opinion._ALONE`)."""
+    first, plan = right(tdx=False), right(tdx=False, version=version)
+    with trusting(plan.root):
+        quoted = vouched(*understood(plan.evidence().report, EnclaveReport), Roots(intel=True))
+        known = quoted.endorsed(plan.endorsements(), plan.at, {})
+    seconds = int(plan.at.timestamp())
+    assert verify_with_root_ca(first.evidence().report, _collateral(known), plan.root, seconds).status == "UpToDate"
+    with pytest.raises(ValueError, match="SGX TEE quote must have version 3"):
+        verify_with_root_ca(quoted.quote.whole, _collateral(known), plan.root, seconds)
+
+
+def test_which_version_a_quote_has_is_signed() -> None:
+    """Else whoever carries a quote of version 3 could have it judged once only."""
+    for name in ("another-version-was-signed", "version-4-another-version-was-signed"):
+        plan = case(name, tdx=False).plan
+        assert Quote.parse(plan.evidence().report).version == plan.quote.version
+        assert refused(plan, plan.endorsements()) == "evidence.signature"
 
 
 def test_the_other_implementation_is_asked_again_once_anything_but_the_workload_changes(
@@ -235,9 +275,9 @@ def test_the_other_implementation_opens_no_socket() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@pytest.mark.parametrize("tdx", [True, False])
-def test_claims_hold_what_policies_of_the_platform_may_ask_for(tdx: bool) -> None:
-    claims = judge(right(tdx=tdx))
+@pytest.mark.parametrize(("tdx", "version"), VERSIONS)
+def test_claims_hold_what_policies_of_the_platform_may_ask_for(tdx: bool, version: int) -> None:
+    claims = judge(right(tdx=tdx, version=version))
     known = PLATFORMS["tdx" if tdx else "sgx"]
     # Whoever launches chooses the others: no policy asks for them.
     assert set(claims.values) == known.values | ({"mrowner", "mrownerconfig"} if tdx else set())

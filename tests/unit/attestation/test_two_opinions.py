@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from dcap_qvl import verify_with_root_ca
@@ -22,7 +23,7 @@ AROUND = st.sampled_from([0] * 12 + [1, -1])
 
 
 @st.composite
-def plans(draw: st.DrawFn) -> Plan:
+def plans(draw: st.DrawFn, *, sgx_only: bool = False) -> Plan:
     """Machines, modules and quoting enclaves near one level, so that most parts are, and some are not."""
     level = draw(st.integers(1, 8))
 
@@ -32,13 +33,30 @@ def plans(draw: st.DrawFn) -> Plan:
     def of_the_module() -> bytes:
         return bytes((draw(st.integers(0, 6)), draw(st.sampled_from([0, 1, 1, 1, 2, 3])), *versions(14)))
 
-    tdx, newer = draw(st.booleans()), draw(st.booleans())
+    tdx, newer = not sgx_only and draw(st.booleans()), draw(st.booleans())
     body: dict[str, Any] = {"tee_tcb_svn": of_the_module()} if tdx else {}
     if tdx and newer:
         body["current"] = draw(st.sampled_from([body["tee_tcb_svn"], of_the_module()]))
-    plan = right(tdx=tdx, version=5 if newer else 4, newer=tdx and newer, body=body)
+    plan = right(tdx=tdx, version=(5 if newer else 4) if tdx else 3, newer=tdx and newer, body=body)
     plan = with_machine(plan, MachinePlan(versions=tuple(versions(16)), pce_svn=versions(1)[0]))
     return quoting(svn=draw(st.integers(3, 9)))(plan)
+
+
+@settings(max_examples=100, deadline=None)
+@given(plan=plans(sgx_only=True), version=st.sampled_from([4, 5]))
+def test_the_version_of_an_sgx_quote_changes_nothing_of_our_verdict(plan: Plan, version: int) -> None:
+    """On version 3 the other implementation agrees."""
+    kind = 1 if version == 5 else None
+    later = replace(plan, quote=replace(plan.quote, version=version, body_kind=kind))
+    assert verdict(later) == verdict(plan)
+
+
+def verdict(plan: Plan) -> object:
+    try:
+        claims = judge(plan)
+    except EvidenceError as error:
+        return error.step, error.got
+    return claims.tcb_status, claims.advisories, claims.details["tcb_date"]
 
 
 TCB_STEPS = {"evidence.tcb", "evidence.tcb_revoked", "evidence.module", "evidence.qe_identity"}

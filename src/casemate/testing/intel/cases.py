@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Final
 
 from casemate.attestation.platforms.intel.tcb import STATUSES as WORDS
@@ -31,7 +31,14 @@ from casemate.testing.intel.wrong import (
 )
 from casemate.testing.intel.wrong_chains import WRONG_CHAINS
 from casemate.testing.intel.wrong_endorsements import FLOORS, WRONG_ENDORSEMENTS, at, more_lists
-from casemate.testing.intel.wrong_quotes import WRONG_ENCLAVES, WRONG_NEWER_TDS, WRONG_QUOTES, WRONG_TDS
+from casemate.testing.intel.wrong_quotes import (
+    WRONG_ENCLAVES,
+    WRONG_NESTED,
+    WRONG_NEWER_TDS,
+    WRONG_QUOTES,
+    WRONG_TDS,
+    WRONG_TYPED_ENCLAVES,
+)
 
 __all__ = ["RIGHT", "WRONG", "Case", "case"]
 
@@ -156,7 +163,18 @@ _RIGHT_SGX: Final = {
     "version-3": _Right(),
     "processor-ca": _Right(base=lambda: right(tdx=False, kind="Processor")),
     **_COMMON,
+    **{
+        name: replace(of, base=partial(right, tdx=False, version=version))
+        for version in (4, 5)
+        for name, of in {
+            f"version-{version}": _Right(),
+            **{f"version-{version}-{name}": of for name, of in _COMMON.items()},
+            # In version 3 it is the other implementation that refuses it.
+            f"version-{version}-no-authentication-data": _Right(quote(authentication=b"")),
+        }.items()
+    },
 }
+"""All of it in the later versions too."""
 
 _DOCUMENTS_OF_THE_OTHER: Final = {
     True: {
@@ -182,16 +200,32 @@ _DOCUMENTS_OF_THE_OTHER: Final = {
 }
 
 _RIGHT: Final[Mapping[bool, Mapping[str, _Right]]] = {True: _RIGHT_TDX, False: _RIGHT_SGX}
-_WRONG: Final[Mapping[bool, Mapping[str, Wrong]]] = {
-    tdx: {
-        **WRONG_QUOTES,
-        **({**WRONG_TDS, **WRONG_NEWER_TDS} if tdx else WRONG_ENCLAVES),
-        **WRONG_CHAINS,
-        **WRONG_ENDORSEMENTS,
-        **_DOCUMENTS_OF_THE_OTHER[tdx],
+_OF_ALL: Final = {**WRONG_CHAINS, **WRONG_ENDORSEMENTS}
+_ENCLAVES: Final = {**WRONG_QUOTES, **WRONG_ENCLAVES, **_OF_ALL, **_DOCUMENTS_OF_THE_OTHER[False]}
+_LATER_ENCLAVES: Final = {
+    version: {
+        **{name: wrong for name, wrong in _ENCLAVES.items() if name != "no-authentication-data"},
+        **WRONG_NESTED,
+        **(WRONG_TYPED_ENCLAVES if version == 5 else {}),
     }
-    for tdx in (True, False)
+    for version in (4, 5)
 }
+_DOMAINS: Final = {**WRONG_QUOTES, **WRONG_NESTED, **WRONG_TDS, **_OF_ALL, **_DOCUMENTS_OF_THE_OTHER[True]}
+_WRONG: Final[Mapping[bool, Mapping[str, tuple[Wrong, Callable[[], Plan]]]]] = {
+    True: {
+        **{name: (wrong, partial(right, tdx=True)) for name, wrong in _DOMAINS.items()},
+        **{name: (wrong, partial(right, tdx=True, version=5, newer=True)) for name, wrong in WRONG_NEWER_TDS.items()},
+    },
+    False: {
+        **{name: (wrong, partial(right, tdx=False)) for name, wrong in _ENCLAVES.items()},
+        **{
+            f"version-{version}-{name}": (wrong, partial(right, tdx=False, version=version))
+            for version, ways in _LATER_ENCLAVES.items()
+            for name, wrong in ways.items()
+        },
+    },
+}
+"""Each with what it makes wrong. SGX in all three versions."""
 
 RIGHT: Final = {tdx: tuple(_RIGHT[tdx]) for tdx in (True, False)}
 WRONG: Final = {tdx: tuple(_WRONG[tdx]) for tdx in (True, False)}
@@ -205,7 +239,5 @@ def case(name: str, *, tdx: bool) -> Case:
         base = found.base or (lambda: right(tdx=tdx))
         advisories = tuple(sorted(ADVISORY.format(number) for number in found.advisories))
         return Case(name, found.change(base()), found.status, advisories)
-    wrong = _WRONG[tdx][name]
-    newer = tdx and name in WRONG_NEWER_TDS
-    plan = right(tdx=tdx, version=5 if newer else 4, newer=newer)
-    return Case(name, wrong.change(plan), error=wrong.error, step=wrong.step)
+    wrong, base = _WRONG[tdx][name]
+    return Case(name, wrong.change(base()), error=wrong.error, step=wrong.step)

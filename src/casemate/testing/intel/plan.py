@@ -33,8 +33,10 @@ _AUTHORITY: Final = "Intel SGX PCK {} CA"
 
 @dataclass(frozen=True)
 class QuotePlan:
-    """`header` are its fields before the vendor; `body_kind` is None before version 5. `signer` is a key's name, `held`
-    the name of the one that the quoting enclave says it holds. `signed` and `whole` are the last to change the bytes,
+    """`header` are its fields before the vendor; `body_kind` is None before version 5, `body_size` what it says instead
+    of the body's own. `vouching_type` is that of the certification data around the quoting enclave's report, from
+    version 4 on, and `vouching_tail` what is behind all in it. `signer` is a key's name, `held` the name of the one
+    that the quoting enclave says it holds. `signed` and `whole` are the last to change the bytes,
     before and after the signature; `report` changes the quoting enclave's report before it is signed.
     """
 
@@ -43,6 +45,9 @@ class QuotePlan:
     body: bytes
     body_kind: int | None
     quoting: Mapping[str, Any] = field(default_factory=lambda: QUOTING)
+    body_size: int | None = None
+    vouching_type: int = 6
+    vouching_tail: bytes = b""
     key_type: int = 2
     reserved: bytes = bytes(4)
     vendor: bytes = _VENDOR
@@ -59,14 +64,15 @@ class QuotePlan:
 
     def make(self, certificates: bytes) -> bytes:
         header = struct.pack("<HHI", self.version, self.key_type, self.tee_type) + self.reserved + self.vendor
-        kind = b"" if self.body_kind is None else struct.pack("<HI", self.body_kind, len(self.body))
+        size = len(self.body) if self.body_size is None else self.body_size
+        kind = b"" if self.body_kind is None else struct.pack("<HI", self.body_kind, size)
         signed = self.signed(header + b"u" * 20 + kind + self.body)
         held = hashlib.sha256(point_of(key_of(self.held)) + self.authentication).digest() + self.held_tail
         report = self.report(enclave_bytes({**self.quoting, "report_data": held}))
         vouched = report + plain_signature(key_of(self.machine), report) + _long("<H", self.authentication)
         vouched += struct.pack("<H", self.certification_type) + _long("<I", certificates)
         if self.version > 3:
-            vouched = struct.pack("<H", 6) + _long("<I", vouched)
+            vouched = struct.pack("<H", self.vouching_type) + _long("<I", vouched + self.vouching_tail)
         made = plain_signature(key_of(self.signer), signed) + point_of(key_of("attestation")) + vouched
         return self.whole(signed + _long("<I", made)) + self.padding
 
@@ -124,20 +130,21 @@ Change = Callable[[Plan], Plan]
 def right(
     *,
     tdx: bool,
-    version: int = 4,
+    version: int | None = None,
     newer: bool = False,
     kind: str = "Platform",
     body: Mapping[str, Any] = MappingProxyType({}),
 ) -> Plan:
-    """Evidence that verifies. `version` and `newer`, a TD report of TDX 1.5, are for TDX. `kind` of the machine's
-    authority. `body`: its fields.
+    """Evidence that verifies. `version` of the quote: 3 for SGX and 4 for TDX where nothing is said. `newer`, a TD
+    report of TDX 1.5, is for TDX. `kind` of the machine's authority. `body`: its fields.
     """
     machine, authority = MachinePlan(), _AUTHORITY.format(kind)
-    body_kind = (3 if newer else 2) if tdx and version == 5 else None
+    version = (4 if tdx else 3) if version is None else version
+    body_kind = _body_kind(tdx=tdx, newer=newer) if version == 5 else None
     made = td_bytes({**_td(), **body}, newer=newer) if tdx else enclave_bytes({**_enclave(), **body})
     return Plan(
         tdx=tdx,
-        quote=QuotePlan(version if tdx else 3, 0x81 if tdx else 0, made, body_kind),
+        quote=QuotePlan(version, 0x81 if tdx else 0, made, body_kind),
         chain=(
             _root(),
             CertificatePlan(authority, _ROOT, "authority", "root", 2, 0, ("key_cert_sign", "crl_sign")),
@@ -160,6 +167,10 @@ def pem(*ders: bytes) -> bytes:
 def with_machine(plan: Plan, machine: MachinePlan) -> Plan:
     root, authority, leaf = plan.chain
     return replace(plan, chain=(root, authority, replace(leaf, extensions=machine.extension())))
+
+
+def _body_kind(*, tdx: bool, newer: bool) -> int:
+    return (3 if newer else 2) if tdx else 1
 
 
 def _root() -> CertificatePlan:

@@ -40,6 +40,7 @@ __all__ = [
 
 ROOT, AUTHORITY, LEAF = range(3)
 _HEADER: Final = 48
+_DESCRIPTOR: Final = 6
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,11 @@ def body(offset: int, content: bytes) -> Change:
 def after(offset: int, content: bytes) -> Change:
     """Bytes of the report, after it was signed; negative offsets are from the end of the quote."""
 
-    def whole(data: bytes) -> bytes:
-        return _put(data, offset + (_HEADER if offset >= 0 else len(data)), content)
+    def change(plan: Plan) -> Plan:
+        start = _HEADER if plan.quote.body_kind is None else _HEADER + _DESCRIPTOR
+        return quote(whole=lambda data: _put(data, offset + (start if offset >= 0 else len(data)), content))(plan)
 
-    return quote(whole=whole)
+    return change
 
 
 def quoting(**fields: Any) -> Change:

@@ -23,7 +23,7 @@ from casemate.testing.intel.wrong import (
     then,
 )
 
-__all__ = ["WRONG_ENCLAVES", "WRONG_NEWER_TDS", "WRONG_QUOTES", "WRONG_TDS"]
+__all__ = ["WRONG_ENCLAVES", "WRONG_NESTED", "WRONG_NEWER_TDS", "WRONG_QUOTES", "WRONG_TDS", "WRONG_TYPED_ENCLAVES"]
 
 _ONE: Final = b"\x01"
 _LENGTH: Final = 4
@@ -37,6 +37,11 @@ def _signature_at(plan: Plan) -> int:
     return 48 + len(plan.quote.body) + (0 if plan.quote.body_kind is None else 6)
 
 
+def _version_6(plan: Plan) -> Plan:
+    """In the form of version 5."""
+    return quote(version=6, body_kind=2 if plan.tdx else 1)(plan)
+
+
 def _longer(plan: Plan) -> Plan:
     """A byte more in the signature, and its length says so."""
 
@@ -46,6 +51,21 @@ def _longer(plan: Plan) -> Plan:
         return data[:start] + struct.pack("<I", length + 1) + data[start + _LENGTH :] + b"\0"
 
     return replace(plan, quote=replace(plan.quote, whole=whole))
+
+
+def _another_version_was_signed(plan: Plan) -> Plan:
+    """Version 3, with all that follows in the form of a later one, or 4 that goes for 3: the number says who judges."""
+    descriptor = 0 if plan.quote.body_kind is None else 6
+    begins, version = (struct.pack("<H", one) for one in (4 if plan.quote.version == 3 else 3, plan.quote.version))
+
+    def signed(data: bytes) -> bytes:
+        return begins + data[2:48] + data[48 + descriptor :]
+
+    def whole(data: bytes) -> bytes:
+        kind = struct.pack("<HI", plan.quote.body_kind or 0, len(plan.quote.body))[:descriptor]
+        return version + data[2:48] + kind + data[48:]
+
+    return replace(plan, quote=replace(plan.quote, signed=signed, whole=whole))
 
 
 def _flags(bits: int) -> bytes:
@@ -70,7 +90,7 @@ _FORM: Final = {
     "quote-is-cut-in-its-report": malformed(quote(whole=lambda data: data[:100])),
     "quote-is-followed-by-something": malformed(quote(padding=bytes(50) + _ONE)),
     "quote-of-version-2": malformed(quote(version=2)),
-    "quote-of-version-6": malformed(quote(version=6, body_kind=2)),
+    "quote-of-version-6": malformed(_version_6),
     "quote-with-a-p384-key": malformed(quote(key_type=3)),
     "quote-of-another-environment": malformed(quote(tee_type=1)),
     "quote-of-another-vendor": malformed(quote(vendor=bytes(16))),
@@ -92,8 +112,16 @@ _SIGNATURES: Final = {
 
 WRONG_QUOTES: Final[Mapping[str, Wrong]] = {**_FORM, **_SIGNATURES}
 
-WRONG_TDS: Final[Mapping[str, Wrong]] = {
+WRONG_NESTED: Final[Mapping[str, Wrong]] = {
     "quote-with-a-reserved-field-in-its-header": malformed(quote(reserved=b"\0\0\0\x01")),
+    "certification-of-another-type": malformed(quote(vouching_type=5)),
+    "certification-with-more-in-it": malformed(quote(vouching_tail=b"\0")),
+}
+"""From version 4 on, where certification data hold the quoting enclave's report, and the header a reserved field."""
+
+WRONG_TDS: Final[Mapping[str, Wrong]] = {
+    "quote-of-version-3": malformed(quote(version=3)),
+    "quote-that-says-sgx": malformed(quote(tee_type=0)),
     "debug": rejected("debug", body(_TD_ATTRIBUTES, _td_flags(0b1))),
     "profiling-of-performance": rejected("debug", body(_TD_ATTRIBUTES, _td_flags(1 << 5))),
     "debug-removed-afterwards": signature(
@@ -133,6 +161,8 @@ WRONG_TDS: Final[Mapping[str, Wrong]] = {
 }
 
 WRONG_NEWER_TDS: Final[Mapping[str, Wrong]] = {
+    "quote-of-a-newer-domain-that-says-sgx": malformed(quote(tee_type=0)),
+    "body-of-an-sgx-type": malformed(quote(body_kind=1)),
     "body-of-type-4": malformed(quote(body_kind=4)),
     "body-of-an-older-type": malformed(quote(body_kind=2)),
     "running-under-a-module-that-nobody-knows": rejected("module", body(_TD_TCB2, b"\x05\x02")),
@@ -141,7 +171,19 @@ WRONG_NEWER_TDS: Final[Mapping[str, Wrong]] = {
     "bound-to-another-domain": rejected("migration", body(_TD_SERVICE, _ONE)),
 }
 
+WRONG_TYPED_ENCLAVES: Final[Mapping[str, Wrong]] = {
+    **{f"body-of-type-{kind}": malformed(quote(body_kind=kind)) for kind in (0, 2, 3, 4, 0x101)},
+    "body-of-its-size-less-a-byte": malformed(quote(body_size=383)),
+    "body-of-its-size-and-a-byte": malformed(quote(body_size=385)),
+    "body-of-a-td-reports-size": malformed(quote(body_size=584)),
+    "body-of-a-td-reports-type-and-size": malformed(quote(body_kind=2, body_size=584)),
+    "body-without-a-size": malformed(quote(body_size=0)),
+}
+"""Of version 5."""
+
 WRONG_ENCLAVES: Final[Mapping[str, Wrong]] = {
+    "quote-that-says-tdx": malformed(quote(tee_type=0x81)),
+    "another-version-was-signed": signature("signature", _another_version_was_signed),
     "reserved-after-miscselect": malformed(body(20, _ONE)),
     "reserved-after-mrenclave": malformed(body(96, _ONE)),
     "reserved-after-mrsigner": malformed(body(191, _ONE)),

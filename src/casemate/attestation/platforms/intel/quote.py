@@ -1,10 +1,13 @@
-"""Quotes: bytes into structs. Version 3 is of SGX, 4 and 5 of TDX, 5 also of TDX 1.5.
-
-The layouts would allow for SGX in versions 4 and 5; no quoting enclave makes such a quote, and none is read here.
+"""Quotes: bytes into structs. Version 3 is of SGX; 4 and 5 are of SGX or TDX, as their header says, 5 also of TDX 1.5.
 
 Sources: Intel SGX ECDSA QuoteLibReference DCAP API, appendix A (version 3); Intel TDX DCAP Quoting Library API,
-appendix A (versions 4 and 5). Quotes are handed out in buffers that may be longer than they are: what follows one must
-be zeros, and nothing else is unauthenticated in it.
+appendix A.3 (version 4: tables "TD Quote Header", "TEE type" 0 for SGX, and "ECDSA 256-bit Quote Signature Data
+Structure - Version 4") and A.4 (version 5: table "TD Quote Body Descriptor", type 1 "SGX Enclave Report");
+sgx_quote_4.h and sgx_quote_5.h of Intel's DCAP. How environment and type of body must fit together is Intel's quote
+verification library's (`Quote::parse`, `Quote::validate`).
+
+Quotes are handed out in buffers that may be longer than they are: what follows one must be zeros, and nothing else is
+unauthenticated in it.
 """
 
 from __future__ import annotations
@@ -40,9 +43,13 @@ _INTEL_QE: Final = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
 _HEADER_BYTES: Final = 48
 _SIGNATURE_BYTES: Final = 64
 _KEY_BYTES: Final = 64
-_BODIES: Final = {3: ENCLAVE_REPORT_BYTES, 4: TD_REPORT_10_BYTES}
-_TYPED_BODIES: Final = {2: TD_REPORT_10_BYTES, 3: TD_REPORT_15_BYTES}
-"""Version 5: by the number of the type."""
+_BODIES: Final = {SGX_TYPE: ENCLAVE_REPORT_BYTES, TDX_TYPE: TD_REPORT_10_BYTES}
+_TYPED_BODIES: Final = {
+    (SGX_TYPE, 1): ENCLAVE_REPORT_BYTES,
+    (TDX_TYPE, 2): TD_REPORT_10_BYTES,
+    (TDX_TYPE, 3): TD_REPORT_15_BYTES,
+}
+"""Version 5: by environment and the number of the type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +88,8 @@ class Quote:
         if len(data) > MAX_QUOTE_BYTES:
             raise TooLargeError("the quote is too large", expected=f"≤ {MAX_QUOTE_BYTES} bytes", got=str(len(data)))
         reader = Reader(data, "the quote")
-        version, user_data = _header(reader)
-        body = reader.take(_body_size(reader, version), "body")
+        version, tee_type, user_data = _header(reader)
+        body = reader.take(_body_size(reader, version, tee_type), "body")
         signed = data[: reader.position]
         attested = _attested(reader.take(reader.number(4, "signature's length"), "signature"), version)
         whole = data[: reader.position]
@@ -90,7 +97,7 @@ class Quote:
         return cls(
             version=version,
             user_data=user_data,
-            body=EnclaveReport.parse(body, "the enclave's report") if version == 3 else TdReport.parse(body),
+            body=EnclaveReport.parse(body, "the enclave's report") if tee_type == SGX_TYPE else TdReport.parse(body),
             attested=attested,
             padding=len(data) - len(whole),
             signed=signed,
@@ -105,30 +112,32 @@ def looks_like_quote(data: bytes, *, tdx: bool) -> bool:
     return begins and tee_type == (TDX_TYPE if tdx else SGX_TYPE)
 
 
-def _header(reader: Reader) -> tuple[int, bytes]:
-    """Version, user data. Security versions of QE and PCE are there in version 3 only; others tell better."""
+def _header(reader: Reader) -> tuple[int, int, bytes]:
+    """Version, environment, user data. Security versions of QE and PCE (version 3 only) are told better elsewhere."""
     version = reader.number(2, "version")
     if version not in (3, 4, 5):
         raise malformed("another version", "3, 4 or 5", str(version))
     if (key_type := reader.number(2, "type of key")) != _ECDSA_P256:
         raise malformed("another type of key", "2 (ECDSA P-256)", str(key_type))
-    if (tee_type := reader.number(4, "type")) != (SGX_TYPE if version == 3 else TDX_TYPE):
-        raise malformed("another type of environment", "SGX in version 3, TDX in 4 and 5", f"{tee_type:#x}")
+    tee_type = reader.number(4, "type")
+    if tee_type not in ((SGX_TYPE,) if version == 3 else (SGX_TYPE, TDX_TYPE)):
+        raise malformed("another type of environment", "SGX, or TDX in versions 4 and 5", f"{tee_type:#x}")
     if version == 3:
         reader.take(4, "security versions")
     else:
         reader.zeros(4, "reserved field of the header")
     if (vendor := reader.take(16, "vendor")) != _INTEL_QE:
         raise malformed("a quoting enclave that is not Intel's", _INTEL_QE.hex(), vendor.hex())
-    return version, reader.take(20, "user data")
+    return version, tee_type, reader.take(20, "user data")
 
 
-def _body_size(reader: Reader, version: int) -> int:
-    if version in _BODIES:
-        return _BODIES[version]
+def _body_size(reader: Reader, version: int, tee_type: int) -> int:
+    if version < 5:
+        return _BODIES[tee_type]
     kind, size = reader.number(2, "type of body"), reader.number(4, "size of body")
-    if _TYPED_BODIES.get(kind) != size:
-        raise malformed("a body that is not known", "a TD report 1.0 or 1.5", f"type {kind} of {size} bytes")
+    if _TYPED_BODIES.get((tee_type, kind)) != size:
+        expected = "an SGX report" if tee_type == SGX_TYPE else "a TD report 1.0 or 1.5"
+        raise malformed("a body that is not of its environment", expected, f"type {kind} of {size} bytes")
     return size
 
 

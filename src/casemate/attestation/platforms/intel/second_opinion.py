@@ -4,6 +4,9 @@ It comes last, so it sees nothing that Intel did not sign; it gets everything th
 opinion is remembered, as what it takes most of its time for changes seldom: documents, lists, machine, quoting enclave,
 and under what the domain runs. The next quote of the same differs in what runs there, and in its signature, which we
 verify.
+
+It judges SGX quotes in version 3 only. Others get no second opinion, and their claims say so: which version a quote has
+is among what its quoting enclave signed.
 """
 
 from __future__ import annotations
@@ -19,15 +22,18 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from casemate.attestation.certificates import Certificate
 from casemate.attestation.platforms.intel.endorsed import Endorsed
 from casemate.attestation.platforms.intel.quote import Quote
+from casemate.attestation.platforms.intel.reports import EnclaveReport
 from casemate.attestation.platforms.intel.tcb import STATUSES, Verdict
 from casemate.errors import EvidenceRejectedError
 
 if TYPE_CHECKING:
     from dcap_qvl import QuoteCollateralV3
 
-__all__ = ["check_agreement"]
+__all__ = ["check_agreement", "is_judged_twice"]
 
 _REMEMBERED: Final = 1024
+_ALONE: Final = frozenset({4, 5})
+"""Versions of SGX quotes of which dcap-qvl 0.7 says "SGX TEE quote must have version 3", and nothing else."""
 _WORDS: Final = {
     **STATUSES,
     # What was launched under a module that is out of date, on one that is not any more.
@@ -54,8 +60,15 @@ class _Question:
         return cls(endorsed, root, asked, quote.whole, int(at.timestamp()))
 
 
+def is_judged_twice(quote: Quote) -> bool:
+    """Whether the other implementation judges such quotes; what it was never tried with, it is asked."""
+    return not isinstance(quote.body, EnclaveReport) or quote.version not in _ALONE
+
+
 def check_agreement(quote: Quote, endorsed: Endorsed, verdict: Verdict, root: bytes, at: datetime) -> None:
-    """Errors: EvidenceRejectedError."""
+    """Of a quote that is judged twice. Errors: EvidenceRejectedError."""
+    if not is_judged_twice(quote):
+        return
     status, advisories = _opinion(_Question.about(quote, endorsed, root, at))
     if (_WORDS.get(status), advisories) != (verdict.status, frozenset(verdict.advisories)):
         raise _disagrees(

@@ -10,7 +10,8 @@
     there, signed; so are the revocation lists, and nothing of it is revoked      intel/endorsed.py
  7  certificates, lists and documents cover the time, none older than one seen    intel/endorsed.py
  8  Intel knows machine and quoting enclave; its verdict on them                  intel/tcb.py
- 9  another implementation of Intel's rules comes to the same verdict             intel/second_opinion.py
+ 9  another implementation of Intel's rules comes to the same verdict, on a
+    quote of version 3: it judges no others, and their claims say so              intel/second_opinion.py
 
 What costs most comes last: a quote that was made for somebody else does not get there.
 
@@ -28,6 +29,7 @@ from casemate.attestation.expectations import Expected, Roots, check_expected
 from casemate.attestation.platforms.intel.endorsed import Endorsed
 from casemate.attestation.platforms.intel.quote import Quote
 from casemate.attestation.platforms.intel.reports import EnclaveReport
+from casemate.attestation.platforms.intel.second_opinion import is_judged_twice
 from casemate.attestation.platforms.intel.steps import understood, vouched
 from casemate.attestation.platforms.intel.tcb import Verdict
 from casemate.claims import VERIFIER_TOKEN, VerifiedClaims
@@ -63,7 +65,7 @@ def verify_sgx(
     known = quoted.endorsed(endorsements, at, expected.floors)
     # 8. Intel's verdict.
     verdict = quoted.judged(known)
-    # 9. By two implementations.
+    # 9. By two implementations, where the other one judges such quotes.
     quoted.check_agreement(known, verdict, at)
     return VerifiedClaims(
         platform="sgx",
@@ -74,7 +76,7 @@ def verify_sgx(
         hardware=quoted.chain.machine.ppid,
         tcb={"evaluation": known.evaluation, "isv": report.isv_svn, "config": report.config_svn},
         verified_at=at,
-        values=_values(report, known),
+        values=_values(quote, report, known),
         tcb_status=verdict.status,
         advisories=verdict.advisories,
         seen=known.seen,
@@ -104,10 +106,11 @@ def _check_attributes(report: EnclaveReport) -> None:
         )
 
 
-def _values(report: EnclaveReport, known: Endorsed) -> dict[str, str]:
-    """What a policy may ask for (`casemate.platforms`)."""
+def _values(quote: Quote, report: EnclaveReport, known: Endorsed) -> dict[str, str]:
+    """What a policy may ask for (`casemate.platforms`). `opinions`: how many implementations judged the machine."""
     return {
         **known.values(),
+        "opinions": "2" if is_judged_twice(quote) else "1",
         "mrsigner": report.mr_signer.hex(),
         "isv_product": str(report.isv_product),
         "isv_family": report.isv_family.hex(),
@@ -118,6 +121,7 @@ def _values(report: EnclaveReport, known: Endorsed) -> dict[str, str]:
 def _details(quote: Quote, report: EnclaveReport, known: Endorsed, verdict: Verdict) -> dict[str, object]:
     return {
         "quote_version": quote.version,
+        "second_opinion": "the same" if is_judged_twice(quote) else "none: dcap-qvl judges SGX in version 3 only",
         "cpu_svn": report.cpu_svn.hex(),
         "misc_select": report.misc_select.hex(),
         "isv_extended_product": report.isv_extended_product.hex(),

@@ -165,6 +165,7 @@ def _details(quote: Quote, report: TdReport, known: Endorsed, verdict: Verdict) 
     current = report.current_tcb_svn
     return {
         "quote_version": quote.version,
+        "second_opinion": "the same, on the launch",
         "tee_tcb_svn": report.tee_tcb_svn.hex(),
         "current_tcb_svn": None if current is None else current.hex(),
         "mr_config_id": report.mr_config_id.hex(),
