@@ -5,7 +5,7 @@ How evidence of each is verified lies in `casemate.attestation.platforms`; both 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -54,6 +54,14 @@ class Platform:
     lacks: Mapping[str, str | None] = field(default_factory=dict)
     needs: tuple[Need, ...] = ()
     only_with: Mapping[str, str] = field(default_factory=dict)
+
+    def unmet(self, said: Set[str]) -> tuple[Need, ...]:
+        """What has to be asked for, and is not, where `said` (`tcb.NAME`, `require.NAME`) is."""
+        return tuple(need for need in self.needs if not any(way <= said for way in need.ways))
+
+    def hollow(self, said: Set[str]) -> dict[str, str]:
+        """What is asked for and means nothing, each with what would give it a meaning."""
+        return {part: other for part, other in self.only_with.items() if part in said and other not in said}
 
 
 _SEV_SNP: Final = Platform(

@@ -1,7 +1,8 @@
 """What is asked of the platform behind a TLS certificate with evidence: as a policy does of a service's platforms.
 
-That runtime and manifest are the wanted ones says nothing of a machine that its vendor warns of; and on one with a TPM,
-whoever is root of something else extends the registers of both.
+That runtime and manifest are the wanted ones says nothing of a machine that its vendor warns of; of Intel's documents
+several are in force at a time, and the peer chooses the mildest; and on a machine with a TPM, whoever is root of
+something else extends the registers of runtime and manifest.
 """
 
 from __future__ import annotations
@@ -22,23 +23,12 @@ from casemate.policy.platform_steps import PLATFORM_STEPS, asked_findings
 
 __all__ = ["UP_TO_DATE_PLATFORMS", "verify_peer"]
 
-
-def _unnamed(platform: str, asked: Asked) -> str | None:
-    """Why what is asked would admit anybody's machine; None where it would not."""
-    said = {f"require.{name}" for name in asked.require}
-    for need in PLATFORMS[platform].needs:
-        by_value = [way for way in need.ways if all(part.startswith("require.") for part in way)]
-        if by_value and not any(way <= said for way in by_value):
-            return need.why
-    return None
-
-
-_NOTHING: Final = Asked({}, {}, ())
-
 UP_TO_DATE_PLATFORMS: Final[Mapping[str, Asked]] = MappingProxyType(
-    {name: _NOTHING for name in PLATFORMS if _unnamed(name, _NOTHING) is None}
+    {name: Asked({}, {}, ()) for name, known in PLATFORMS.items() if not known.unmet(frozenset())}
 )
-"""Those that say something without values that are asked for, with nothing waived: a TPM is none of them."""
+"""Those of which nothing has to be asked, with nothing waived. Of a TPM has to be asked whose it is, and what booted;
+of TDX and SGX how new Intel's documents are: `{**UP_TO_DATE_PLATFORMS, "tdx": Asked({"evaluation": 17}, {}, ())}`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +47,8 @@ def verify_peer(
 ) -> VerifiedClaims:
     """As `verify_ra_tls`, and the platform is one of `platforms`, with what is asked of it. Errors: EvidenceError,
     InputError.
+
+    As in a policy, something has to be asked of some of them (`Platform.needs`): where it is not, they are refused.
     """
     waived = {waiver.lacks for asked in platforms.values() for waiver in asked.waivers if waiver.lacks}
     named = {
@@ -67,20 +59,38 @@ def verify_peer(
     }
     excusing = replace(wanted, excused=wanted.excused | waived | named)
     claims = verify_ra_tls(data, roots=roots, at=at, wanted=excusing)
-    asked = platforms.get(claims.platform)
-    if asked is not None and (why := _unnamed(claims.platform, asked)) is not None:
-        raise _refused("platform.values", "what says whose machine it is, and what booted", why)
+    _check_says_something(claims.platform, platforms.get(claims.platform))
     for step, found in zip(PLATFORM_STEPS, asked_findings(_Peer(platforms), claims, at), strict=False):
         if not found.held:
             raise _refused(step, found.expected, found.got)
     return claims
 
 
-def _refused(step: str, expected: str, got: str) -> EvidenceRejectedError:
+def _check_says_something(platform: str, asked: Asked | None) -> None:
+    """As a policy is not taken that looks strict and says nothing: what has to be asked of this platform is, and what
+    is asked means something.
+    """
+    if asked is None:
+        return  # not listed: what is refused next
+    known, said = PLATFORMS[platform], {*(f"tcb.{name}" for name in asked.tcb)}
+    said |= {f"require.{name}" for name in asked.require}
+    for need in known.unmet(said):
+        ways = " or ".join(", ".join(sorted(way)) for way in need.ways)
+        raise _refused(_step_of(*need.ways[0]), f"{ways} to be asked for", need.why, need.remedy)
+    for part, other in known.hollow(said).items():
+        raise _refused(_step_of(part), f"{other} beside {part}", "what anybody may sign", f"ask for {other} too")
+
+
+def _step_of(*parts: str) -> str:
+    return "tcb.minima" if all(part.startswith("tcb.") for part in parts) else "platform.values"
+
+
+def _refused(
+    step: str,
+    expected: str,
+    got: str,
+    remedy: str = "ask it to be mended, or say what you accept of this platform (casemate.client.peers)",
+) -> EvidenceRejectedError:
     return EvidenceRejectedError(
-        "genuine, but not a platform that is wanted",
-        step=f"ra_tls.{step}",
-        expected=expected,
-        got=got,
-        remedy="ask it to be mended, or say what you accept of this platform (casemate.client.peers)",
+        "genuine, but not a platform that is wanted", step=f"ra_tls.{step}", expected=expected, got=got, remedy=remedy
     )

@@ -164,15 +164,11 @@ def _hollow_faults(name: str, asked: dict[str, Any], path: Path) -> list[Fault]:
     said = {f"{field}.{part}" for field, parts in fields.items() if isinstance(parts, dict) for part in parts}
     faults = [
         Fault(path, f"{need.why}{_missing(need, said)}", need.remedy, on_key=isinstance(path[-1], str))
-        for need in PLATFORMS[name].needs
-        if not any(way <= said for way in need.ways)
+        for need in PLATFORMS[name].unmet(said)
     ]
-    for part, other in PLATFORMS[name].only_with.items():
-        if part in said and other not in said:
-            message = f"{part.partition('.')[2]} is what whoever signed it says, and anybody may sign"
-            faults.append(
-                Fault((*path, *part.split(".")), message, f"require {other.partition('.')[2]} too", on_key=True)
-            )
+    for part, other in PLATFORMS[name].hollow(said).items():
+        message = f"{part.partition('.')[2]} is what whoever signed it says, and anybody may sign"
+        faults.append(Fault((*path, *part.split(".")), message, f"require {other.partition('.')[2]} too", on_key=True))
     return faults
 
 

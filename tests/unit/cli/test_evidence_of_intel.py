@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from casemate.attestation.platforms.intel.reports import TdReport
+from casemate.attestation.platforms.tdx.verify import runtime_measurement
+from casemate.client import pins
 from casemate.testing.intel.bodies import ENCLAVE
 from casemate.testing.intel.cases import case
 from casemate.testing.intel.plan import MANIFEST, REPORT_DATA
 from casemate.wire.fields import format_time
-from tests.unit.attestation.intel import trusting
+from tests.unit.attestation.intel import MADE_FOR, over_a_quote, trusting
 
-from .conftest import Casemate
+from .conftest import Casemate, pin
 
 POLICY = f"""casemate: 1
 policy: acme/records
@@ -71,3 +74,33 @@ def test_what_is_wrong_with_a_quote_of_a_later_version_is_said(casemate: Casemat
                 "evidence", "verify", "--evidence", "quote.json", "--at", format_time(made.plan.at), "--json"
             )
         assert json.loads(told.output)["error"]["step"] == made.step
+
+
+@pytest.mark.parametrize(
+    ("asked", "step"),
+    [
+        (None, "ra_tls.platform.listed"),
+        ("{tdx: {tcb: {evaluation: 21}}}", "ra_tls.tcb.minima"),
+        ("{tdx: {tcb: {evaluation: 20}}}", None),
+    ],
+)
+def test_a_certificate_of_a_machine_of_intels_is_judged_by_a_policy_that_is_named(
+    casemate: Casemate, home: Path, asked: str | None, step: str | None
+) -> None:
+    """It is not this custodian's own, which is asked last."""
+    pinned = pin(home, "main")
+    made, plan = over_a_quote(pinned.identity)
+    runtime = runtime_measurement(TdReport.parse(plan.quote.body))
+    pins.save(home / "custodians", pinned.model_copy(update={"runtime": runtime, "manifest": MADE_FOR}))
+    Path("certificate").write_bytes(made)
+    words = ["--certificate", "certificate", "--custodian", "main", "--at", format_time(plan.at), "--json"]
+    if asked is not None:
+        Path("records.yaml").write_text(
+            POLICY.replace("sgx: [", "tdx: [")
+            .replace("sha256:" + ENCLAVE["mr_enclave"].hex(), runtime)
+            .replace("{sgx: {tcb: {evaluation: 20}, require: {opinions: WANTED}}}", asked)
+        )
+        words += ["--policy", "records.yaml#api"]
+    with trusting(plan.root):
+        told = casemate("evidence", "verify-certificate", *words)
+    assert json.loads(told.output)["error"]["step"] == (step or "instance.form")

@@ -17,8 +17,8 @@ from casemate.cli._files import read_bytes
 from casemate.cli._output import Json, emit, note
 from casemate.cli.endorsements._cache import CacheFolder, opened
 from casemate.cli.evidence._options import At, digest_given, hexadecimal, one_of, reason_given, time_given
+from casemate.cli.evidence._service import service_given
 from casemate.cli.evidence._shown import lines, said
-from casemate.cli.policy._document import load
 from casemate.errors import DeniedError, EndorsementError, EvidenceRejectedError, TooLargeError, UsageError
 from casemate.platforms import LACKS
 from casemate.policy.model import PolicyDocument, Service
@@ -127,22 +127,7 @@ def _judged_by(text: str | None, *, machine_only: bool) -> tuple[PolicyDocument,
         if machine_only:
             raise UsageError("--machine-only is about a policy", remedy="name it with --policy FILE#SERVICE")
         return None
-    file, _, name = text.rpartition("#")
-    if not file or not name:
-        raise UsageError(
-            "--policy names no service",
-            expected="FILE#SERVICE",
-            got=text[:200] or "nothing",
-            remedy="name a policy's file and one of its services, as records.yaml#api",
-        )
-    document = load(Path(file))
-    if name not in document.services:
-        raise UsageError(
-            f"{file} has no service {name[:80]}",
-            expected=" or ".join(sorted(document.services)) or "none",
-            got=name[:80],
-        )
-    return document, document.services[name]
+    return service_given(text)
 
 
 def _manifest_of(judged_by: tuple[PolicyDocument, Service] | None) -> str | None:
