@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import pytest
 
 from casemate.attestation.catalogue import FORMATS
 from casemate.attestation.expectations import Unasked
@@ -16,9 +18,10 @@ from casemate.attestation.platforms.intel.quote import Quote
 from casemate.attestation.platforms.intel.vouched import QuotingEnclave, check_quote, pck_chain, quoting_enclave
 from casemate.attestation.verify import Expected, Roots, verify
 from casemate.claims import VerifiedClaims
+from casemate.errors import EndorsementError, EvidenceError, InputError
 from casemate.wire.evidence import Endorsements, Evidence
 
-__all__ = ["FOLDER", "Real", "moment", "read", "signed"]
+__all__ = ["FOLDER", "Real", "check_each_bit", "moment", "read", "refused", "signed"]
 
 FOLDER: Final = Path(os.environ.get("CASEMATE_VECTORS", Path(__file__).parents[3] / "shared" / "vectors"))
 
@@ -66,6 +69,22 @@ class Real:
 
     def but(self, **changed: object) -> Real:
         return replace(self, **changed)  # type: ignore[arg-type]
+
+
+def refused(real: Real, step: str, error: type[EvidenceError] = EndorsementError, **expected: Any) -> None:
+    with pytest.raises(EvidenceError) as caught:
+        real.judge(**expected)
+    assert (type(caught.value), caught.value.step) == (error, step)
+
+
+def check_each_bit(real: Real) -> None:
+    """None of a quote is unauthenticated; nor are the zeros after it, but for their number."""
+    endorsements = real.endorsements()
+    for position in range(8 * len(real.quote)):
+        changed = bytearray(real.quote)
+        changed[position // 8] ^= 1 << position % 8
+        with pytest.raises((EvidenceError, InputError)):
+            real.but(quote=bytes(changed)).judge(endorsements=endorsements)
 
 
 def signed(data: bytes) -> tuple[Quote, PckChain, QuotingEnclave]:

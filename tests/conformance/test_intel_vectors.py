@@ -13,9 +13,9 @@ from casemate.errors import EvidenceError
 from casemate.testing.intel.__main__ import main
 from casemate.wire.evidence import Endorsements, Evidence
 from casemate.wire.fields import parse_time
+from tests.conformance.vectors import VECTORS, check_made
 from tests.unit.attestation.intel import trusting
 
-VECTORS = Path(__file__).resolve().parents[2] / "spec" / "vectors"
 PLATFORMS = ("tdx", "sgx")
 CASES = [
     pytest.param(platform, path.stem, id=f"{platform}-{path.stem}")
@@ -25,11 +25,7 @@ CASES = [
 
 
 def test_the_files_are_those_that_are_made(tmp_path: Path) -> None:
-    main(tmp_path)
-    made = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    found = {path.relative_to(VECTORS) for platform in PLATFORMS for path in (VECTORS / platform).rglob("*")}
-    assert {path for path in found if (VECTORS / path).is_file() and path.name != "README.md"} == set(made)
-    assert all((VECTORS / path).read_bytes() == content for path, content in made.items())
+    check_made(main, tmp_path, *PLATFORMS)
 
 
 @pytest.mark.parametrize(("platform", "name"), CASES)

@@ -16,8 +16,9 @@ from casemate.testing.nitro.__main__ import main
 from casemate.testing.nitro.cases import RIGHT, WRONG
 from casemate.wire.evidence import Endorsements, Evidence
 from casemate.wire.fields import parse_time
+from tests.conformance.vectors import VECTORS, check_made
 
-FOLDER = Path(__file__).resolve().parents[3] / "spec" / "vectors" / "nitro"
+FOLDER = VECTORS / "nitro"
 NAMES = sorted(path.stem for path in (FOLDER / "cases").glob("*.json"))
 
 
@@ -26,13 +27,7 @@ def test_there_is_a_vector_for_every_case() -> None:
 
 
 def test_the_vectors_are_what_is_made(tmp_path: Path) -> None:
-    main(tmp_path)
-    made, kept = (
-        {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-        for folder in (tmp_path, FOLDER)
-    )
-    del kept["README.md"]
-    assert made == kept
+    check_made(main, tmp_path, "nitro")
 
 
 @pytest.mark.parametrize("name", NAMES)

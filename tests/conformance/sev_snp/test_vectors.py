@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +14,9 @@ from casemate.errors import EvidenceError
 from casemate.testing.amd.cases import RIGHT, WRONG
 from casemate.wire.evidence import Endorsements, Evidence
 from casemate.wire.fields import parse_time
+from tests.conformance.vectors import VECTORS
 
-FOLDER = Path(__file__).resolve().parents[3] / "spec" / "vectors" / "sev-snp"
+FOLDER = VECTORS / "sev-snp"
 ROLES = {"ark": ARK, "ask": ASK, "vcek": VCEK, "vlek": VLEK}
 NAMES = sorted(path.stem for path in (FOLDER / "cases").glob("*.json"))
 
