@@ -59,9 +59,9 @@ test: setup
 	cargo test --workspace --locked --quiet
 	$(BIN)/pytest
 
-# Every subset of pending writes, every byte of a volume, thousands of random operations: minutes instead of seconds.
+# Every subset of pending writes, every byte of a volume, every bit of a report, thousands of random operations: minutes instead of seconds.
 test-long: test
-	CASEMATE_LONG=1 cargo test --locked --package casemate-volume
+	CASEMATE_LONG=1 cargo test --locked --package casemate-volume --package casemate-ra-tls
 	CASEMATE_LONG=1 $(BIN)/pytest tests/integration/volume/test_processes.py tests/integration/volume/test_rekey.py
 
 check: setup

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use casemate_wire::encoding::{b64u, digest, digest_text, from_b64u};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::Error;
 use crate::answer::Channel;
 use crate::configured_volume::is_volume_name;
-use crate::encoding::{b64u, digest, digest_text, from_b64u};
 
 /// Whether a volume lives.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
 use casemate_evidence::{Evidence, Platform, Purpose, bind, report_data};
+use casemate_wire::encoding::{b64u, digest, from_b64u, sha256};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::answer::Channel;
-use crate::encoding::{b64u, digest, from_b64u, sha256};
 use crate::genesis::Genesis;
 use crate::http::{Limits, Line};
 use crate::keys::{OpeningKey, SigningKey};

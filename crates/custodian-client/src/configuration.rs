@@ -1,13 +1,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use casemate_wire::encoding::from_b64u;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::Error;
 use crate::configured_volume::{ConfiguredVolume, VolumeForm, key, volumes};
-use crate::encoding::from_b64u;
 
 /// What a policy gives to a workload. Holds secrets; `Debug` shows names only.
 pub struct Configuration {

@@ -1,12 +1,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use casemate_wire::encoding::from_b64u;
 use serde::Deserialize;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::Error;
 use crate::configuration::SecretText;
-use crate::encoding::from_b64u;
 
 /// Longest name of a volume.
 const MAX_NAME: usize = 63;
@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
     use crate::Configuration;
-    use crate::encoding::b64u;
+    use casemate_wire::encoding::b64u;
 
     #[test]
     fn a_volume_is_read_and_shows_no_key() {

@@ -1,8 +1,8 @@
+use casemate_wire::encoding::{digest, from_b64u, is_canonical, key};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::Error;
-use crate::encoding::{digest, from_b64u, is_canonical, key};
 
 /// A custodian's genesis record: its SHA-256 is the custodian's identity.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! Instance certificates: which key a custodian signs its answers with today.
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use casemate_wire::encoding::{digest, from_b64, from_b64u, is_canonical, key, time};
 use serde::Deserialize;
 
 use crate::Error;
-use crate::encoding::{digest, from_b64, from_b64u, is_canonical, key, time};
 
 const PAYLOAD_TYPE: &str = "application/vnd.casemate.instance.v1+json";
 /// Longest life of a certificate, in seconds.
@@ -18,6 +18,10 @@ pub struct Instance {
     /// Key of the custodian's answers.
     pub key: [u8; 32],
     /// What is sealed to the custodian is sealed to this.
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(dead_code, reason = "only who judges a certificate compares it")
+    )]
     pub sealing_key: [u8; 32],
 }
 

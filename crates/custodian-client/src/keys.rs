@@ -2,12 +2,12 @@
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use casemate_wire::encoding::b64u;
 use rustls::crypto::aws_lc_rs::hpke::DH_KEM_X25519_HKDF_SHA256_AES_256 as SUITE;
 use rustls::crypto::hpke::{EncapsulatedSecret, Hpke, HpkePrivateKey};
 use zeroize::Zeroizing;
 
 use crate::Error;
-use crate::encoding::b64u;
 
 /// Bytes of an X25519 encapsulated key (RFC 9180, table 2).
 const ENCAPSULATED: usize = 32;

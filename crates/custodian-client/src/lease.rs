@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
+use casemate_wire::encoding::from_b64u;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::Error;
 use crate::anchor::VolumeAnchor;
 use crate::answer::Channel;
-use crate::encoding::from_b64u;
 
 /// Longest lease that a policy can give (spec/policy.md), in seconds.
 const LONGEST: u64 = 24 * 60 * 60;

@@ -11,7 +11,6 @@ mod attest;
 pub mod clock;
 mod configuration;
 mod configured_volume;
-mod encoding;
 mod error;
 mod genesis;
 mod http;
@@ -22,6 +21,7 @@ mod problem;
 mod renewing;
 mod signature;
 mod term;
+#[cfg(feature = "tls")]
 pub mod tls;
 #[cfg(test)]
 mod vectors;
@@ -99,6 +99,7 @@ pub mod parsers {
     ///
     /// # Errors
     /// When it is none that this one vouches for.
+    #[cfg(feature = "tls")]
     pub fn certificate(der: &[u8], genesis: &[u8]) -> Result<(), Error> {
         crate::tls::PinnedCustodian::of(genesis)?.verify(der, 0)
     }

@@ -1,9 +1,9 @@
 //! HTTP message signatures: the strict profile of RFC 9421 that spec/protocol.md describes.
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use casemate_wire::encoding::{b64, b64u, from_b64, sha256};
 
 use crate::Error;
-use crate::encoding::{b64, b64u, from_b64, sha256};
 use crate::keys::SigningKey;
 
 const REQUEST: &str = r#"("@method" "@path" "@query" "content-digest")"#;

@@ -1,9 +1,9 @@
 //! `spec/vectors`: what Python reads alike. Each file has good cases, and hostile ones with the check that refuses.
 
+use casemate_wire::encoding::{b64u, digest, from_b64u, is_canonical, key, sha256, time};
 use serde_json::Value;
 
 use crate::attest::release_info;
-use crate::encoding::{b64u, digest, from_b64u, is_canonical, key, time};
 use crate::genesis::Genesis;
 use crate::instance::Instance;
 use crate::keys::{OpeningKey, SigningKey};
@@ -173,7 +173,7 @@ fn genesis_records_are_read_alike() {
             genesis.identity_key,
             key(text(case, "identity_key"), "ed25519").unwrap()
         );
-        assert_eq!(digest(text(case, "identity")).unwrap(), crate::encoding::sha256(record));
+        assert_eq!(digest(text(case, "identity")).unwrap(), sha256(record));
     }
     for case in cases(&file, "hostile") {
         let outcome = Genesis::parse(text(case, "record").as_bytes());

@@ -54,7 +54,7 @@ fn handshake(certificate: Vec<u8>, now: u64) -> Result<(), Error> {
         .with_protocol_versions(&[&TLS13])
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(custodian))
+        .with_custom_certificate_verifier(Arc::new(custodian.into_verifier()))
         .with_no_client_auth();
     let mut server = ServerConnection::new(Arc::new(server)).unwrap();
     let mut client = ClientConnection::new(Arc::new(client), ServerName::try_from("10.0.0.1").unwrap()).unwrap();

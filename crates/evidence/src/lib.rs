@@ -10,7 +10,6 @@ mod error;
 mod evidence;
 pub mod frame;
 pub mod nsm;
-mod report_data;
 pub mod sev_guest;
 mod simulated;
 pub mod tpm;
@@ -19,9 +18,9 @@ pub mod tsm;
 use zeroize::Zeroizing;
 
 pub use bound::{Binding, host_data, mr_config_id};
+pub use casemate_wire::{Purpose, bind, report_data};
 pub use error::Error;
 pub use evidence::{Evidence, Format};
-pub use report_data::{Purpose, bind, report_data};
 pub use simulated::{SimulatedPlatform, join_simulated};
 
 /// Most bytes of a log that is sent along. One of a usual boot has 20 to 100 KiB; a longer one stays behind, and its

@@ -4,27 +4,38 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
+/// base64url without padding (RFC 4648, section 5).
+#[must_use]
 pub fn b64u(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// What `b64u` spells so; `None` for any other spelling.
+#[must_use]
 pub fn from_b64u(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 
+/// base64 with padding.
+#[must_use]
 pub fn b64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
+/// What `b64` spells so; `None` for any other spelling.
+#[must_use]
 pub fn from_b64(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
+/// SHA-256.
+#[must_use]
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// `sha256:` and 64 lower-case hex digits.
+/// 32 bytes of `sha256:` and 64 lower-case hex digits.
+#[must_use]
 pub fn digest(text: &str) -> Option<[u8; 32]> {
     let hex = text.strip_prefix("sha256:").filter(|hex| hex.len() == 64)?.as_bytes();
     let mut bytes = [0; 32];
@@ -35,6 +46,7 @@ pub fn digest(text: &str) -> Option<[u8; 32]> {
 }
 
 /// The text of a digest.
+#[must_use]
 pub fn digest_text(digest: &[u8; 32]) -> String {
     let hex = digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
         for nibble in [byte >> 4, byte & 15] {
@@ -46,12 +58,14 @@ pub fn digest_text(digest: &[u8; 32]) -> String {
 }
 
 /// 32 bytes of `ed25519:…` or `x25519:…`.
+#[must_use]
 pub fn key(text: &str, kind: &str) -> Option<[u8; 32]> {
     from_b64u(text.strip_prefix(kind)?.strip_prefix(':')?)?.try_into().ok()
 }
 
 /// Whether `bytes` are JSON in the one spelling of RFC 8785. Only for records whose names are ASCII: others would have to
 /// be sorted by UTF-16.
+#[must_use]
 pub fn is_canonical(bytes: &[u8]) -> bool {
     let value = serde_json::from_slice::<serde_json::Value>(bytes);
     value
@@ -60,6 +74,7 @@ pub fn is_canonical(bytes: &[u8]) -> bool {
 }
 
 /// Seconds since 1970 of `2026-11-23T08:15:00Z`.
+#[must_use]
 pub fn time(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     let form = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'Z')];

@@ -1,0 +1,55 @@
+//! Certificates that carry evidence (RA-TLS, spec/ra-tls.md): read, and verified by what they carry.
+//!
+//! [`AttestedPeer`] says who may be on the other side, [`tls`] gives rustls a verifier of that. [`verify`] judges evidence
+//! alone. Verified are SEV-SNP and the simulated platforms that speak its format; evidence of other platforms is refused.
+//!
+//! No network, no file, no clock: bytes, roots and time come in.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod asked;
+mod carried;
+mod certificate;
+mod claims;
+mod cmw;
+mod error;
+mod evidence;
+mod expectations;
+mod peer;
+mod revocation;
+mod sev_snp;
+pub mod tls;
+mod x509;
+
+pub use asked::{Asked, Waiver};
+pub use carried::{Carried, Endorsements, Evidence, Format, Vouched};
+pub use certificate::{LONGEST, MAX_CERTIFICATE_BYTES, RaTlsCertificate};
+pub use claims::{Claims, Platform};
+pub use error::Error;
+pub use evidence::verify;
+pub use expectations::{Expected, Roots};
+pub use peer::AttestedPeer;
+
+/// Parsers of what a certificate brings, for fuzzing: any bytes give a value or an [`Error`]. Behind signatures, noise
+/// would not get to them.
+pub mod parsers {
+    use crate::Error;
+    use crate::carried::{Carried, TYPE};
+
+    /// The value of the extension.
+    ///
+    /// # Errors
+    /// When it is not of the known form.
+    pub fn carried(value: &[u8]) -> Result<Carried, Error> {
+        Carried::parse(crate::cmw::record(value, TYPE)?)
+    }
+
+    /// A certificate in DER or PEM, and what AMD says in it of a key, were it one of each product line.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn report_key(certificate: &[u8]) -> Result<(), Error> {
+        let read = crate::x509::Certificate::parse(certificate, "certificate")?;
+        crate::sev_snp::certified_by_any_line(&read)
+    }
+}

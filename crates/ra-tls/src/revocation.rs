@@ -1,0 +1,185 @@
+//! Revocation lists (RFC 5280, section 5): read, verified, and the newest of each authority chosen.
+//!
+//! An entry may name the issuer of what it revokes (an indirect list): AMD's one list a root names intermediate
+//! certificates by their serial numbers, and report keys, which all have the serial number 0, only in that way.
+
+use std::collections::HashSet;
+
+use x509_cert::crl::{CertificateList, RevokedCert};
+use x509_cert::der::Decode;
+use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::ext::pkix::name::{GeneralName, GeneralNames};
+use x509_cert::ext::pkix::{CrlNumber, IssuingDistributionPoint};
+
+use crate::Error;
+use crate::x509::{Certificate, Name, comes_before, first_item, seconds};
+
+/// Real lists are below 2 KiB.
+const MAX_LIST_BYTES: usize = 64 * 1024;
+/// Floors are kept as JSON, whose numbers end there (RFC 8785); real numbers are below a thousand.
+const MAX_NUMBER: u64 = (1 << 53) - 1;
+
+const STEP: &str = "evidence.crl";
+
+const CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");
+const DELTA_INDICATOR: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.27");
+const DISTRIBUTION_POINT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.28");
+const CERTIFICATE_ISSUER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.29");
+
+/// A list that its issuer signed.
+#[derive(Debug)]
+pub struct RevocationList {
+    pub number: u64,
+    /// Unix seconds.
+    pub start: i64,
+    pub end: i64,
+    revoked: HashSet<(Name, Vec<u8>)>,
+}
+
+impl RevocationList {
+    pub fn revokes(&self, certificate: &Certificate) -> bool {
+        self.revoked
+            .contains(&(certificate.issuer.clone(), certificate.serial.clone()))
+    }
+}
+
+/// Whether an authority signed bytes, in the way of its vendor: authority, bytes, signature.
+pub type Holds = fn(&Certificate, &[u8], &[u8]) -> bool;
+
+/// The list of this authority with the highest number, the youngest of several; None where none came.
+pub fn newest_list(lists: &[Vec<u8>], authority: &Certificate, holds: Holds) -> Result<Option<RevocationList>, Error> {
+    let mut newest: Option<RevocationList> = None;
+    for data in lists {
+        let found = parse(data, authority, holds)?;
+        let newer = newest
+            .as_ref()
+            .is_none_or(|known| (found.number, found.start) > (known.number, known.start));
+        if newer {
+            newest = Some(found);
+        }
+    }
+    Ok(newest)
+}
+
+/// That no list is older than one that was seen before of its authority, or left out since then, even where the caller
+/// excuses that: whoever is revoked would just send none.
+pub fn check_floor(found: Option<&RevocationList>, floor: Option<u64>) -> Result<(), Error> {
+    let Some(floor) = floor else { return Ok(()) };
+    let got = match found {
+        Some(list) if list.number >= floor => return Ok(()),
+        Some(list) => list.number.to_string(),
+        None => "none".to_owned(),
+    };
+    Err(Error::new(
+        "evidence.crl_floor",
+        "an older revocation list than one seen before, or none",
+    )
+    .expected(format!("at least {floor}"))
+    .got(got))
+}
+
+fn parse(data: &[u8], authority: &Certificate, holds: Holds) -> Result<RevocationList, Error> {
+    if data.len() > MAX_LIST_BYTES {
+        return Err(bad("a revocation list is too large").got(data.len().to_string()));
+    }
+    let list = CertificateList::from_der(data).map_err(unreadable)?;
+    let signature = list.signature.as_bytes().unwrap_or_default();
+    let issuer = Name::read(&list.tbs_cert_list.issuer).map_err(unreadable)?;
+    // First of all: what somebody else wrote is not looked at.
+    if issuer != authority.subject || !holds(authority, &first_item(data).map_err(unreadable)?, signature) {
+        return Err(bad("a revocation list is not signed by an authority of the chain"));
+    }
+    let next = list.tbs_cert_list.next_update;
+    Ok(RevocationList {
+        number: number(&list)?,
+        start: seconds(list.tbs_cert_list.this_update),
+        end: next.map(seconds).ok_or_else(|| bad("a revocation list has no end"))?,
+        revoked: entries(&list, issuer)?,
+    })
+}
+
+/// Its number, after a look at what else the list says of itself.
+fn number(list: &CertificateList) -> Result<u64, Error> {
+    let mut found = None;
+    let all = list.tbs_cert_list.crl_extensions.as_deref().unwrap_or_default();
+    for (place, extension) in all.iter().enumerate() {
+        if comes_before(&all[..place], extension) {
+            return Err(unreadable(()));
+        }
+        let value = extension.extn_value.as_bytes();
+        match extension.extn_id {
+            CRL_NUMBER => found = Some(CrlNumber::from_der(value).map_err(unreadable)?),
+            DISTRIBUTION_POINT if !leaves_out(value)? => {}
+            other if extension.critical || other == DELTA_INDICATOR || other == DISTRIBUTION_POINT => {
+                return Err(bad("a revocation list is not about all certificates of its issuer").got(other.to_string()));
+            }
+            _ => {}
+        }
+    }
+    let number = found.and_then(|number| {
+        let bytes = number.0.as_bytes();
+        (bytes.len() <= 8).then(|| bytes.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte)))
+    });
+    number
+        .filter(|number| *number <= MAX_NUMBER)
+        .ok_or_else(|| bad("a revocation list has no number").expected(format!("0 to {MAX_NUMBER}")))
+}
+
+/// Whether the list is about some certificates only (RFC 5280, section 5.2.5).
+fn leaves_out(value: &[u8]) -> Result<bool, Error> {
+    let said = IssuingDistributionPoint::from_der(value).map_err(unreadable)?;
+    Ok(said.only_contains_user_certs
+        || said.only_contains_ca_certs
+        || said.only_contains_attribute_certs
+        || said.only_some_reasons.is_some())
+}
+
+/// Pairs of issuer and serial number. An entry without an issuer of its own has the one of the entry before it
+/// (RFC 5280, section 5.3.3).
+fn entries(list: &CertificateList, first: Name) -> Result<HashSet<(Name, Vec<u8>)>, Error> {
+    let mut issuer = first;
+    let mut revoked = HashSet::new();
+    for entry in list.tbs_cert_list.revoked_certificates.as_deref().unwrap_or_default() {
+        if let Some(named) = own_issuer(entry)? {
+            issuer = named;
+        }
+        revoked.insert((issuer.clone(), entry.serial_number.as_bytes().to_vec()));
+    }
+    Ok(revoked)
+}
+
+fn own_issuer(entry: &RevokedCert) -> Result<Option<Name>, Error> {
+    let mut named = None;
+    let all = entry.crl_entry_extensions.as_deref().unwrap_or_default();
+    for (place, extension) in all.iter().enumerate() {
+        if comes_before(&all[..place], extension) {
+            return Err(unreadable(()));
+        }
+        if extension.extn_id == CERTIFICATE_ISSUER {
+            named = Some(only_name(extension.extn_value.as_bytes())?);
+        } else if extension.critical {
+            return Err(bad("a revocation list has an entry that is not understood").got(extension.extn_id.to_string()));
+        }
+    }
+    Ok(named)
+}
+
+fn only_name(value: &[u8]) -> Result<Name, Error> {
+    let all = GeneralNames::from_der(value).map_err(unreadable)?;
+    let mut names = all.iter().filter_map(|name| match name {
+        GeneralName::DirectoryName(name) => Some(name),
+        _ => None,
+    });
+    match (names.next(), names.next()) {
+        (Some(name), None) => Name::read(name).map_err(unreadable),
+        _ => Err(bad("a revocation list has an entry without the name of its issuer")),
+    }
+}
+
+fn unreadable<T>(_: T) -> Error {
+    bad("a revocation list cannot be read")
+}
+
+fn bad(reason: &str) -> Error {
+    Error::new(STEP, reason)
+}

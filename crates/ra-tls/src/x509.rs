@@ -1,0 +1,298 @@
+//! X.509 certificates (RFC 5280): read at once and completely, so that nothing is left to be parsed later.
+//!
+//! DER is read by `x509-cert`, which takes no other spelling. How each vendor signs is in its platform's folder.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use casemate_wire::encoding::{digest_text, sha256};
+use x509_cert::Version;
+use x509_cert::attr::AttributeTypeAndValue;
+use x509_cert::der::asn1::{Any, AnyRef, ObjectIdentifier};
+use x509_cert::der::{DateTime, Decode, Encode, Reader, SliceReader, Tag, Tagged};
+use x509_cert::ext::pkix::constraints::{BasicConstraints, NameConstraints, PolicyConstraints};
+use x509_cert::ext::pkix::name::GeneralNames;
+use x509_cert::ext::pkix::{
+    AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, CertificatePolicies, CrlDistributionPoints, ExtendedKeyUsage,
+    KeyUsage, PolicyMappings, SubjectKeyIdentifier,
+};
+use x509_cert::ext::{Extension, Extensions};
+use x509_cert::time::Time;
+
+use crate::Error;
+
+const STEP: &str = "evidence.certificates";
+
+const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
+const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+/// Protocols that a "TLS feature" may name (RFC 7633): status_request and status_request_v2.
+const TLS_FEATURES: [u16; 2] = [5, 17];
+
+const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const END: &str = "-----END CERTIFICATE-----";
+
+/// A certificate. Nothing of it is verified.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    /// The whole.
+    pub der: Vec<u8>,
+    pub subject: Name,
+    pub issuer: Name,
+    /// The only common name; empty where there is none, or several.
+    pub common_name: String,
+    /// DER of the number, without its head.
+    pub serial: Vec<u8>,
+    /// Unix seconds.
+    pub start: i64,
+    pub end: i64,
+    /// SubjectPublicKeyInfo, DER.
+    pub public_key: Vec<u8>,
+    pub authority: bool,
+    /// None: no limit.
+    pub path_length: Option<u8>,
+    pub signs_certificates: bool,
+    pub signs_lists: bool,
+    /// Beside the signature, which does not cover it.
+    pub algorithm: ObjectIdentifier,
+    /// Under the signature.
+    pub inner_algorithm: ObjectIdentifier,
+    pub signed: Vec<u8>,
+    pub signature: Vec<u8>,
+    /// Those that X.509 does not define.
+    extensions: Vec<(ObjectIdentifier, Vec<u8>)>,
+}
+
+impl Certificate {
+    /// From DER or PEM. `what` is for people.
+    pub fn parse(data: &[u8], what: &str) -> Result<Self, Error> {
+        if !data.starts_with(BEGIN.as_bytes()) {
+            return Self::from_der(data, what);
+        }
+        let der = from_pem(data).ok_or_else(|| unreadable(what))?;
+        Self::from_der(&der, what)
+    }
+
+    /// From DER alone.
+    pub fn from_der(der: &[u8], what: &str) -> Result<Self, Error> {
+        Self::read(der).map_err(|problem| match problem {
+            Problem::Unreadable => unreadable(what),
+            Problem::Critical(name) => Error::new(
+                STEP,
+                format!("the {what} has a critical extension that is not understood"),
+            )
+            .got(name),
+        })
+    }
+
+    fn read(der: &[u8]) -> Result<Self, Problem> {
+        let loaded = x509_cert::Certificate::from_der(der)?;
+        let body = loaded.tbs_certificate();
+        if body.version() != Version::V3 {
+            return Err(Problem::Unreadable);
+        }
+        let known = Known::read(body.extensions())?;
+        let usage = known.usage;
+        let subject = Name::read(body.subject())?;
+        Ok(Self {
+            der: der.to_vec(),
+            common_name: subject.common_name(),
+            subject,
+            issuer: Name::read(body.issuer())?,
+            serial: body.serial_number().as_bytes().to_vec(),
+            start: seconds(body.validity().not_before),
+            end: seconds(body.validity().not_after),
+            public_key: body.subject_public_key_info().to_der()?,
+            authority: known.constraints.as_ref().is_some_and(|found| found.ca),
+            path_length: known.constraints.and_then(|found| found.path_len_constraint),
+            signs_certificates: usage.as_ref().is_some_and(KeyUsage::key_cert_sign),
+            signs_lists: usage.as_ref().is_some_and(KeyUsage::crl_sign),
+            algorithm: loaded.signature_algorithm().oid,
+            inner_algorithm: body.signature().oid,
+            signed: first_item(der)?,
+            signature: loaded.signature().as_bytes().ok_or(Problem::Unreadable)?.to_vec(),
+            extensions: known.others,
+        })
+    }
+
+    /// The value of an extension that X.509 does not define.
+    pub fn extension(&self, name: &ObjectIdentifier) -> Option<&[u8]> {
+        let found = self.extensions.iter().find(|(oid, _)| oid == name);
+        found.map(|(_, value)| value.as_slice())
+    }
+
+    /// All of those, by their names.
+    pub fn extensions(&self) -> impl Iterator<Item = (&ObjectIdentifier, &[u8])> {
+        self.extensions.iter().map(|(oid, value)| (oid, value.as_slice()))
+    }
+
+    /// `sha256:…` of the whole.
+    pub fn fingerprint(&self) -> String {
+        digest_text(&sha256(&self.der))
+    }
+}
+
+/// Why a certificate cannot be read.
+enum Problem {
+    Unreadable,
+    /// An extension that must be understood, and is not (RFC 5280, section 4.2).
+    Critical(String),
+}
+
+impl From<x509_cert::der::Error> for Problem {
+    fn from(_: x509_cert::der::Error) -> Self {
+        Self::Unreadable
+    }
+}
+
+/// What X.509 says about the key's use, of which every critical part must be understood; and the rest.
+#[derive(Default)]
+struct Known {
+    constraints: Option<BasicConstraints>,
+    usage: Option<KeyUsage>,
+    others: Vec<(ObjectIdentifier, Vec<u8>)>,
+}
+
+impl Known {
+    fn read(extensions: Option<&Extensions>) -> Result<Self, Problem> {
+        let mut known = Self::default();
+        let all = extensions.map(Vec::as_slice).unwrap_or_default();
+        for (place, extension) in all.iter().enumerate() {
+            if comes_before(&all[..place], extension) {
+                return Err(Problem::Unreadable);
+            }
+            let value = extension.extn_value.as_bytes();
+            match extension.extn_id {
+                BASIC_CONSTRAINTS => known.constraints = Some(BasicConstraints::from_der(value)?),
+                KEY_USAGE => known.usage = Some(KeyUsage::from_der(value)?),
+                other if extension.critical => return Err(Problem::Critical(other.to_string())),
+                other => match is_readable(other, value) {
+                    None => known.others.push((other, value.to_vec())),
+                    Some(true) => {}
+                    Some(false) => return Err(Problem::Unreadable),
+                },
+            }
+        }
+        Ok(known)
+    }
+}
+
+/// Whether an extension of this name stands among these: RFC 5280 wants each once.
+pub fn comes_before(before: &[Extension], extension: &Extension) -> bool {
+    before.iter().any(|other| other.extn_id == extension.extn_id)
+}
+
+/// Of an extension that X.509 defines, and that we have no need of, whether it is what its name says; None of another.
+fn is_readable(name: ObjectIdentifier, value: &[u8]) -> Option<bool> {
+    Some(match name.to_string().as_str() {
+        "2.5.29.14" => SubjectKeyIdentifier::from_der(value).is_ok(),
+        "2.5.29.35" => AuthorityKeyIdentifier::from_der(value).is_ok(),
+        "2.5.29.17" | "2.5.29.18" => GeneralNames::from_der(value).is_ok(),
+        "2.5.29.30" => NameConstraints::from_der(value).is_ok(),
+        "2.5.29.31" | "2.5.29.46" => CrlDistributionPoints::from_der(value).is_ok(),
+        "2.5.29.32" => CertificatePolicies::from_der(value).is_ok(),
+        "2.5.29.33" => PolicyMappings::from_der(value).is_ok(),
+        "2.5.29.36" => PolicyConstraints::from_der(value).is_ok(),
+        "2.5.29.37" => ExtendedKeyUsage::from_der(value).is_ok(),
+        "1.3.6.1.5.5.7.1.1" | "1.3.6.1.5.5.7.1.11" => AuthorityInfoAccessSyntax::from_der(value).is_ok(),
+        "1.3.6.1.5.5.7.1.24" => {
+            Vec::<u16>::from_der(value).is_ok_and(|named| named.iter().all(|number| TLS_FEATURES.contains(number)))
+        }
+        _ => return None,
+    })
+}
+
+/// A distinguished name by what it says: the same text in another type of string is the same name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(Vec<Vec<(ObjectIdentifier, Value)>>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Value {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl Name {
+    /// From what the library read.
+    pub fn read(name: &x509_cert::name::Name) -> Result<Self, x509_cert::der::Error> {
+        let parts = name.iter_rdn().map(|part| {
+            let mut part = part.iter().map(attribute).collect::<Result<Vec<_>, _>>()?;
+            part.sort();
+            Ok(part)
+        });
+        parts.collect::<Result<_, _>>().map(Self)
+    }
+
+    fn common_name(&self) -> String {
+        let mut found = self.0.iter().flatten().filter(|(name, _)| *name == COMMON_NAME);
+        match (found.next(), found.next()) {
+            (Some((_, Value::Text(text))), None) => text.clone(),
+            _ => String::new(),
+        }
+    }
+}
+
+fn attribute(attribute: &AttributeTypeAndValue) -> Result<(ObjectIdentifier, Value), x509_cert::der::Error> {
+    Ok((attribute.oid, value_of(&attribute.value)?))
+}
+
+fn value_of(value: &Any) -> Result<Value, x509_cert::der::Error> {
+    let bytes = value.value();
+    let text = match value.tag() {
+        Tag::BitString => return Ok(Value::Bytes(bytes.to_vec())),
+        Tag::BmpString => {
+            let units: Vec<u16> = bytes
+                .chunks(2)
+                .map(|pair| pair.iter().fold(0, |unit, byte| unit << 8 | u16::from(*byte)))
+                .collect();
+            String::from_utf16(&units).ok().filter(|_| bytes.len() % 2 == 0)
+        }
+        _ => String::from_utf8(bytes.to_vec()).ok(),
+    };
+    text.map(Value::Text).ok_or_else(|| value.tag().value_error().into())
+}
+
+/// The first item in the sequence that `der` is, as it stands there: what is under a signature.
+pub fn first_item(der: &[u8]) -> Result<Vec<u8>, x509_cert::der::Error> {
+    let content = AnyRef::from_der(der)?.value();
+    SliceReader::new(content)?.tlv_bytes().map(<[u8]>::to_vec)
+}
+
+/// Unix seconds.
+pub fn seconds(time: Time) -> i64 {
+    // Of a year that has four digits.
+    i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX)
+}
+
+/// For people: `2026-11-23T08:15:00Z`.
+pub fn time_text(seconds: i64) -> String {
+    let since = u64::try_from(seconds).ok().map(std::time::Duration::from_secs);
+    let moment = since.and_then(|since| DateTime::from_unix_duration(since).ok());
+    moment.map_or_else(|| format!("{seconds} seconds after 1970"), |moment| moment.to_string())
+}
+
+/// The first certificate in PEM (RFC 7468).
+fn from_pem(data: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(data).ok()?;
+    let body = text.strip_prefix(BEGIN)?.split_once(END)?.0;
+    let body: String = body.chars().filter(|shown| !shown.is_ascii_whitespace()).collect();
+    STANDARD.decode(body).ok()
+}
+
+/// That endorsements hold at a time.
+pub fn check_covers(start: i64, end: i64, at: i64, what: &(impl fmt::Display + ?Sized)) -> Result<(), Error> {
+    if (start..=end).contains(&at) {
+        return Ok(());
+    }
+    Err(Error::new(
+        "evidence.validity",
+        format!("the {what} does not cover the time of the check"),
+    )
+    .expected(format!("{} to {}", time_text(start), time_text(end)))
+    .got(time_text(at)))
+}
+
+fn unreadable(what: &str) -> Error {
+    Error::new(STEP, format!("the {what} cannot be read"))
+}
