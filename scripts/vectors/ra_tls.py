@@ -168,6 +168,7 @@ def _wrappers() -> list[Case]:
               "ra_tls.type"),
         _case("a wrapper with bits", _certificate(value=wrapped(TYPE, data, 4)), "ra_tls.type"),
         _case("no wrapper", _certificate(value=data), "evidence.cmw"),
+        _case("a wrapper of JSON", _certificate(value=canonical([TYPE, b64u(data)])), "evidence.cmw"),
         _case("an empty extension", _certificate(value=b""), "evidence.cmw"),
         _case("a wrapper with something behind", _certificate(value=wrapped(TYPE, data) + b"\0"), "evidence.cbor"),
         _case("a wrapper that is cut off", _certificate(value=wrapped(TYPE, data)[:-1]), "evidence.cbor"),

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from casemate.attestation.carried import DICE_CMW
 from casemate.attestation.certificates import Certificate, reading
-from casemate.attestation.cmw import Record, decode_cmw
+from casemate.attestation.cmw import Record, decode_cmw, encode_cbor
 from casemate.attestation.verify import Expected, Roots, verify
 from casemate.claims import VerifiedClaims
 from casemate.errors import EvidenceMalformedError, EvidenceRejectedError, InputError, TooLargeError
@@ -113,6 +113,8 @@ def _carried(value: bytes) -> RaTls:
     if not isinstance(found, Record) or found.type != RA_TLS_TYPE or found.indicators:
         got = found.media_type if isinstance(found, Record) else "a collection"
         raise EvidenceMalformedError("evidence that is not ours", step="ra_tls.type", expected=RA_TLS_TYPE, got=got)
+    if encode_cbor(found) != value:
+        raise EvidenceMalformedError("a wrapper that is not of CBOR", step="evidence.cmw", expected="a record of CBOR")
     try:
         return canonical.parse_exact(RaTls, canonical.decode_canonical(found.value), what="ra_tls")
     except InputError as error:
