@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
-from uuid import uuid4
 
 from casemate.errors import ImageError, ImageRefusedError, UsageError
+from casemate.image.arising import arising
 from casemate.image.layout import Layout
 from casemate.image.tar import Archive, Kind
 
@@ -89,18 +89,18 @@ def _opened_file(path: Path) -> IO[bytes]:
 @contextmanager
 def new_archive(path: Path) -> Iterator[tarfile.TarFile]:
     """To be written; it stands at `path` once it is whole, in place of what was there."""
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        with temporary.open("xb") as file:
-            with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with (
+                arising(folder, lambda: path.name, mode=0o666) as file,
+                tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar,
+            ):
                 yield tar
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        finally:
+            os.close(folder)
     except OSError as error:
         raise ImageError(f"{path}: {error.strerror or error}", step="image.write") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _take(pieces: Iterable[bytes], target: Path) -> None:

@@ -18,13 +18,13 @@ from typing import IO, Final
 from uuid import uuid4
 
 from casemate.errors import ImageRefusedError
+from casemate.image.arising import TEMPORARY, arising
 
 __all__ = ["Guarded"]
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_TEMPORARY: Final = re.compile(r"\.new\.[0-9a-f]{32}")
+_TEMPORARY: Final = re.compile(TEMPORARY)
 
 
 @dataclass(frozen=True)
@@ -56,18 +56,11 @@ class Guarded:
 
         `name` is asked for then: it may follow from what was written.
         """
-        temporary = f".new.{uuid4().hex}"
-        with self._entered(_names(folder), make=True) as inside:
-            try:
-                with os.fdopen(os.open(temporary, _NEW, 0o644, dir_fd=inside), "wb") as file:
-                    yield file
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(temporary, name(), src_dir_fd=inside, dst_dir_fd=inside)
-                os.fsync(inside)
-            finally:
-                with suppress(FileNotFoundError):
-                    os.unlink(temporary, dir_fd=inside)
+        with (
+            self._entered(_names(folder), make=True) as inside,
+            arising(inside, name, mode=0o644) as file,
+        ):
+            yield file
 
     def adopt(self, path: Path, folder: str, name: str) -> None:
         """Moves a file to the place of `name`, on the disk by then. EXDEV: it lies on another file system."""

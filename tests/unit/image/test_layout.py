@@ -220,23 +220,36 @@ def test_two_that_write_into_one_folder_are_both_there(tmp_path: Path) -> None:
 
 
 KILLED = """
-import os, pathlib, sys
+import errno, os, pathlib, sys
 from casemate.image.layout import Layout
-folder, stage = pathlib.Path(sys.argv[1]), sys.argv[2]
+folder, stage, known = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+written = [0]
 def die(*_, **__): os.kill(os.getpid(), 9)
+def blob():
+    while True:
+        written[0] += 1
+        yield die() if written[0] > 3 else b"x"
+opened = os.open
+def refuses(path, flags, *more, **named):
+    if flags & os.O_TMPFILE == os.O_TMPFILE: raise OSError(errno.EOPNOTSUPP, "not supported")
+    return opened(path, flags, *more, **named)
+if known == "named": os.open = refuses
 if stage == "written": os.fsync = die
-if stage == "named": os.replace = die
-if stage == "blob": Layout(folder, "1").put_new(iter(lambda: die() if os.listdir(folder) else b"x", None), "t")
+if stage == "complete": os.replace = os.link = die
+if stage == "blob": Layout(folder, "1").put_new(blob(), "t")
 Layout(folder, "1").put_manifest(b"{}", "application/vnd.oci.image.manifest.v1+json")
 """
 
 
-@pytest.mark.parametrize("stage", ["blob", "written", "named"])
-def test_whoever_is_killed_in_the_middle_leaves_nothing_for_long(stage: str, tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "to", stage], check=False)
+@pytest.mark.parametrize("stage", ["blob", "written", "complete"])
+@pytest.mark.parametrize(("known", "count"), [("nameless", 0), ("named", 1)])
+def test_whoever_is_killed_in_the_middle_leaves_nothing_for_long(
+    stage: str, known: str, count: int, tmp_path: Path
+) -> None:
+    """Nothing at all, where files may be without a name; else it goes with the next that writes there."""
+    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "to", stage, known], check=False)
     assert done.returncode == -signal.SIGKILL
-    left = list((tmp_path / "to").rglob(".new.*"))
-    assert len(left) == 1
+    assert len(list((tmp_path / "to").rglob(".new.*"))) == count
     source = write_and_name(tmp_path)
     copied(source, f"oci:{tmp_path}/to:1", tmp_path / "scratch")
     assert not list((tmp_path / "to").rglob(".*"))
