@@ -13,9 +13,10 @@ from casemate.cli._supervising import wait
 from casemate.cli.image._running import runnable
 from casemate.cli.manifest._options import environment, folders, new_folders, values
 from casemate.client.addresses import literal_addresses
-from casemate.machine.launch import Started, start
+from casemate.machine.launch import start
 from casemate.manifest.bundle import host_holes, launch_bundle
-from casemate.simulator.launch import Launch, launch
+from casemate.simulator.launch import launch
+from casemate.simulator.running import Running
 from casemate.wire import canonical
 
 
@@ -77,7 +78,7 @@ def run(
 
 def _started(
     tpm: Path | None, digest: str, *, bundle: bytes, arguments: list[str], environment: dict[str, str]
-) -> Launch | Started:
+) -> Running:
     if tpm is not None:
         return start(tpm, shield=shield(), bundle=bundle, arguments=arguments, environment=environment, stdio=(0, 1, 2))
     return launch(

@@ -5,41 +5,31 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
 from casemate.errors import PlatformError
 from casemate.simulator.process import Process, spawn
+from casemate.simulator.running import Running, bundle_file
 
 __all__ = ["Started", "start"]
 
 _END_SECONDS: Final = 10
 
 
-class Started:
-    """A shield that runs. Leaving the context, or `close`, ends it."""
+class Started(Running):
+    """A shield that was started here."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
         self.pid = process.pid
 
-    def __enter__(self) -> Started:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def wait(self) -> int:
-        """The exit status as a shell counts it: 128 and the number of a signal that ended it."""
         status = self._process.wait()
         if status is None:
             raise PlatformError("the shield cannot be waited for")
         return status if status >= 0 else 128 - status
 
     def signal(self, number: int) -> None:
-        """Nothing, where it ended meanwhile."""
         self._process.send_signal(number)
 
     def close(self) -> None:
@@ -65,16 +55,12 @@ def start(
         program = os.open(shield, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise PlatformError(f"{shield}: {error.strerror}", remedy="run: make setup") from error
-    memory = os.memfd_create("casemate-bundle", os.MFD_CLOEXEC)
     try:
-        with os.fdopen(os.dup(memory), "wb") as file:
-            file.write(bundle)
-        os.lseek(memory, 0, os.SEEK_SET)
-        command = [str(shield), "--tpm", str(tpm.absolute()), *arguments]
-        # There is no platform that could hand over a socket as descriptor 3.
-        return Started(spawn(program, command, environment, (*stdio, None, memory)))
+        with bundle_file(bundle) as memory:
+            command = [str(shield), "--tpm", str(tpm.absolute()), *arguments]
+            # There is no platform that could hand over a socket as descriptor 3.
+            return Started(spawn(program, command, environment, (*stdio, None, memory)))
     except OSError as error:
         raise PlatformError(f"{shield} cannot be started: {error.strerror}", remedy="run: make setup") from error
     finally:
-        os.close(memory)
         os.close(program)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final
 
 from casemate.errors import InputError, PlatformError
 from casemate.simulator.addresses import reachable
 from casemate.simulator.frames import receive, send
 from casemate.simulator.measure import container_measurement_of, measurement_of, sealed_copy
+from casemate.simulator.running import Running, bundle_file
 
 __all__ = ["Launch", "answers", "check", "launch", "measure"]
 
@@ -30,24 +29,15 @@ def measure(shield: Path, *, containers: bool = False) -> str:
         os.close(copy)
 
 
-class Launch:
-    """A launched domain. Leaving the context, or `close`, ends it."""
+class Launch(Running):
+    """A launched domain."""
 
     def __init__(self, connection: socket.socket, pid: int, measurement: str) -> None:
         self._connection = connection
         self.pid = pid
         self.measurement = measurement
 
-    def __enter__(self) -> Launch:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def wait(self) -> int:
-        """The exit status as a shell counts it: 128 and the number of a signal that ended it."""
         try:
             event = receive(self._connection)
         except OSError:
@@ -62,7 +52,6 @@ class Launch:
         raise PlatformError("the platform's agent says what nobody understands", remedy=_SAME_RELEASE)
 
     def signal(self, number: int) -> None:
-        """Nothing, where it ended meanwhile: `wait` tells how."""
         with suppress(OSError):
             send(self._connection, {"op": "signal", "signal": int(number)})
 
@@ -91,8 +80,8 @@ def launch(
     connection = _connect(path)
     try:
         # Where it refuses before it has read everything, its reason is there to be read.
-        with _memory_file(bundle) as bundle_file, suppress(BrokenPipeError):
-            send(connection, request, (*stdio, bundle_file))
+        with bundle_file(bundle) as memory, suppress(BrokenPipeError):
+            send(connection, request, (*stdio, memory))
         return _started(connection, receive(connection))
     except InputError as error:
         connection.close()
@@ -143,15 +132,3 @@ def _started(connection: socket.socket, event: dict[str, Any] | None) -> Launch:
         case None:
             raise PlatformError("the platform's agent closed the connection", step="platform.launch")
     raise PlatformError("what answers is no platform", step="platform.launch", remedy=_SAME_RELEASE)
-
-
-@contextmanager
-def _memory_file(data: bytes) -> Iterator[int]:
-    descriptor = os.memfd_create("casemate-bundle", os.MFD_CLOEXEC)
-    try:
-        with os.fdopen(os.dup(descriptor), "wb") as file:
-            file.write(data)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        yield descriptor
-    finally:
-        os.close(descriptor)
