@@ -5,14 +5,7 @@ use casemate_request::Refusal;
 use crate::request::Collect;
 use crate::sources::Places;
 
-/// Why a request was not done.
-#[derive(Clone, Debug)]
-pub struct Failure {
-    /// For programs; never changes its meaning.
-    pub code: &'static str,
-    /// For people.
-    pub message: String,
-}
+casemate_request::failure!();
 
 impl Failure {
     /// None of what was looked for is there.
@@ -26,19 +19,5 @@ impl Failure {
             "absent",
             format!("no platform is here; looked for {}", looked.join(", ")),
         )
-    }
-}
-
-impl Refusal for Failure {
-    fn new(code: &'static str, message: String) -> Self {
-        Self { code, message }
-    }
-
-    fn code(&self) -> &'static str {
-        self.code
-    }
-
-    fn message(&self) -> &str {
-        &self.message
     }
 }

@@ -7,14 +7,7 @@ use casemate_image::blob::BlobError;
 use casemate_image::{sealed, unpack};
 use casemate_request::Refusal;
 
-/// Why a request was not done.
-#[derive(Clone, Debug)]
-pub struct Failure {
-    /// For programs; never changes its meaning.
-    pub code: &'static str,
-    /// For people.
-    pub message: String,
-}
+casemate_request::failure!();
 
 impl Failure {
     /// What the host refused.
@@ -26,20 +19,6 @@ impl Failure {
     pub fn about(mut self, what: &str) -> Self {
         self.message = format!("{what}: {}", self.message);
         self
-    }
-}
-
-impl Refusal for Failure {
-    fn new(code: &'static str, message: String) -> Self {
-        Self { code, message }
-    }
-
-    fn code(&self) -> &'static str {
-        self.code
-    }
-
-    fn message(&self) -> &str {
-        &self.message
     }
 }
 

@@ -27,6 +27,35 @@ pub trait Refusal {
     fn message(&self) -> &str;
 }
 
+/// A program's `Failure`, the [`Refusal`] that it works with. Each has its own, which is made of others' errors (`From`).
+#[macro_export]
+macro_rules! failure {
+    () => {
+        /// Why a request was not done.
+        #[derive(Clone, Debug)]
+        pub struct Failure {
+            /// For programs; never changes its meaning.
+            pub code: &'static str,
+            /// For people.
+            pub message: String,
+        }
+
+        impl $crate::Refusal for Failure {
+            fn new(code: &'static str, message: String) -> Self {
+                Self { code, message }
+            }
+
+            fn code(&self) -> &'static str {
+                self.code
+            }
+
+            fn message(&self) -> &str {
+                &self.message
+            }
+        }
+    };
+}
+
 /// A program, as it is called.
 #[derive(Clone, Copy, Debug)]
 pub struct Program {
