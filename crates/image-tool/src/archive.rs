@@ -1,9 +1,7 @@
 //! An image as an archive again.
 
 use std::collections::HashMap;
-use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use casemate_erofs::{Inode, kind};
@@ -11,6 +9,7 @@ use casemate_image::merged::{Merged, Node, Number};
 use serde_json::{Value, json};
 use tar::{Builder, EntryType, Header};
 
+use crate::arising::Arising;
 use crate::listing::walk;
 use crate::report::Failure;
 
@@ -20,13 +19,8 @@ const BUFFER: usize = 1 << 20;
 /// Writes an archive of all that the image shows, into a new file.
 pub fn export(image: &Merged, target: &Path) -> Result<Value, Failure> {
     let host = |error: io::Error| Failure::host(target, &error);
-    let out = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(target)
-        .map_err(host)?;
-    let mut builder = Builder::new(BufWriter::with_capacity(BUFFER, out));
+    let arising = Arising::create(target).map_err(host)?;
+    let mut builder = Builder::new(BufWriter::with_capacity(BUFFER, arising.file()));
     let mut first_names = HashMap::new();
     let (mut entries, mut bytes) = (0_u64, 0_u64);
     let root = Node {
@@ -49,7 +43,7 @@ pub fn export(image: &Merged, target: &Path) -> Result<Value, Failure> {
         append(&mut builder, image, path, node, first.as_deref()).map_err(host)
     })?;
     let done = builder.into_inner().and_then(|mut out| out.flush());
-    done.map_err(host)?;
+    done.and_then(|()| arising.finish()).map_err(host)?;
     Ok(json!({"entries": entries, "bytes": bytes}))
 }
 

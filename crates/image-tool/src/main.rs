@@ -7,6 +7,7 @@
 #![deny(missing_docs)]
 
 mod archive;
+mod arising;
 mod listing;
 mod looking;
 mod opening;

@@ -8,6 +8,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -123,6 +124,37 @@ fn what_was_sealed_comes_back_to_the_last_attribute() {
     );
     let verified = ask(&json!({"command": "verify", "image": image})).unwrap();
     assert_eq!(verified["layers"], 1);
+}
+
+#[test]
+fn an_export_that_is_killed_leaves_nothing_and_one_that_is_there_is_never_replaced() {
+    let work = Work::new();
+    let sealed = work.seal(&work.pack(), "blob").unwrap();
+    let image = work.image("blob", &sealed["root"], Some(KEY));
+    let folder = work.path("exports");
+    fs::create_dir(&folder).unwrap();
+    let request = json!({"command": "export", "image": image, "target": folder.join("half")});
+    // The first block past the limit kills it (SIGXFSZ), as nothing else does at a place that is known.
+    let mut child = Command::new("sh")
+        .args([
+            "-c",
+            "ulimit -c 0; ulimit -f 8; exec \"$0\"",
+            env!("CARGO_BIN_EXE_casemate-image"),
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    write!(child.stdin.take().unwrap(), "{request}").unwrap();
+    let ended = child.wait().unwrap();
+    assert_eq!(ended.signal(), Some(25), "{ended}");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+
+    fs::write(folder.join("there"), b"mine").unwrap();
+    let refused = ask(&json!({"command": "export", "image": image, "target": folder.join("there")})).unwrap_err();
+    assert!(refused.contains("host"), "{refused}");
+    assert_eq!(fs::read(folder.join("there")).unwrap(), b"mine");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
 }
 
 #[test]

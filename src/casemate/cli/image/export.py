@@ -27,9 +27,5 @@ def export(
         raise UsageError(f"{target} exists", remedy="name a new file")
     with opened_image(image) as (read, opened, _), progress("exporting", quiet=as_json):
         key = _keys.key_of(key_file, opened.start.manifest.manifest)
-        try:
-            exported = Tool.installed().export(opened.readable(read.fetch, key), target.absolute())
-        except BaseException:
-            target.unlink(missing_ok=True)
-            raise
+        exported = Tool.installed().export(opened.readable(read.fetch, key), target.absolute())
     emit({**exported, "archive": str(target)}, as_json=as_json)
