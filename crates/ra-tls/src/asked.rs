@@ -47,9 +47,27 @@ pub fn check(platforms: &BTreeMap<Platform, Asked>, claims: &Claims, now: i64) -
         let got = claims.platform.name();
         return Err(refused("ra_tls.platform.listed").expected(listed.join(" or ")).got(got));
     };
+    check_meant(asked)?;
     check_values(asked, claims)?;
     check_minima(asked, claims)?;
     check_complete(asked, claims, now)
+}
+
+/// What is asked means something, as in policies: these are the word of whoever signed the identity block, so of anybody
+/// where nothing says who that is (spec/policy.md, "Some things have to be asked for").
+fn check_meant(asked: &Asked) -> Result<(), Error> {
+    let value = ["family_id", "image_id"]
+        .into_iter()
+        .find(|name| asked.require.contains_key(*name));
+    let (step, part) = match (asked.tcb.contains_key("guest"), value) {
+        _ if asked.require.contains_key("id_key_digest") => return Ok(()),
+        (true, _) => ("ra_tls.tcb.minima", "guest"),
+        (false, Some(name)) => ("ra_tls.platform.values", name),
+        (false, None) => return Ok(()),
+    };
+    Err(refused(step)
+        .expected(format!("id_key_digest beside {part}"))
+        .got("what anybody may sign"))
 }
 
 fn check_values(asked: &Asked, claims: &Claims) -> Result<(), Error> {

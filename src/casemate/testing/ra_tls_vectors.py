@@ -29,6 +29,8 @@ __all__ = ["Case", "Made", "made"]
 _CUSTODIAN: Final = "sha256:" + "c" * 64
 _OTHER: Final = "sha256:" + "d" * 64
 _OTHER_RUNTIME: Final = "sha384:" + "0" * 96
+_NO_KEY: Final = "00" * 48
+"""Digest of the key that signed an identity block, of a report without one."""
 _SNP: Final = 24
 """Of a simulated platform's TCB."""
 _DAY: Final = timedelta(days=1)
@@ -93,7 +95,8 @@ class Made:
         contained = self._contained.carried(public_key_of(self.key))
         vouched = {"instance": b64u_encode(b"instance"), "signature": bytes(64)}
         both = [self.domain.platform.root_fingerprint]
-        asked = {"simulated": {"tcb": {"snp": _SNP, "guest": 0}, "require": {"product": ["genoa", "milan"]}}}
+        signed_by_nobody = {"id_key_digest": [_NO_KEY], "product": ["genoa", "milan"]}
+        asked = {"simulated": {"tcb": {"snp": _SNP, "guest": 0}, "require": signed_by_nobody}}
         yield self._case("of a workload", "simulated")
         yield self._case("of a custodian", "simulated", self._right.model_copy(update=vouched))
         yield self._case("in a container", "simulated-container", contained)
@@ -167,6 +170,8 @@ class Made:
             "with an older security version": (minima, {"simulated": {"tcb": {"snp": _SNP + 1}}}),
             "without a security version": (minima, {"simulated": {"tcb": {"fmc": 0}}}),
             "with another value": (values, {"simulated": {"require": {"product": ["genoa"]}}}),
+            "with a security version that anybody may sign": (minima, {"simulated": {"tcb": {"guest": 0}}}),
+            "with a value that anybody may sign": (values, {"simulated": {"require": {"image_id": ["00" * 16]}}}),
             "without a value": (values, {"simulated": {"require": {"csp_id": [""]}}}),
         }
         for name, (step, platforms) in asked.items():
