@@ -12,6 +12,8 @@ from scripts.vectors._manifest_health import HEALTH
 from scripts.vectors._manifest_images import CHANGES as IMAGES
 from scripts.vectors._manifest_images import IMAGE
 from scripts.vectors._manifest_places import CHANGES as PLACES
+from scripts.vectors._manifest_ra_tls import CHANGES as CERTIFICATES
+from scripts.vectors._manifest_ra_tls import RA_TLS
 
 __all__ = ["document"]
 
@@ -37,6 +39,7 @@ MANIFEST: dict[str, Any] = {
 }
 OF_IMAGE: dict[str, Any] = {**MANIFEST, "root": [], "image": IMAGE, "capabilities": ["chown", "setuid"]}
 CHECKED: dict[str, Any] = {**MANIFEST, "health": HEALTH}
+CERTIFIED: dict[str, Any] = {**MANIFEST, "ra_tls": RA_TLS}
 CUSTODIAN: dict[str, Any] = {name: value for name, value in MANIFEST.items() if name not in {"custodian", "policy"}} | {
     "role": "custodian"
 }
@@ -80,6 +83,10 @@ def _good() -> dict[str, object]:
         "a health check of an image, as long as one may be": {
             **OF_IMAGE, "health": {"command": ["/no/root"], "timeout": 3_600_000},
         },
+        "a certificate over evidence": CERTIFIED,
+        "a certificate of an image, for a day, of which nobody is told": {
+            **OF_IMAGE, "ra_tls": {"path": "/srv/tls", "lifetime": 86_400},
+        },
         "a hole in every place": {**MANIFEST, "arguments": ["{{ hole.port }}{{ hole.port }}}", "{{ hole.token }}"]},
     }  # fmt: skip
 
@@ -101,7 +108,12 @@ def _fields() -> list[Case]:
             "custodian": custodian,
             "shield": shield,
         }
-        for base, kinds in ((MANIFEST, (*FIELDS, *PLACES)), (OF_IMAGE, IMAGES), (CHECKED, CHECKS))
+        for base, kinds in (
+            (MANIFEST, (*FIELDS, *PLACES)),
+            (OF_IMAGE, IMAGES),
+            (CHECKED, CHECKS),
+            (CERTIFIED, CERTIFICATES),
+        )
         for custodian, shield, changes in kinds
         for name, place, value in changes
     ]
@@ -130,6 +142,9 @@ def _missing() -> list[Case]:
                   "manifest": canonical({**CUSTODIAN, "health": HEALTH}).decode(),
                   "custodian": "a custodian has no health check",
                   "shield": "a custodian has no health check"})  # fmt: skip
+    cases.append({"name": "a custodian with a certificate of its shield",
+                  "manifest": canonical({**CUSTODIAN, "ra_tls": RA_TLS}).decode(),
+                  "custodian": "it makes one itself", "shield": "it makes one itself"})  # fmt: skip
     for field, entry in (("image", IMAGE), ("capabilities", ["kill"])):
         value = {**CUSTODIAN, "root": [], field: entry}
         cases.append({"name": f"a custodian with its {field}", "manifest": canonical(value).decode(),

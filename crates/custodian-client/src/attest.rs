@@ -31,6 +31,17 @@ pub struct Release {
     pub lease: Lease,
     /// The decision behind it, as the custodian's record names it: 40 hex digits.
     pub decision: String,
+    /// What it was asked with.
+    pub keys: AttestedKeys,
+}
+
+/// Public keys that the evidence of a release binds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttestedKeys {
+    /// Ed25519; signs what the lease asks.
+    pub signing_key: [u8; 32],
+    /// X25519; what was released was sealed to it. Its private half is gone.
+    pub hpke_key: [u8; 32],
 }
 
 #[derive(Deserialize)]
@@ -131,8 +142,13 @@ impl Custodian {
         if !is_decision(&answer.decision) {
             return Err(Error::Malformed("a decision's id"));
         }
+        let keys = AttestedKeys {
+            signing_key: *channel.key.public(),
+            hpke_key: *opening.public(),
+        };
         Ok(Release {
             configuration,
+            keys,
             lease: Lease::new(channel, answer.lease.id, answer.lease.seconds)?,
             decision: answer.decision,
         })

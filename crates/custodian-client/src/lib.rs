@@ -27,7 +27,7 @@ pub mod tls;
 mod vectors;
 
 pub use anchor::{AnchorRecord, AnchorState, Anchored, Moved, VolumeAnchor};
-pub use attest::{Custodian, Release};
+pub use attest::{AttestedKeys, Custodian, Release};
 pub use configuration::{Configuration, PolicyFile, User};
 pub use configured_volume::{ConfiguredVolume, Freshness, Mode, RootKind};
 pub use error::Error;

@@ -1,4 +1,5 @@
-//! Passing descriptors from PID 1 to the supervisor: the ends of FUSE mounts, which are made where they are mounted.
+//! Passing descriptors from PID 1 to the supervisor: of what it serves, and of what it writes to, which are made where
+//! they are mounted.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -10,8 +11,8 @@ use rustix::net::{
     recvmsg, sendmsg,
 };
 
-/// Most volumes of a manifest (spec/manifest.md), and its image.
-const MOST: usize = 17;
+/// Most volumes of a manifest (spec/manifest.md), the folder of its certificate, and its image.
+const MOST: usize = 18;
 
 /// Sends them in one message.
 ///

@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::certificate::Pair;
 use crate::failure::{Exit, Failure};
 use crate::root::PlacedFile;
 
@@ -24,6 +25,8 @@ pub struct Start {
     pub environment: Vec<Zeroizing<CString>>,
     /// Files of the policy.
     pub files: Vec<PlacedFile>,
+    /// Where the manifest has a place for one.
+    pub certificate: Option<Pair>,
     /// Whom the workload runs as.
     pub uid: u32,
     /// Its group.
@@ -63,6 +66,11 @@ impl Start {
             body.number(file.mode);
             body.bytes(&file.content)?;
         }
+        body.count(self.certificate.iter().len())?;
+        if let Some(pair) = &self.certificate {
+            body.bytes(&pair.key)?;
+            body.bytes(&pair.certificate)?;
+        }
         send(channel, &body.0)
     }
 
@@ -85,10 +93,16 @@ impl Start {
         let environment = rest.texts()?;
         let count = rest.number()?;
         let files = (0..count).map(|_| rest.file()).collect::<io::Result<_>>()?;
+        let certificate = match rest.number()? {
+            0 => None,
+            1 => Some(rest.pair()?),
+            _ => return Err(malformed()),
+        };
         Ok(Some(Self {
             arguments,
             environment,
             files,
+            certificate,
             uid,
             gid,
             sealed_output,
@@ -103,7 +117,9 @@ impl Start {
             .chain(&self.environment)
             .map(|text| 4 + text.as_bytes().len());
         let files = self.files.iter().map(|file| 12 + file.path.len() + file.content.len());
-        24 + texts.sum::<usize>() + files.sum::<usize>()
+        let pairs = self.certificate.iter();
+        let pairs = pairs.map(|pair| 8 + pair.key.len() + pair.certificate.len());
+        28 + texts.sum::<usize>() + files.sum::<usize>() + pairs.sum::<usize>()
     }
 
     /// Wipes every text and file.
@@ -113,6 +129,7 @@ impl Start {
             .chain(&mut self.environment)
             .for_each(|text| text.zeroize());
         self.files.iter_mut().for_each(|file| file.content.zeroize());
+        self.certificate.iter_mut().for_each(|pair| pair.key.zeroize());
     }
 }
 
@@ -227,6 +244,13 @@ impl<'a> Rest<'a> {
         (0..count).map(text).collect()
     }
 
+    fn pair(&mut self) -> io::Result<Pair> {
+        Ok(Pair {
+            key: Zeroizing::new(self.bytes()?.to_vec()),
+            certificate: self.bytes()?.to_vec(),
+        })
+    }
+
     fn file(&mut self) -> io::Result<PlacedFile> {
         let path = String::from_utf8(self.bytes()?.to_vec()).map_err(|_| malformed())?;
         Ok(PlacedFile {
@@ -255,6 +279,10 @@ mod tests {
                 mode: 0o400,
                 content: Zeroizing::new(vec![0, 1, 2]),
             }],
+            certificate: Some(Pair {
+                key: Zeroizing::new(b"key".to_vec()),
+                certificate: b"certificate".to_vec(),
+            }),
             uid: 7,
             gid: 8,
             sealed_output: true,
@@ -271,6 +299,7 @@ mod tests {
         assert_eq!(got.environment, start().environment);
         assert_eq!(got.files[0].path, "/run/k");
         assert_eq!(*got.files[0].content, [0, 1, 2]);
+        assert!(got.certificate == start().certificate);
     }
 
     #[test]

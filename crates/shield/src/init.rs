@@ -91,7 +91,7 @@ fn start(
         return Ok(None);
     };
     let owner = (privilege == Privilege::Full).then_some((start.uid, start.gid));
-    root.finish(&start.files, owner, privilege)?;
+    root.finish(&start.files, start.certificate.as_ref(), owner, privilege)?;
     let working_directory = bundle.manifest.working_directory.as_str();
     let confinement = Confinement {
         working_directory,

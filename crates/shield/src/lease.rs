@@ -37,7 +37,7 @@ pub struct Watch {
 ///
 /// # Errors
 /// Those of [`release::obtain`]; [`Exit::Confinement`] when the kernel gives no timer or thread.
-pub fn attest_and_renew<P>(mut platform: Measured<P>, bundle: Arc<Bundle>) -> Result<(Granted, Watch), Failure>
+pub fn attest_and_renew<P>(platform: Measured<P>, bundle: Arc<Bundle>) -> Result<(Granted, Watch), Failure>
 where
     P: Platform + Send + 'static,
 {
@@ -57,9 +57,7 @@ where
     let (sender, receiver) = mpsc::sync_channel(1);
     let work = move || {
         let asked = clock::since_boot();
-        let obtained = quiet().and_then(|()| release::obtain(&mut platform, &bundle));
-        // Nobody asks it again: a workload's domain is attested once.
-        drop(platform);
+        let obtained = quiet().and_then(|()| release::obtain(platform, &bundle));
         let begun = obtained.and_then(|(granted, lease)| {
             let renewing = Renewing::new(lease, asked);
             let published = teller.publish(renewing.end());

@@ -15,6 +15,7 @@ pub mod holes;
 pub mod manifest;
 pub mod run;
 
+mod certificate;
 mod client_exit;
 mod container;
 mod devices;

@@ -11,6 +11,7 @@ use casemate_volume_custodian::Lent;
 use zeroize::Zeroizing;
 
 use crate::bundle::{Bundle, fill};
+use crate::certificate::{Certified, Holder};
 use crate::digests;
 use crate::failure::{Exit, Failure};
 use crate::handover::Start;
@@ -28,7 +29,10 @@ const CHANNEL_VARIABLE: &str = "CASEMATE_PLATFORM_FD=3";
 ///
 /// # Errors
 /// [`Exit::Measurement`], [`Exit::Platform`], [`Exit::Refused`], [`Exit::Unreachable`] or [`Exit::NotGenuine`].
-pub fn obtain<P: Platform>(platform: &mut Measured<P>, bundle: &Bundle) -> Result<(Granted, Lease), Failure> {
+pub fn obtain<P>(mut platform: Measured<P>, bundle: &Bundle) -> Result<(Granted, Lease), Failure>
+where
+    P: Platform + Send + 'static,
+{
     let manifest = &bundle.manifest;
     let (Some(contact), Some(identity), Some((binding, genesis))) =
         (&bundle.custodian, manifest.custodian, &manifest.policy)
@@ -37,7 +41,7 @@ pub fn obtain<P: Platform>(platform: &mut Measured<P>, bundle: &Bundle) -> Resul
     };
     let custodian = Custodian::pinned(&contact.genesis, &identity, &contact.addresses).map_err(of_client)?;
     let released = custodian.attest(
-        platform,
+        &mut platform,
         &bundle.manifest_bytes,
         &manifest.digest,
         genesis,
@@ -63,11 +67,26 @@ pub fn obtain<P: Platform>(platform: &mut Measured<P>, bundle: &Bundle) -> Resul
     });
     let mut start = configure(bundle, release.configuration)?;
     start.sealed_output = output.is_some();
+    let certificate = match &manifest.ra_tls {
+        // Nobody asks it again.
+        None => None,
+        Some(place) => {
+            let holder = Holder {
+                custodian: identity,
+                manifest: manifest.digest,
+                keys: release.keys,
+            };
+            let (pair, certified) = Certified::first(Box::new(platform), holder, place.lifetime)?;
+            start.certificate = Some(pair);
+            Some(certified)
+        }
+    };
     let granted = Granted {
         start,
         volumes,
         image_key,
         output,
+        certificate,
     };
     Ok((granted, release.lease))
 }
@@ -82,6 +101,8 @@ pub struct Granted {
     pub image_key: Option<ImageKey>,
     /// Seals what it writes, where the policy says so.
     pub output: Option<GrantedOutput>,
+    /// Its certificate, where the manifest has a place for one, and what makes the next.
+    pub certificate: Option<Certified>,
 }
 
 /// There is a key exactly where the manifest says that there is one.
@@ -219,6 +240,7 @@ fn render_start(manifest: &Manifest, values: &Values, files: Vec<PlacedFile>, us
         arguments: fixed.chain(filled).collect::<Result<_, _>>()?,
         environment: manifest.environment.iter().map(variable).collect::<Result<_, _>>()?,
         files,
+        certificate: None,
         uid: user.uid,
         gid: user.gid,
         sealed_output: false,

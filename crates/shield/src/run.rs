@@ -18,6 +18,7 @@ use rustix::stdio::{stderr, stdin, stdout};
 use rustix::thread::CapabilitySet;
 
 use crate::bundle::Bundle;
+use crate::certificate::Folder;
 use crate::failure::{Exit, Failure};
 use crate::health::listen::Listening;
 use crate::init::Ways;
@@ -133,7 +134,7 @@ fn start_workload(forked: Forked, bundle: &Arc<Bundle>, options: &Options, began
         platform,
         own,
         privilege,
-        ..
+        init,
     } = forked;
     let manifest = &bundle.manifest;
     let listening = manifest.health.as_ref().zip(own.checks);
@@ -149,22 +150,27 @@ fn start_workload(forked: Forked, bundle: &Arc<Bundle>, options: &Options, began
         volumes,
         image_key,
         output,
+        certificate,
     } = granted;
     let attested = clock::monotonic();
     let mut pid_1 = Starting::new(&mut channel, behind.lease());
     let built = pid_1.built()?;
-    let mut devices = pid_1.devices(manifest.volumes.len() + usize::from(manifest.image.is_some()))?;
+    let own_devices = usize::from(manifest.image.is_some()) + usize::from(manifest.ra_tls.is_some());
+    let mut devices = pid_1.devices(manifest.volumes.len() + own_devices)?;
     // From here on there may be a workload that wants to hear of signals.
     block_signals().map_err(confinement("signals cannot be blocked"))?;
     let owner = (privilege == Privilege::Full).then_some((start.uid, start.gid));
     if let Some(image) = &manifest.image {
         // It comes last.
-        let device = devices
-            .pop()
-            .ok_or_else(|| Failure::new(Exit::Confinement, "no device for the image"))?;
+        let device = last(&mut devices)?;
         image::serve(image, &bundle.layers, image_key.as_ref(), device, privilege)?;
     }
     drop(image_key);
+    // The folder comes last but for the image.
+    let certificate = match certificate {
+        Some(certified) => Some((certified, Folder::new(last(&mut devices)?))),
+        None => None,
+    };
     let served = Served::start(volumes, devices, bundle, owner)?;
     let sent = pid_1.send(&start);
     start.wipe();
@@ -177,6 +183,10 @@ fn start_workload(forked: Forked, bundle: &Arc<Bundle>, options: &Options, began
         .zip(own.output)
         .map(|(granted, ends)| Sealing::start(&granted, ends));
     let output = output.transpose()?;
+    if let Some((certified, folder)) = certificate {
+        let reload = manifest.ra_tls.as_ref().and_then(|place| place.reload);
+        certified.renew_in(folder, reload.map(|reload| (init, reload.signal())))?;
+    }
     if let Some(listening) = &listening {
         listening.begin();
     }
@@ -189,6 +199,12 @@ fn start_workload(forked: Forked, bundle: &Arc<Bundle>, options: &Options, began
         output,
         channel,
     })
+}
+
+/// Takes the last of the descriptors that PID 1 sent.
+fn last(devices: &mut Vec<OwnedFd>) -> Result<OwnedFd, Failure> {
+    let missing = || Failure::new(Exit::Confinement, "PID 1 sent fewer descriptors than it should");
+    devices.pop().ok_or_else(missing)
 }
 
 /// What goes on while the workload runs.
@@ -312,6 +328,7 @@ fn obtain(
         volumes: Vec::new(),
         image_key: None,
         output: None,
+        certificate: None,
     };
     let domain = Domain {
         manifest_digest: bundle.manifest.digest,

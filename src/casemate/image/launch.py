@@ -13,7 +13,7 @@ from casemate.image.settings import DEFAULT_PATH, Settings
 from casemate.image.suspects import suspects
 from casemate.image.tool import Found
 from casemate.image.users import resolve
-from casemate.wire.manifest import CAPABILITIES, Hole, Manifest, ParsedManifest, PolicyBinding
+from casemate.wire.manifest import CAPABILITIES, Hole, Manifest, ParsedManifest, PolicyBinding, RaTlsPlace
 from casemate.wire.release import User
 
 __all__ = ["Launch", "Protection", "Wanted", "make", "questions"]
@@ -47,6 +47,7 @@ class Wanted:
     hide: bool = False
     """Whether values that look like secrets go to the policy; else they are refused."""
     files: Sequence[str] = ()
+    ra_tls: RaTlsPlace | None = None
     capabilities: Sequence[str] | None = None
     """None: all that a root of the domain may keep, for images that start as root."""
     user: User | None = None
@@ -84,10 +85,11 @@ def make(settings: Settings, wanted: Wanted, layers: Sequence[str], found: Seque
     user = wanted.user or User(uid=account.uid, gid=account.gid)
     environment = {"PATH": DEFAULT_PATH, "HOME": account.home, **settings.environment, **wanted.environment}
     environment, secrets = _without_secrets(environment, wanted)
+    own = [*wanted.volumes, *([wanted.ra_tls.path] if wanted.ra_tls is not None else [])]
     places = [
         (path, there)
         for path, there in zip(settings.volumes, volumes, strict=True)
-        if not any(_overlap(path, volume) for volume in wanted.volumes)
+        if not any(_overlap(path, other) for other in own)
     ]
     manifest = _valid(
         {
@@ -102,6 +104,7 @@ def make(settings: Settings, wanted: Wanted, layers: Sequence[str], found: Seque
             "mounts": [],
             "volumes": [{"path": path} for path in sorted(wanted.volumes)] or None,
             "files": sorted(wanted.files),
+            "ra_tls": wanted.ra_tls,
             "health": health,
             "entrypoint": [_program(settings, programs), *settings.entrypoint[1:]],
             "arguments": list(settings.arguments if wanted.arguments is None else wanted.arguments),

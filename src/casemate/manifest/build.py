@@ -8,7 +8,16 @@ from pydantic import ValidationError
 
 from casemate.errors import ManifestError
 from casemate.manifest.root import Root
-from casemate.wire.manifest import Hole, Manifest, Mount, ParsedManifest, PolicyBinding, VolumePlace, Writable
+from casemate.wire.manifest import (
+    Hole,
+    Manifest,
+    Mount,
+    ParsedManifest,
+    PolicyBinding,
+    RaTlsPlace,
+    VolumePlace,
+    Writable,
+)
 from casemate.wire.release import User
 
 __all__ = ["Built", "Plan", "build"]
@@ -29,6 +38,7 @@ class Plan:
     writable: list[Writable] = field(default_factory=list)
     mounts: list[Mount] = field(default_factory=list)
     volumes: list[VolumePlace] = field(default_factory=list)
+    ra_tls: RaTlsPlace | None = None
     user: User | None = None
     working_directory: str = "/"
 
@@ -55,6 +65,7 @@ def build(plan: Plan, root: Root) -> Built:
                 "mounts": sorted(plan.mounts, key=lambda entry: entry.path),
                 "volumes": sorted(plan.volumes, key=lambda entry: entry.path) or None,
                 "files": sorted(plan.files),
+                "ra_tls": plan.ra_tls,
                 "entrypoint": plan.entrypoint,
                 "arguments": plan.arguments,
                 "environment": plan.environment,

@@ -19,11 +19,13 @@ from casemate.wire.release import User
 __all__ = [
     "CAPABILITIES",
     "HOLE_REFERENCE",
+    "MAX_CERTIFICATE_SECONDS",
     "MAX_CHECK_MILLISECONDS",
     "MAX_LAYERS",
     "MAX_MANIFEST_BYTES",
     "MAX_ROOT_ENTRIES",
     "MAX_VOLUMES",
+    "MIN_CERTIFICATE_SECONDS",
     "Directory",
     "File",
     "HealthCheck",
@@ -34,6 +36,7 @@ __all__ = [
     "ParsedManifest",
     "Path",
     "PolicyBinding",
+    "RaTlsPlace",
     "RootEntry",
     "Symlink",
     "VolumePlace",
@@ -52,6 +55,9 @@ MAX_LAYERS: Final = 128
 """Of one image, as many as container engines take."""
 MAX_CHECK_MILLISECONDS: Final = 3_600_000
 """Of one health check: an hour."""
+MIN_CERTIFICATE_SECONDS: Final = 60
+MAX_CERTIFICATE_SECONDS: Final = 24 * 60 * 60
+"""Of a certificate over evidence: a day, as those who verify it take at most."""
 Capability = Literal["chown", "dac_override", "fowner", "fsetid", "kill", "net_bind_service", "setgid", "setuid"]
 CAPABILITIES: Final[tuple[Capability, ...]] = get_args(Capability)
 """What a workload that starts as user 0 may keep (capabilities(7)), by name and in this order."""
@@ -185,6 +191,16 @@ class HealthCheck(Model):
     timeout: Annotated[int, Field(ge=1, le=MAX_CHECK_MILLISECONDS)]
 
 
+class RaTlsPlace(Model):
+    """The folder of a TLS certificate over evidence, and of its key, that the shield makes (spec/ra-tls.md). `lifetime`
+    is in seconds; `reload` is the signal that the workload gets when there is a new one.
+    """
+
+    path: Path
+    lifetime: Annotated[int, Field(ge=MIN_CERTIFICATE_SECONDS, le=MAX_CERTIFICATE_SECONDS)]
+    reload: Literal["hup", "usr1", "usr2"] | None = None
+
+
 class Hole(Model):
     pattern: Annotated[str, AfterValidator(_check_pattern), Field(min_length=1, max_length=MAX_PATTERN)]
     from_: Annotated[Literal["policy", "host"], Field(alias="from")]
@@ -208,6 +224,7 @@ class Manifest(Model):
     volumes: Annotated[list[VolumePlace], Field(min_length=1, max_length=MAX_VOLUMES)] | None = None
     files: Annotated[list[Path], Field(max_length=64)]
     health: HealthCheck | None = None
+    ra_tls: RaTlsPlace | None = None
     entrypoint: Annotated[list[Text], Field(min_length=1, max_length=64)]
     arguments: Annotated[list[Text], Field(max_length=1024)]
     environment: Annotated[dict[VariableName, Text], Field(max_length=1024)]
@@ -266,6 +283,8 @@ def _check_role(manifest: Manifest) -> None:
         raise ValueError("a custodian has no health check: it answers over the network whether it is ready")
     if manifest.role == "custodian" and (manifest.image is not None or manifest.capabilities is not None):
         raise ValueError("a custodian has no image and no capabilities: its root is a list of files")
+    if manifest.role == "custodian" and manifest.ra_tls is not None:
+        raise ValueError("a custodian's certificate is not its shield's: it makes one itself")
 
 
 def _check_image(manifest: Manifest) -> None:
@@ -309,11 +328,14 @@ def _check_program(manifest: Manifest, field: str, command: list[str], leaves: s
 
 
 def _check_covers(manifest: Manifest, leaves: set[str], folders: set[str]) -> set[str]:
-    """Paths of writables, mounts and volumes: apart from each other, below no leaf of root, hiding nothing of it."""
-    paths = [entry.path for entry in [*manifest.writable, *manifest.mounts, *(manifest.volumes or ())]]
+    """Paths of writables, mounts, volumes and the certificate: apart from each other, below no leaf of root, hiding
+    nothing of it.
+    """
+    own = [manifest.ra_tls] if manifest.ra_tls is not None else []
+    paths = [entry.path for entry in [*manifest.writable, *manifest.mounts, *(manifest.volumes or ()), *own]]
     covers = set(paths)
     if len(covers) != len(paths):
-        raise ValueError("writable, mounts and volumes: a path twice")
+        raise ValueError("writable, mounts, volumes and ra_tls: a path twice")
     for path in paths:
         parents = _parents(path)
         if path in leaves or not leaves.isdisjoint(parents):
@@ -321,7 +343,7 @@ def _check_covers(manifest: Manifest, leaves: set[str], folders: set[str]) -> se
         if path in folders:
             raise ValueError(f"{path} would hide files of root")
         if not covers.isdisjoint(parents):
-            raise ValueError(f"{path} lies in another writable, mount or volume")
+            raise ValueError(f"{path} lies in another writable, mount, volume or ra_tls")
     return covers
 
 
@@ -332,7 +354,7 @@ def _check_files(manifest: Manifest, leaves: set[str], folders: set[str], covers
     for path in manifest.files:
         parents = _parents(path)
         if not path.startswith("/run/") or path in root or not covers.isdisjoint((path, *parents)):
-            raise ValueError(f"files: {path} must lie below /run, be new, and outside writables, mounts and volumes")
+            raise ValueError(f"files: {path} must lie below /run, be new, and outside what is mounted")
         if path in folders:
             raise ValueError(f"files: {path} is a folder of something else")
         if not others.isdisjoint(parents):

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use rustix::thread::CapabilitySet;
 use serde::{Deserialize, Serialize};
 
 use super::error::{ManifestError, excerpt};
-use super::{HealthCheck, Image, Manifest, Mount, RootEntry, RootKind, Writable};
+use super::{HealthCheck, Image, Manifest, Mount, RaTls, RootEntry, RootKind, Writable};
 use crate::strict_json::unique_map;
 
 /// Largest integer of I-JSON (RFC 7493 §2.2), 2⁵³ − 1.
@@ -18,6 +19,8 @@ const MAX_ID: u32 = (1 << 31) - 1;
 const WRITABLE_SIZES: std::ops::RangeInclusive<u64> = 4096..=(1 << 40);
 /// Least and most milliseconds of a health check: those of container engines at least, an hour at most.
 const CHECK_TIMES: std::ops::RangeInclusive<u64> = 1..=3_600_000;
+/// Least and most seconds of a certificate over evidence: a minute, a day.
+const CERTIFICATE_TIMES: std::ops::RangeInclusive<u64> = 60..=86_400;
 /// Longest text of a symbolic link, that of Linux.
 const MAX_TARGET_BYTES: usize = 4095;
 
@@ -79,6 +82,28 @@ impl Capability {
             Self::NetBindService => CapabilitySet::NET_BIND_SERVICE,
             Self::Setgid => CapabilitySet::SETGID,
             Self::Setuid => CapabilitySet::SETUID,
+        }
+    }
+}
+
+/// What a workload is sent so that it reads its certificate again.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the kernel's names")]
+pub enum Reload {
+    Hup,
+    Usr1,
+    Usr2,
+}
+
+impl Reload {
+    /// As the kernel numbers it.
+    #[must_use]
+    pub fn signal(self) -> Signal {
+        match self {
+            Self::Hup => Signal::HUP,
+            Self::Usr1 => Signal::USR1,
+            Self::Usr2 => Signal::USR2,
         }
     }
 }
@@ -172,6 +197,15 @@ struct HealthForm {
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
+struct RaTlsForm {
+    lifetime: u64,
+    path: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reload: Option<Reload>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 struct ImageForm {
     layers: Vec<String>,
     protection: Protection,
@@ -210,6 +244,8 @@ pub(super) struct Form {
     mounts: Vec<MountForm>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     policy: Option<PolicyBinding>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ra_tls: Option<RaTlsForm>,
     role: Role,
     root: Vec<EntryForm>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -261,6 +297,7 @@ impl Form {
             volumes: self.volumes.into_iter().map(|v| v.path).collect(),
             files: self.files,
             health: self.health.map(HealthForm::into_check).transpose()?,
+            ra_tls: self.ra_tls.map(RaTlsForm::into_certificate).transpose()?,
             entrypoint: self.entrypoint,
             arguments: self.arguments,
             environment: self.environment,
@@ -319,6 +356,20 @@ impl HealthForm {
         Ok(HealthCheck {
             command: self.command,
             timeout: Duration::from_millis(self.timeout),
+        })
+    }
+}
+
+impl RaTlsForm {
+    fn into_certificate(self) -> Result<RaTls, ManifestError> {
+        if !CERTIFICATE_TIMES.contains(&self.lifetime) {
+            let got = self.lifetime.to_string();
+            return Err(value("ra_tls.lifetime", &got, "between 60 and 86,400 seconds"));
+        }
+        Ok(RaTls {
+            path: self.path,
+            lifetime: Duration::from_secs(self.lifetime),
+            reload: self.reload,
         })
     }
 }

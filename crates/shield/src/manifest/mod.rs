@@ -9,7 +9,7 @@ mod path;
 mod rules;
 
 pub use error::ManifestError;
-pub use form::{Access, Capability, Filler, Hole, PolicyBinding, Protection, Role, User};
+pub use form::{Access, Capability, Filler, Hole, PolicyBinding, Protection, Reload, Role, User};
 pub(crate) use path::{is_plain, parents};
 
 use std::collections::BTreeMap;
@@ -93,6 +93,17 @@ pub struct HealthCheck {
     pub timeout: Duration,
 }
 
+/// A TLS certificate over evidence that the shield makes for the workload (spec/ra-tls.md).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RaTls {
+    /// The folder in which it and its key are.
+    pub path: String,
+    /// How long each one is valid.
+    pub lifetime: Duration,
+    /// What the workload is sent when there is a new one.
+    pub reload: Option<Reload>,
+}
+
 /// A launch manifest that keeps every rule of spec/manifest.md.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
@@ -118,6 +129,8 @@ pub struct Manifest {
     pub files: Vec<String>,
     /// How a container engine may learn whether the workload is well.
     pub health: Option<HealthCheck>,
+    /// A TLS certificate for it.
+    pub ra_tls: Option<RaTls>,
     /// Program and fixed leading arguments.
     pub entrypoint: Vec<String>,
     /// Further arguments, with holes.

@@ -54,6 +54,9 @@ fn role(manifest: &Manifest) -> Result<(), ManifestError> {
         (Role::Custodian, None, None, Some(_)) if manifest.image.is_some() || !manifest.capabilities.is_empty() => Err(
             ManifestError::Role("a custodian has no image and no capabilities: its root is a list of files"),
         ),
+        (Role::Custodian, None, None, Some(_)) if manifest.ra_tls.is_some() => Err(ManifestError::Role(
+            "a custodian's certificate is not its shield's: it makes one itself",
+        )),
         (Role::Custodian, None, None, Some(_)) => Ok(()),
         (Role::Custodian, ..) => Err(ManifestError::Role(
             "a custodian names no custodian and no policy, and says its user",
@@ -140,6 +143,7 @@ fn order(manifest: &Manifest) -> Result<(), ManifestError> {
     sorted("writable", manifest.writable.iter().map(|w| w.path.as_str()))?;
     sorted("mounts", manifest.mounts.iter().map(|m| m.path.as_str()))?;
     sorted("volumes", manifest.volumes.iter().map(String::as_str))?;
+    sorted("ra_tls", manifest.ra_tls.iter().map(|r| r.path.as_str()))?;
     sorted("files", manifest.files.iter().map(String::as_str))
 }
 
@@ -182,7 +186,7 @@ fn tree(manifest: &Manifest) -> Result<(), ManifestError> {
             return Err(refuse(
                 "files",
                 file,
-                "not below /run, or an entry of root, or in a writable, mount or volume",
+                "not below /run, or an entry of root, or in a writable, mount, volume or ra_tls",
             ));
         }
         if folders.contains(file.as_str()) {
@@ -195,7 +199,7 @@ fn tree(manifest: &Manifest) -> Result<(), ManifestError> {
     Ok(())
 }
 
-/// Paths of writables, mounts and volumes: apart from each other, below no leaf of root, hiding nothing of it.
+/// Paths of writables, mounts, volumes and the certificate: apart from each other, below no leaf of root, hiding nothing of it.
 fn covers<'a>(
     manifest: &'a Manifest,
     root: &HashSet<&str>,
@@ -208,31 +212,36 @@ fn covers<'a>(
         .iter()
         .map(|w| &w.path)
         .chain(manifest.mounts.iter().map(|m| &m.path))
-        .chain(&manifest.volumes);
+        .chain(&manifest.volumes)
+        .chain(manifest.ra_tls.iter().map(|r| &r.path));
     for path in paths {
         if leaves.contains(path.as_str()) || parents(path).any(|parent| leaves.contains(parent)) {
             return Err(refuse(
-                "writable, mounts and volumes",
+                "writable, mounts, volumes and ra_tls",
                 path,
                 "on or below a file or a symbolic link of root",
             ));
         }
         if hidden.contains(path.as_str()) {
             return Err(refuse(
-                "writable, mounts and volumes",
+                "writable, mounts, volumes and ra_tls",
                 path,
                 "above entries of root, which it would hide",
             ));
         }
         if !covers.insert(path.as_str()) {
-            return Err(refuse("writable, mounts and volumes", path, "there twice"));
+            return Err(refuse("writable, mounts, volumes and ra_tls", path, "there twice"));
         }
     }
     match covers
         .iter()
         .find(|path| parents(path).any(|parent| covers.contains(parent)))
     {
-        Some(path) => Err(refuse("writable, mounts and volumes", path, "inside another one")),
+        Some(path) => Err(refuse(
+            "writable, mounts, volumes and ra_tls",
+            path,
+            "inside another one",
+        )),
         None => Ok(covers),
     }
 }

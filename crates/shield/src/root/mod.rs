@@ -23,6 +23,7 @@ use rustix::mount::{MountPropagationFlags, MoveMountFlags, UnmountFlags, mount_c
 use rustix::process::{chdir, fchdir, pivot_root};
 use zeroize::Zeroizing;
 
+use crate::certificate::{Folder, Pair};
 use crate::failure::{Exit, Failure};
 use crate::manifest::{Image, Manifest};
 use crate::namespaces::Privilege;
@@ -49,8 +50,10 @@ pub type Owner = Option<(u32, u32)>;
 pub struct PrivateRoot<'a> {
     manifest: &'a Manifest,
     tree: Tree,
-    /// The ends of its sealed volumes, in the manifest's order, then its image's.
+    /// The ends of its sealed volumes, in the manifest's order, then the folder of its certificate, then its image's end.
     ends: Vec<OwnedFd>,
+    /// The same folder.
+    certificate: Option<Folder>,
     waiting: Option<Waiting<'a>>,
 }
 
@@ -78,6 +81,8 @@ impl<'a> PrivateRoot<'a> {
         let mut tree = Tree::new(memory::file_system(0o755, memory::UNLIMITED)?);
         copy::fill(&mut tree, manifest, sources)?;
         let (parts, mut ends) = Parts::collect(manifest, mounts)?;
+        let certificate = manifest.ra_tls.as_ref().and(ends.last()).map(OwnedFd::try_clone);
+        let certificate = certificate.transpose().map_err(confinement("descriptors run out"))?;
         let waiting = match &manifest.image {
             None => {
                 make_places(manifest).try_for_each(|path| tree.directory(path))?;
@@ -103,22 +108,32 @@ impl<'a> PrivateRoot<'a> {
             manifest,
             tree,
             ends,
+            certificate: certificate.map(Folder::new),
             waiting,
         })
     }
 
-    /// What serves the sealed volumes and the image, for the supervisor.
+    /// What serves the sealed volumes and the image, and where certificates go, for the supervisor.
     pub fn take_ends(&mut self) -> Vec<OwnedFd> {
         std::mem::take(&mut self.ends)
     }
 
-    /// Places the policy's files and the writables, both owned by `owner`, then makes the root read-only, unless it is an
+    /// Places the certificate and its key, the policy's files and the writables, owned by `owner`, then makes the root read-only, unless it is an
     /// image of which the manifest says otherwise. An image must be served by now.
     ///
     /// # Errors
     /// [`Exit::Confinement`] when the kernel refuses, or for a path that is taken; [`Exit::Measurement`] when the image
     /// cannot be read.
-    pub fn finish(mut self, files: &[PlacedFile], owner: Owner, privilege: Privilege) -> Result<(), Failure> {
+    pub fn finish(
+        mut self,
+        files: &[PlacedFile],
+        certificate: Option<&Pair>,
+        owner: Owner,
+        privilege: Privilege,
+    ) -> Result<(), Failure> {
+        if let Some((folder, pair)) = self.certificate.as_ref().zip(certificate) {
+            place_certificate(folder, pair, owner)?;
+        }
         let mut read_only = true;
         let root = match self.waiting {
             None => {
@@ -156,12 +171,21 @@ impl<'a> PrivateRoot<'a> {
     }
 }
 
+fn place_certificate(folder: &Folder, pair: &Pair, owner: Owner) -> Result<(), Failure> {
+    let refused = "the certificate cannot be placed";
+    let key = folder.place_key(&pair.key).map_err(confinement(refused))?;
+    tree::give(&key, owner)?;
+    let placed = folder.replace_certificate(&pair.certificate);
+    placed.map_err(confinement(refused))
+}
+
 fn make_places(manifest: &Manifest) -> impl Iterator<Item = &str> {
     let writable = manifest.writable.iter().map(|w| w.path.as_str());
     let mounts = manifest.mounts.iter().map(|m| m.path.as_str());
     let volumes = manifest.volumes.iter().map(String::as_str);
+    let certificate = manifest.ra_tls.iter().map(|r| r.path.as_str());
     let own = ["/proc", "/dev"].into_iter();
-    own.chain(writable).chain(mounts).chain(volumes)
+    own.chain(writable).chain(mounts).chain(volumes).chain(certificate)
 }
 
 /// Any folder that exists will do, for the moment until the old root goes.

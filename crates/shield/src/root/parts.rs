@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
-use super::{attach, devices, host_mounts, inside, process_files, sealed};
+use casemate_sys::AttachedFlags;
+
+use super::{attach, confinement, devices, host_mounts, inside, memory, process_files, restrict, sealed};
 use crate::failure::Failure;
 use crate::manifest::Manifest;
 
@@ -14,10 +16,16 @@ pub struct Parts<'a> {
     devices: Vec<(&'static str, OwnedFd)>,
     folders: Vec<(&'a str, OwnedFd)>,
     volumes: Vec<(&'a str, OwnedFd)>,
+    certificate: Option<(&'a str, OwnedFd)>,
 }
 
+/// Bytes of the folder of a certificate: some of the longest.
+const CERTIFICATE_ROOM: u64 = 1 << 20;
+/// Everybody finds it; nobody but the shield makes anything there.
+const CERTIFICATE_FOLDER: u32 = 0o755;
+
 impl<'a> Parts<'a> {
-    /// Makes them, and the ends of the sealed volumes in the manifest's order.
+    /// Makes them, and the ends of the sealed volumes in the manifest's order, then the folder of its certificate.
     pub fn collect(manifest: &'a Manifest, mounts: &BTreeMap<String, String>) -> Result<(Self, Vec<OwnedFd>), Failure> {
         let folders = host_mounts::collect(manifest, mounts)?;
         let devices = devices::collect()?;
@@ -29,11 +37,20 @@ impl<'a> Parts<'a> {
             volumes.push((path.as_str(), mount));
             ends.push(device);
         }
+        let certificate = match &manifest.ra_tls {
+            None => None,
+            Some(place) => {
+                let folder = certificate_folder()?;
+                ends.push(folder.try_clone().map_err(confinement("descriptors run out"))?);
+                Some((place.path.as_str(), folder))
+            }
+        };
         let parts = Self {
             processes,
             devices,
             folders,
             volumes,
+            certificate,
         };
         Ok((parts, ends))
     }
@@ -43,9 +60,22 @@ impl<'a> Parts<'a> {
         attach(&self.processes, "/proc")?;
         devices::attach(self.devices)?;
         process_files::protect()?;
-        for (path, mount) in self.folders.iter().chain(&self.volumes) {
+        let mounts = self.folders.iter().chain(&self.volumes).chain(&self.certificate);
+        for (path, mount) in mounts {
             inside::attach(mount, path)?;
         }
         Ok(())
     }
+}
+
+fn certificate_folder() -> Result<OwnedFd, Failure> {
+    let folder = memory::file_system(CERTIFICATE_FOLDER, CERTIFICATE_ROOM)?;
+    let flags = AttachedFlags {
+        no_set_id: true,
+        no_devices: true,
+        no_execute: true,
+        ..AttachedFlags::default()
+    };
+    restrict(&folder, flags)?;
+    Ok(folder)
 }

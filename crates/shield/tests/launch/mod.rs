@@ -46,6 +46,8 @@ pub struct Launch {
     pub input: String,
     /// What becomes its standard output and error, if not a pipe to the test.
     pub output: Option<OwnedFd>,
+    /// How many reports the platform gives.
+    pub reports: usize,
 }
 
 impl Launch {
@@ -73,6 +75,7 @@ impl Launch {
             arguments: Vec::new(),
             input: "/dev/null".to_owned(),
             output: None,
+            reports: usize::MAX,
         }
     }
 
@@ -139,7 +142,8 @@ impl Launch {
     pub fn spawn_with(&self, bundle: &str, host_data: [u8; 32]) -> Running {
         let (platform, shield_end) = UnixStream::pair().expect("socket pair");
         let socket = fstat(&shield_end).expect("a socket").st_ino;
-        thread::spawn(move || answer(platform, UnsignedPlatform { host_data }));
+        let reports = self.reports;
+        thread::spawn(move || answer(platform, UnsignedPlatform { host_data }, reports));
         let mut file = tempfile::tempfile().expect("temporary file");
         file.write_all(bundle.as_bytes())
             .and_then(|()| file.rewind())
@@ -178,15 +182,16 @@ pub fn file(path: &str, source: &Path) -> Value {
            "digest": digest_text(&Sha256::digest(&content).into())})
 }
 
-/// Plays the platform's agent for one domain.
-fn answer(mut socket: UnixStream, mut platform: UnsignedPlatform) {
+/// Plays the platform's agent for one domain, which gets that many reports.
+fn answer(mut socket: UnixStream, mut platform: UnsignedPlatform, mut reports: usize) {
     let mut length = [0; 4];
     while socket.read_exact(&mut length).is_ok() {
         let mut frame = vec![0; u32::from_be_bytes(length) as usize];
         socket.read_exact(&mut frame).expect("frame");
         let request: Value = serde_json::from_slice(&frame).expect("JSON");
         let answer = match request["op"].as_str() {
-            Some("report") => {
+            Some("report") if reports > 0 => {
+                reports -= 1;
                 let evidence = platform.evidence(&report_data(&request)).expect("always");
                 json!({"report": b64u(evidence.report), "certificates": "", "crls": []})
             }

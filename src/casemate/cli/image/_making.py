@@ -59,6 +59,7 @@ class Making:
         env: list[str] | None,
         keep_env: list[str] | None,
         file: list[str] | None,
+        ra_tls: str | None,
         capability: list[str] | None,
         user: str | None,
     ) -> Wanted:
@@ -76,6 +77,7 @@ class Making:
             keep=keep_env or [],
             hide=self.policy_out is not None,
             files=file or [],
+            ra_tls=_words.ra_tls(ra_tls),
             capabilities=_options.capabilities(capability),
             user=_words.user(user),
         )

@@ -29,7 +29,7 @@ from casemate.cli.image._options import (
     Volume,
     Writable,
 )
-from casemate.cli.manifest._options import reference
+from casemate.cli.manifest._options import RaTls, reference
 from casemate.image import transport
 from casemate.image.original import Layer, Original
 from casemate.image.programs import layer_of
@@ -58,6 +58,7 @@ def from_binary(
     env: Env = None,
     keep_env: KeepEnv = None,
     file: File = None,
+    ra_tls: RaTls = None,
     workdir: Annotated[str, typer.Option(help="Working directory.")] = "/",
     writable: Writable = "64M",
     read_only: ReadOnly = False,
@@ -89,6 +90,7 @@ def from_binary(
         env=env,
         keep_env=keep_env,
         file=file,
+        ra_tls=ra_tls,
         capability=capability,
         user=user_,
     )

@@ -76,6 +76,7 @@ def _text(seen: dict[str, Any]) -> str:
         "policy files": ", ".join(launch["files"]) or "none",
         "writable": _writable(launch),
         "volumes": ", ".join(one["path"] for one in launch.get("volumes", ())) or "none",
+        "certificate": launch["ra_tls"]["path"] if "ra_tls" in launch else "none",
         "layers": f"{len(seen['layers'])}, {seen['protection']}",
     }
     text = "\n".join(f"{name:>12}  {value}" for name, value in lines.items())

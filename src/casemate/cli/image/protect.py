@@ -28,7 +28,7 @@ from casemate.cli.image._options import (
     Volume,
     Writable,
 )
-from casemate.cli.manifest._options import reference
+from casemate.cli.manifest._options import RaTls, reference
 from casemate.image import transport
 from casemate.image.reading import choose
 
@@ -43,6 +43,7 @@ def protect(
     env: Env = None,
     keep_env: KeepEnv = None,
     file: File = None,
+    ra_tls: RaTls = None,
     writable: Writable = "1G",
     read_only: ReadOnly = False,
     user_: User = None,
@@ -77,6 +78,7 @@ def protect(
         env=env,
         keep_env=keep_env,
         file=file,
+        ra_tls=ra_tls,
         capability=capability,
         user=user_,
     )

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
+import typer
 from pydantic import ValidationError
 
 from casemate.errors import UsageError
+from casemate.wire.durations import parse_duration
 from casemate.wire.fields import Model
-from casemate.wire.manifest import Hole, Mount, VolumePlace, Writable
+from casemate.wire.manifest import (
+    MAX_CERTIFICATE_SECONDS,
+    MIN_CERTIFICATE_SECONDS,
+    Hole,
+    Mount,
+    RaTlsPlace,
+    VolumePlace,
+    Writable,
+)
 from casemate.wire.release import User
 
 __all__ = [
+    "RaTls",
     "environment",
     "folders",
     "holes",
     "mounts",
     "new_folders",
+    "ra_tls",
     "reference",
     "user",
     "values",
@@ -32,6 +45,13 @@ _REFERENCE: Final = re.compile(
     r"(?P<policy>[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62})#(?P<service>[a-z0-9][a-z0-9_-]{0,62})"
 )
 M = TypeVar("M", bound=Model)
+
+RaTls = Annotated[
+    str | None,
+    typer.Option(
+        help="PATH[:LIFETIME[:SIGNAL]], a folder for a TLS certificate over evidence and its key, as /run/tls:6h:hup."
+    ),
+]
 
 
 def reference(text: str) -> tuple[str, str]:
@@ -108,6 +128,23 @@ def mounts(texts: list[str]) -> list[Mount]:
 def volumes(texts: list[str]) -> list[VolumePlace]:
     """Paths inside."""
     return [_made(VolumePlace, {"path": text}, "a place for a volume", text) for text in texts]
+
+
+def ra_tls(text: str | None) -> RaTlsPlace | None:
+    """`PATH[:LIFETIME[:SIGNAL]]`; a certificate lives a day if nothing else is said, and nothing is signalled."""
+    if text is None:
+        return None
+    path, lifetime, reload, *more = (*text.split(":"), "", "")
+    if any(more):
+        raise UsageError("not a place for a certificate", expected="PATH[:LIFETIME[:SIGNAL]]", got=text)
+    least, most = timedelta(seconds=MIN_CERTIFICATE_SECONDS), timedelta(seconds=MAX_CERTIFICATE_SECONDS)
+    lives = parse_duration(lifetime, least=least, most=most) if lifetime else most
+    entry = {
+        "path": path,
+        "lifetime": int(lives.total_seconds()),
+        "reload": reload.lower().removeprefix("sig") or None,
+    }
+    return _made(RaTlsPlace, entry, "a place for a certificate", text)
 
 
 def user(text: str | None) -> User | None:

@@ -11,6 +11,7 @@ from casemate.cli._files import program_path
 from casemate.cli._home import home
 from casemate.cli._output import Json, emit, progress
 from casemate.cli.manifest import _options
+from casemate.cli.manifest._options import RaTls
 from casemate.manifest import build as builder
 from casemate.manifest import library
 from casemate.manifest.closure import add_program
@@ -28,6 +29,7 @@ def build(
     writable: Annotated[list[str] | None, typer.Option(help="PATH[:MODE[:SIZE]], an empty folder in memory.")] = None,
     mount: Annotated[list[str] | None, typer.Option(help="PATH[:read|write], an untrusted folder of the host.")] = None,
     volume: Annotated[list[str] | None, typer.Option(help="A path at which the policy mounts a volume.")] = None,
+    ra_tls: RaTls = None,
     user: Annotated[str | None, typer.Option(help="UID:GID; without it the policy says.")] = None,
     workdir: Annotated[str, typer.Option(help="Working directory.")] = "/",
     custodian: Annotated[str | None, typer.Option(help="A pinned custodian.")] = None,
@@ -53,6 +55,7 @@ def build(
         writable=_options.writables(writable or []),
         mounts=_options.mounts(mount or []),
         volumes=_options.volumes(volume or []),
+        ra_tls=_options.ra_tls(ra_tls),
         user=_options.user(user),
         working_directory=workdir,
     )

@@ -34,6 +34,7 @@ def show(
         "writable": ", ".join(entry.path for entry in manifest.writable) or "nothing",
         "host folders": ", ".join(f"{m.path} ({m.access})" for m in manifest.mounts) or "none",
         "volumes": ", ".join(manifest.volume_paths) or "none",
+        "certificate": _certificate(manifest),
         "capabilities": ", ".join(manifest.capabilities or ()) or "none",
         "root": _root(manifest),
     }
@@ -42,6 +43,14 @@ def show(
         layers = manifest.image.layers if manifest.image else []
         text += "\n\n" + "\n".join([*map(_line, manifest.root), *layers])
     emit({}, as_json=False, text=text)
+
+
+def _certificate(manifest: Manifest) -> str | None:
+    place = manifest.ra_tls
+    if place is None:
+        return None
+    told = "" if place.reload is None else f", SIG{place.reload.upper()} when there is a new one"
+    return f"over evidence, in {place.path}, each for {place.lifetime} s{told}"
 
 
 def _root(manifest: Manifest) -> str:
