@@ -60,7 +60,7 @@ CARRIED: dict[str, Any] = {
     "signing_key": key_text("instance"),
     "hpke_key": hpke_text("sealing"),
     "evidence": {"format": "sev-snp-report", "report": b64u(bytes(1184))},
-    "endorsements": {"certificates": "", "crls": [], "documents": []},
+    "endorsements": {"certificates": "", "crls": []},
     "instance": results.certificate(),
     "signature": _vouched(),
 }

@@ -31,6 +31,7 @@ __all__ = [
     "WantedPeer",
     "check_times",
     "read_ra_tls",
+    "verify_carried",
     "verify_ra_tls",
 ]
 
@@ -85,27 +86,44 @@ def read_ra_tls(data: bytes) -> RaTlsCertificate:
 
 def verify_ra_tls(data: bytes, *, roots: Roots, at: datetime, wanted: WantedPeer) -> VerifiedClaims:
     """The claims of whoever holds the certificate's key. Errors: EvidenceError, InputError."""
-    # 1. The form: signed by its own key, one extension, one wrapper, one spelling.
-    certificate = read_ra_tls(data)
-    carried = certificate.carried
-    # 2. The time, and that it was not meant for longer than a day.
-    check_times(certificate, at)
-    # 3. Under the custodian that is wanted.
-    _check(carried.custodian == wanted.custodian, "custodian", wanted.custodian, carried.custodian)
-    # 4. The evidence: genuine, for this purpose, this key and this manifest.
-    expected = Expected(
-        report_data=carried.report_data(certificate.public_key),
-        manifest=digest_bytes(carried.manifest),
-        floors=wanted.floors,
-        excused=wanted.excused,
+    carried, claims = verify_carried(
+        data, roots=roots, at=at, custodian=wanted.custodian, floors=wanted.floors, excused=wanted.excused
     )
-    claims = verify(carried.evidence, carried.endorsements, roots=roots, at=at, expected=expected)
     # 5. What was launched is what is wanted.
     measured = claims.runtime_measurement
     _check(measured in wanted.runtimes, "runtime", " or ".join(sorted(wanted.runtimes)) or "none", measured)
     manifests = " or ".join(sorted(wanted.manifests)) or "none"
     _check(carried.manifest in wanted.manifests, "manifest", manifests, carried.manifest)
     return claims
+
+
+def verify_carried(
+    data: bytes,
+    *,
+    roots: Roots,
+    at: datetime,
+    custodian: str,
+    floors: Mapping[str, int],
+    excused: frozenset[str],
+) -> tuple[RaTls, VerifiedClaims]:
+    """Steps 1 to 4: whoever holds the certificate's key is in a genuine domain under this custodian. What runs there,
+    and on what, is the caller's to judge. Errors: EvidenceError, InputError.
+    """
+    # 1. The form: signed by its own key, one extension, one wrapper, one spelling.
+    certificate = read_ra_tls(data)
+    carried = certificate.carried
+    # 2. The time, and that it was not meant for longer than a day.
+    check_times(certificate, at)
+    # 3. Under the custodian that is wanted.
+    _check(carried.custodian == custodian, "custodian", custodian, carried.custodian)
+    # 4. The evidence: genuine, for this purpose, this key and this manifest.
+    expected = Expected(
+        report_data=carried.report_data(certificate.public_key),
+        manifest=digest_bytes(carried.manifest),
+        floors=floors,
+        excused=excused,
+    )
+    return carried, verify(carried.evidence, carried.endorsements, roots=roots, at=at, expected=expected)
 
 
 def _carried(value: bytes) -> RaTls:

@@ -1,6 +1,6 @@
 """TLS with servers whose certificates carry evidence: for `ssl`, and whatever is built on it, `httpx` for one.
 
-    context = attested_context(peer)
+    context = attested_context(Peer(wanted, roots))        # or a PolicyPeer (`casemate.client.workloads`)
     httpx.Client(verify=context).get("https://…")
 
 The certificate is verified at the end of the handshake, before a byte of the application is sent; no authority and no
@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from casemate.attestation.expectations import Roots
 from casemate.attestation.ra_tls import WantedPeer
@@ -22,7 +22,7 @@ from casemate.client.peers import UP_TO_DATE_PLATFORMS, verify_peer
 from casemate.errors import CasemateError, EvidenceMalformedError
 from casemate.policy.model import Asked
 
-__all__ = ["AttestedContext", "Peer", "PeerRefusedError", "attested_context", "refusal_in"]
+__all__ = ["AttestedContext", "Judge", "Peer", "PeerRefusedError", "attested_context", "refusal_in"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,19 @@ class Peer:
     heard: Callable[[VerifiedClaims], None] | None = None
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
+    def verify(self, certificate: bytes) -> VerifiedClaims:
+        """Of a certificate, DER or PEM. Errors: EvidenceError, InputError."""
+        return verify_peer(certificate, roots=self.roots, at=self.now(), wanted=self.wanted, platforms=self.platforms)
+
+
+class Judge(Protocol):
+    """Who says which servers are accepted: `Peer`, `PolicyPeer`."""
+
+    @property
+    def heard(self) -> Callable[[VerifiedClaims], None] | None: ...
+
+    def verify(self, certificate: bytes) -> VerifiedClaims: ...
+
 
 class PeerRefusedError(ssl.SSLError):
     """Ends a handshake in the way that libraries over `ssl` understand; `error` says what was wrong."""
@@ -49,7 +62,7 @@ class PeerRefusedError(ssl.SSLError):
 class AttestedContext(ssl.SSLContext):
     """Clients' connections alone, each with its certificate verified when the handshake ends."""
 
-    peer: Peer
+    peer: Judge
 
     def wrap_socket(self, sock: Any, *args: Any, **options: Any) -> ssl.SSLSocket:
         """As `ssl` does it; a handshake that is put off would be one that nobody looks at."""
@@ -63,7 +76,7 @@ class AttestedContext(ssl.SSLContext):
         return super().wrap_bio(incoming, outgoing, *args, **options)
 
 
-def attested_context(peer: Peer) -> AttestedContext:
+def attested_context(peer: Judge) -> AttestedContext:
     context = AttestedContext(ssl.PROTOCOL_TLS_CLIENT)
     context.peer = peer
     context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -123,7 +136,7 @@ def _verify(context: ssl.SSLContext, certificate: bytes | None) -> None:
     try:
         if certificate is None:
             raise EvidenceMalformedError("there is no certificate", step="ra_tls.extension")
-        claims = verify_peer(certificate, roots=peer.roots, at=peer.now(), wanted=peer.wanted, platforms=peer.platforms)
+        claims = peer.verify(certificate)
     except CasemateError as error:
         raise PeerRefusedError(error) from error
     if peer.heard is not None:

@@ -20,8 +20,8 @@ from casemate.policy._finding import Finding
 from casemate.policy._fit import misfit
 from casemate.policy.model import PolicyDocument, Service
 from casemate.policy.platform_steps import PLATFORM_STEPS, Releases, platform_findings
-from casemate.policy.releases import Released, Wanted
 from casemate.policy.submission import accept, expected_platforms
+from casemate.policy.workloads import WORKLOAD_STEP, workload_finding
 from casemate.wire.binding import sha256_text
 from casemate.wire.manifest import Manifest, ParsedManifest
 from casemate.wire.policies import PolicyGenesis, StepRecord
@@ -34,7 +34,7 @@ STEPS: Final = (
     "policy.known",
     "policy.simulation",
     *PLATFORM_STEPS,
-    "workload.manifest",
+    WORKLOAD_STEP,
     "workload.image",
     "volumes.anchor",
     "configuration.fits",
@@ -169,12 +169,9 @@ def _simulation(genesis: PolicyGenesis, claims: VerifiedClaims) -> Finding:
 
 def _workload(service: Service, manifest: ParsedManifest, releases: Releases) -> Finding:
     """11. What runs in it is the workload that the policy trusts, itself or by release."""
-    trusted, binding = service.workload, manifest.manifest.policy
-    if isinstance(trusted, Released):
-        name = f"{binding.name}#{binding.service}" if binding else ""
-        return releases.judge(trusted, Wanted("workload", name, manifest.digest))
-    remedy = f"restore what changed in the workload, or update services.{service.name}.workload.manifest"
-    return Finding(manifest.digest == trusted, trusted, manifest.digest, remedy)
+    binding = manifest.manifest.policy
+    name = f"{binding.name}#{binding.service}" if binding else ""
+    return workload_finding(service, name, manifest.digest, releases)
 
 
 def _image(service: Service, manifest: Manifest) -> Finding:

@@ -33,7 +33,8 @@ class Endorsements(Model):
 
     certificates: Bytes
     crls: Annotated[list[Bytes], Field(max_length=MAX_CRLS)]
-    documents: list[Bytes] = Field(default_factory=list, max_length=MAX_DOCUMENTS)
+    # Left out where there are none: in certificates, each thing has one spelling.
+    documents: list[Bytes] = Field(default_factory=list, max_length=MAX_DOCUMENTS, exclude_if=lambda them: not them)
 
 
 NO_ENDORSEMENTS: Final = Endorsements(certificates=b"", crls=[])

@@ -343,7 +343,7 @@ def _check_covers(manifest: Manifest, leaves: set[str], folders: set[str]) -> se
         if path in folders:
             raise ValueError(f"{path} would hide files of root")
         if not covers.isdisjoint(parents):
-            raise ValueError(f"{path} lies in another writable, mount, volume or ra_tls")
+            raise ValueError(f"{path} lies in another writable, mount or volume, or in ra_tls")
     return covers
 
 

@@ -13,6 +13,7 @@ from casemate.attestation.cmw import EVIDENCE, Record, encode_cbor, encode_json
 from casemate.testing.amd.cases import RIGHT, case
 from casemate.testing.nitro.plan import Chain, Plan
 from casemate.testing.ra_tls import certificate_with
+from casemate.testing.stage import free_port
 from casemate.testing.tpm.cases import case as tpm_case
 from casemate.wire import canonical
 from casemate.wire.custodian import CustodianGenesis
@@ -308,6 +309,38 @@ def test_a_certificate_is_shown_with_the_extensions_that_are_known(casemate: Cas
     assert "1.3.9901.2.1: Contrast: SEV-SNP attestation: 1184 bytes" in told.output
     assert "1.3.9901.3.1: Contrast: workload secret: 040178" in told.output
     assert "evidence.policy_debug: false" in told.output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "which certificate?"),
+        (("--certificate", "file", "--connect", "127.0.0.1:1"), "which certificate?"),
+        (("--connect", "127.0.0.1"), "--connect names no server"),
+        (("--connect", "127.0.0.1:99999"), "--connect names no server"),
+        (("--connect", ":443"), "--connect names no server"),
+        (("--connect", "127.0.0.1:1", "--at", "2026-01-31T12:00:00Z"), "--at is about a certificate in a file"),
+        (("--certificate", "file", "--statement", "file"), "--statement is about a policy"),
+        (("--certificate", "file", "--policy", "records.yaml"), "--policy names no service"),
+        (("--certificate", "file", "--platforms", "records.yaml"), "--platforms names no service"),
+        (("--certificate", "file", "--policy", "r#a", "--platforms", "r#a"), "--platforms is about a custodian"),
+        (("--certificate", "nowhere"), "nowhere: No such file"),
+    ],
+)
+def test_words_about_a_certificate_that_mean_nothing_are_told(
+    casemate: Casemate, home: Path, words: tuple[str, ...], message: str
+) -> None:
+    Path("file").write_bytes(b"x")
+    pin(home, "main")
+    told = casemate("evidence", "verify-certificate", *words, "--json")
+    assert (told.status, message in told.data["error"]["message"]) == (2, True), told.output
+
+
+def test_a_server_that_is_not_there_is_told(casemate: Casemate, home: Path) -> None:
+    pin(home, "main")
+    error = casemate("evidence", "verify-certificate", "--connect", f"127.0.0.1:{free_port()}", "--json").data["error"]
+    assert "no TLS with 127.0.0.1" in error["message"]
+    assert "does it listen there" in error["remedy"]
 
 
 def test_a_certificate_is_verified_against_a_pin(casemate: Casemate, home: Path) -> None:

@@ -30,6 +30,7 @@ READERS: list[Callable[[list[str]], object]] = [
     _options.mounts,
     _options.volumes,
     lambda texts: _options.user(texts[0]),
+    lambda texts: _options.ra_tls(texts[0]),
     lambda texts: _options.reference(texts[0]),
 ]
 
@@ -56,6 +57,11 @@ def test_words_mean_what_the_help_says() -> None:
     assert user is not None
     assert (user.uid, user.gid, _options.user(None)) == (1000, 100, None)
     assert _options.reference("acme/records#api") == ("acme/records", "api")
+    for text, seconds, reload in (("/t", 86_400, None), ("/t:90m", 5400, None), ("/t::SIGHUP", 86_400, "hup"),
+                                  ("/t:60s:usr1", 60, "usr1")):  # fmt: skip
+        certificate = _options.ra_tls(text)
+        assert certificate is not None
+        assert (certificate.path, certificate.lifetime, certificate.reload) == ("/t", seconds, reload)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +86,11 @@ def test_words_mean_what_the_help_says() -> None:
         (_options.mounts, ["/data:execute"], "not a mount: access"),
         (_options.mounts, ["data"], "not a mount: path"),
         (_options.volumes, ["data"], "not a place for a volume: path"),
+        (_options.ra_tls, "t", "not a place for a certificate: path"),
+        (_options.ra_tls, "/t:59s", "how long a certificate can live"),
+        (_options.ra_tls, "/t:2d", "how long a certificate can live"),
+        (_options.ra_tls, "/t:1h:kill", "not a place for a certificate: reload"),
+        (_options.ra_tls, "/t:1h:hup:x", "not a place for a certificate"),
         (_options.user, "root", "not a user"),
         (_options.user, "1000", "not a user"),
         (_options.user, "4294967295:0", "not a user: uid"),
@@ -136,7 +147,8 @@ def test_a_program_is_found_by_name_path_and_link(casemate: Casemate, policy: st
 
 
 def test_a_manifest_reads_well_and_verifies(casemate: Casemate, policy: str) -> None:
-    options = ("--hole", "host:port=[0-9]+", "--writable", "/tmp", "--mount", "/data:write", "--user", "1000:1000")
+    options = ("--hole", "host:port=[0-9]+", "--writable", "/tmp", "--mount", "/data:write", "--user", "1000:1000",
+               "--ra-tls", "/run/tls:6h:hup")  # fmt: skip
     words = ("/usr/bin/busybox", "nc", "-l", "-p", "{{ hole.port }}", "with space")
     built = casemate("manifest", "build", "--policy", policy, *options, "-o", "m.json", "--json", "--", *words).data
     for which in (policy, built["manifest"], "m.json"):
@@ -145,6 +157,7 @@ def test_a_manifest_reads_well_and_verifies(casemate: Casemate, policy: str) -> 
         assert "runs  /usr/bin/busybox nc -l -p '{{ hole.port }}' 'with space'\n" in text
         assert "holes  port (host: [0-9]+)\n" in text
         assert "host folders  /data (write)\n" in text
+        assert "certificate  over evidence, in /run/tls, each for 21600 s, SIGHUP when there is a new one\n" in text
         assert casemate("manifest", "verify", which, "--json").data["differences"] == 0
     assert "/usr/bin/busybox" in casemate("manifest", "show", policy, "--files").output
 

@@ -11,12 +11,12 @@ from casemate.policy.model import PolicyDocument, Service
 __all__ = ["service_given"]
 
 
-def service_given(text: str) -> tuple[PolicyDocument, Service]:
-    """What `--policy` names. Errors: UsageError, PolicyError."""
+def service_given(option: str, text: str) -> tuple[PolicyDocument, Service]:
+    """What an option of that name names. Errors: UsageError, PolicyError."""
     file, _, name = text.rpartition("#")
     if not file or not name:
         raise UsageError(
-            "--policy names no service",
+            f"{option} names no service",
             expected="FILE#SERVICE",
             got=text[:200] or "nothing",
             remedy="name a policy's file and one of its services, as records.yaml#api",

@@ -127,7 +127,7 @@ def _judged_by(text: str | None, *, machine_only: bool) -> tuple[PolicyDocument,
         if machine_only:
             raise UsageError("--machine-only is about a policy", remedy="name it with --policy FILE#SERVICE")
         return None
-    return service_given(text)
+    return service_given("--policy", text)
 
 
 def _manifest_of(judged_by: tuple[PolicyDocument, Service] | None) -> str | None:

@@ -82,18 +82,9 @@ def from_binary(
     )  # fmt: skip
     places = _options.volumes(volume or [])
     wanted = makes.wanted(
-        encrypt=encrypt,
-        writable=writable,
-        read_only=read_only,
-        volumes=places,
-        hole=hole,
-        env=env,
-        keep_env=keep_env,
-        file=file,
-        ra_tls=ra_tls,
-        capability=capability,
-        user=user_,
-    )
+        encrypt=encrypt, writable=writable, read_only=read_only, volumes=places, hole=hole, env=env, keep_env=keep_env,
+        file=file, ra_tls=ra_tls, capability=capability, user=user_,
+    )  # fmt: skip
     with TemporaryDirectory(prefix="casemate-image-") as folder:
         scratch = Path(folder)
         with progress("collecting what they need", quiet=as_json):

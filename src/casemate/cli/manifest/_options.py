@@ -10,7 +10,7 @@ from typing import Annotated, Final, TypeVar
 import typer
 from pydantic import ValidationError
 
-from casemate.errors import UsageError
+from casemate.errors import MalformedError, UsageError
 from casemate.wire.durations import parse_duration
 from casemate.wire.fields import Model
 from casemate.wire.manifest import (
@@ -137,14 +137,22 @@ def ra_tls(text: str | None) -> RaTlsPlace | None:
     path, lifetime, reload, *more = (*text.split(":"), "", "")
     if any(more):
         raise UsageError("not a place for a certificate", expected="PATH[:LIFETIME[:SIGNAL]]", got=text)
-    least, most = timedelta(seconds=MIN_CERTIFICATE_SECONDS), timedelta(seconds=MAX_CERTIFICATE_SECONDS)
-    lives = parse_duration(lifetime, least=least, most=most) if lifetime else most
     entry = {
         "path": path,
-        "lifetime": int(lives.total_seconds()),
+        "lifetime": _certificate_seconds(lifetime) if lifetime else MAX_CERTIFICATE_SECONDS,
         "reload": reload.lower().removeprefix("sig") or None,
     }
     return _made(RaTlsPlace, entry, "a place for a certificate", text)
+
+
+def _certificate_seconds(text: str) -> int:
+    least, most = timedelta(seconds=MIN_CERTIFICATE_SECONDS), timedelta(seconds=MAX_CERTIFICATE_SECONDS)
+    try:
+        return int(parse_duration(text, least=least, most=most).total_seconds())
+    except MalformedError as error:
+        raise UsageError(
+            "not how long a certificate can live", expected="60s to 24h, as 6h or 90m", got=text[:80]
+        ) from error
 
 
 def user(text: str | None) -> User | None:

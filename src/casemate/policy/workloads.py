@@ -1,0 +1,57 @@
+"""Whether a policy admits a workload by what it is alone: the platform, the runtime and the launch manifest of a domain
+that is met somewhere, not one that asks for a release (spec/policy.md, "Decision order", steps 5 to 11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from casemate.claims import VerifiedClaims
+from casemate.policy._finding import Finding
+from casemate.policy.model import PolicyDocument, Service
+from casemate.policy.platform_steps import PLATFORM_STEPS, Releases, platform_findings
+from casemate.policy.releases import Released, Wanted
+from casemate.wire.policies import StepRecord
+
+__all__ = ["WORKLOAD_STEP", "judge_workload", "workload_finding"]
+
+WORKLOAD_STEP: Final = "workload.manifest"
+"""Its label."""
+
+
+def judge_workload(
+    document: PolicyDocument,
+    service: Service,
+    claims: VerifiedClaims,
+    manifest: str,
+    *,
+    statements: Sequence[bytes],
+    now: datetime,
+) -> tuple[tuple[StepRecord, ...], str | None]:
+    """The steps, and what would mend the first that does not hold; None where all of them do. `manifest` is the digest
+    that the claims are about, `sha256:…`.
+    """
+    releases = Releases(document, service, statements, now)
+    name = f"{document.policy}#{service.name}"
+    findings = [
+        *platform_findings(service, claims, releases, now),
+        workload_finding(service, name, manifest, releases),
+    ]
+    steps = tuple(
+        StepRecord(step=step, held=found.held, expected=found.expected, got=found.got)
+        for step, found in zip((*PLATFORM_STEPS, WORKLOAD_STEP), findings, strict=True)
+    )
+    return steps, next((found.remedy for found in findings if not found.held), None)
+
+
+def workload_finding(service: Service, name: str, manifest: str, releases: Releases) -> Finding:
+    """What runs is the workload that the policy trusts, itself or by release. `name` is `policy#service`, `manifest` a
+    digest.
+    """
+    trusted = service.workload
+    if isinstance(trusted, Released):
+        return releases.judge(trusted, Wanted("workload", name, manifest))
+    remedy = f"restore what changed in the workload, or update services.{service.name}.workload.manifest"
+    return Finding(manifest == trusted, trusted, manifest, remedy)

@@ -1,0 +1,118 @@
+"""Workloads behind certificates of their shields are judged by a policy, as a custodian would judge them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from casemate.attestation.expectations import Roots
+from casemate.claims import VerifiedClaims
+from casemate.client.ra_tls import PeerRefusedError, _verify, attested_context
+from casemate.client.workloads import PolicyPeer
+from casemate.custodian.keys.tls import certificate_over, public_key_of
+from casemate.errors import CasemateError
+from casemate.policy.model import parse_document
+from casemate.secrets.catalogue import SCHEMAS
+from casemate.simulator import pki
+from casemate.testing.ra_tls import Domain
+
+CUSTODIAN = "sha256:" + "c" * 64
+NOBODYS = "sha256:" + "0" * 64
+KEY = ec.generate_private_key(ec.SECP256R1())
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+@pytest.fixture(scope="module")
+def domain(tmp_path_factory: pytest.TempPathFactory) -> Domain:
+    return Domain(pki.create(tmp_path_factory.mktemp("own") / "platform"), CUSTODIAN)
+
+
+@pytest.fixture(scope="module")
+def certificate(domain: Domain) -> bytes:
+    start, carried = NOW - timedelta(minutes=5), domain.carried(public_key_of(KEY))
+    made = certificate_over(KEY, carried, start=start, end=start + timedelta(hours=1))
+    return made.public_bytes(Encoding.DER)
+
+
+def peer(domain: Domain, heard: list[VerifiedClaims] | None = None, **service: Any) -> PolicyPeer:
+    """Who admits that domain, but for what a test asks of its service."""
+    right = {
+        "workload": {"manifest": domain.manifest},
+        "runtime": {"measurement": f"sha384:{domain.measurement.hex()}"},
+        "platforms": ["simulated"],
+    }
+    document = {
+        "casemate": 1,
+        "policy": "acme/records",
+        "genesis": NOBODYS,
+        "principals": {"alice": {"key": "ed25519:" + "A" * 43}},
+        "access": {"read": {"any": ["alice"]}, "update": {"any": ["alice"]}},
+        "services": {"api": {**right, **service}},
+    }
+    roots = Roots(simulated=frozenset({domain.platform.root_fingerprint}))
+    told = None if heard is None else heard.append
+    return PolicyPeer(parse_document(document, SCHEMAS), "api", CUSTODIAN, roots, heard=told, now=lambda: NOW)
+
+
+def step(judge: PolicyPeer, certificate: bytes) -> str | None:
+    with pytest.raises(CasemateError) as refused:
+        judge.verify(certificate)
+    return refused.value.step
+
+
+def test_a_workload_that_the_policy_admits_is_accepted(domain: Domain, certificate: bytes) -> None:
+    claims = peer(domain).verify(certificate)
+    assert (claims.platform, f"sha256:{claims.manifest.hex()}") == ("simulated", domain.manifest)
+
+
+@pytest.mark.parametrize(
+    ("change", "refused"),
+    [
+        ({"workload": {"manifest": NOBODYS}}, "workload.manifest"),
+        ({"runtime": {"measurement": "sha384:" + "0" * 96}}, "runtime.measurement"),
+        ({"platforms": ["simulated-container"]}, "platform.listed"),
+        ({"platforms": {"simulated": {"tcb": {"snp": 255}}}}, "tcb.minima"),
+    ],
+)
+def test_what_the_policy_does_not_admit_is_refused_with_the_step(
+    domain: Domain, certificate: bytes, change: dict[str, Any], refused: str
+) -> None:
+    assert step(peer(domain, **change), certificate) == refused
+
+
+def test_a_workload_by_release_needs_the_statement(domain: Domain, certificate: bytes) -> None:
+    released = {"release": "acme/api", "at_least": "1", "signed_by": {"any": ["alice"]}}
+    assert step(peer(domain, workload=released), certificate) == "workload.manifest"
+
+
+def test_another_custodians_workload_is_refused(domain: Domain, certificate: bytes) -> None:
+    assert step(replace(peer(domain), custodian=NOBODYS), certificate) == "ra_tls.custodian"
+
+
+def test_simulated_hardware_counts_only_under_its_pinned_root(domain: Domain, certificate: bytes) -> None:
+    refused = step(replace(peer(domain), roots=Roots(amd=True)), certificate)
+    assert refused is not None
+    assert refused.startswith("evidence.")
+
+
+@pytest.mark.parametrize(("minutes", "held"), [(-6, False), (-5, True), (54, True), (56, False)])
+def test_a_certificate_counts_in_its_time(domain: Domain, certificate: bytes, minutes: int, held: bool) -> None:
+    judge = replace(peer(domain), now=lambda: NOW + timedelta(minutes=minutes))
+    if held:
+        assert judge.verify(certificate)
+    else:
+        assert step(judge, certificate) == "ra_tls.times"
+
+
+def test_a_connection_judges_by_the_policy_and_tells_what_it_found(domain: Domain, certificate: bytes) -> None:
+    heard: list[VerifiedClaims] = []
+    _verify(attested_context(peer(domain, heard)), certificate)
+    assert [claims.platform for claims in heard] == ["simulated"]
+    with pytest.raises(PeerRefusedError, match=r"workload\.manifest"):
+        _verify(attested_context(peer(domain, heard, workload={"manifest": NOBODYS})), certificate)
+    assert len(heard) == 1
