@@ -100,7 +100,7 @@ def test_a_certificate_of_a_machine_of_intels_is_judged_by_a_policy_that_is_name
             .replace("sha256:" + ENCLAVE["mr_enclave"].hex(), runtime)
             .replace("{sgx: {tcb: {evaluation: 20}, require: {opinions: WANTED}}}", asked)
         )
-        words += ["--policy", "records.yaml#api"]
+        words += ["--platforms", "records.yaml#api"]
     with trusting(plan.root):
         told = casemate("evidence", "verify-certificate", *words)
     assert json.loads(told.output)["error"]["step"] == (step or "instance.form")
