@@ -89,9 +89,7 @@ impl RaTlsCertificate {
 fn check_own_signature(certificate: &Certificate) -> Result<(), Error> {
     let point = certificate.public_key.strip_prefix(P256);
     let point = point.ok_or_else(|| Error::new(FORM, "the certificate's key is none of P-256"))?;
-    let right = certificate.algorithm == ECDSA_SHA256
-        && certificate.inner_algorithm == ECDSA_SHA256
-        && certificate.issuer == certificate.subject;
+    let right = certificate.algorithm == ECDSA_SHA256 && certificate.issuer == certificate.subject;
     let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point);
     if !right || key.verify(&certificate.signed, &certificate.signature).is_err() {
         return Err(Error::new(FORM, "the certificate is not signed by its own key"));

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use x509_cert::Version;
 use x509_cert::crl::{CertificateList, RevokedCert};
 use x509_cert::der::Decode;
 use x509_cert::der::asn1::ObjectIdentifier;
@@ -83,6 +84,14 @@ fn parse(data: &[u8], authority: &Certificate, holds: Holds) -> Result<Revocatio
         return Err(bad("a revocation list is too large").got(data.len().to_string()));
     }
     let list = CertificateList::from_der(data).map_err(unreadable)?;
+    // What stands beside the signature is covered by nothing (RFC 5280, section 5.1.1.2).
+    if list.signature_algorithm != list.tbs_cert_list.signature {
+        return Err(unreadable(()));
+    }
+    // Extensions, without which a list says nothing, are of version 2 (RFC 5280, section 5.1.2.1).
+    if list.tbs_cert_list.version != Version::V2 {
+        return Err(unreadable(()));
+    }
     let signature = list.signature.as_bytes().unwrap_or_default();
     let issuer = Name::read(&list.tbs_cert_list.issuer).map_err(unreadable)?;
     // First of all: what somebody else wrote is not looked at.
@@ -182,4 +191,25 @@ fn unreadable<T>(_: T) -> Error {
 
 fn bad(reason: &str) -> Error {
     Error::new(STEP, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARK: &[u8] = include_bytes!("../../../spec/vectors/sev-snp/certificates/milan-vcek-v2.ark.der");
+    const LIST: &[u8] = include_bytes!("../../../spec/vectors/sev-snp/lists/milan-vcek-v2.0.crl");
+    /// Version 2, as the first thing that a list says.
+    const VERSION: &[u8] = &[0x02, 0x01, 0x01];
+
+    #[test]
+    fn a_list_is_of_version_2() {
+        let authority = Certificate::from_der(ARK, "ARK").unwrap();
+        let signed: Holds = |_, _, _| true;
+        assert_eq!(parse(LIST, &authority, signed).unwrap().number, 7);
+        let place = LIST.windows(VERSION.len()).position(|part| part == VERSION).unwrap();
+        let mut older = LIST.to_vec();
+        older[place + 2] = 0;
+        assert_eq!(parse(&older, &authority, signed).unwrap_err().step, STEP);
+    }
 }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use casemate_wire::encoding::{digest_text, sha256};
 use x509_cert::Version;
 use x509_cert::attr::AttributeTypeAndValue;
-use x509_cert::der::asn1::{Any, AnyRef, ObjectIdentifier};
+use x509_cert::der::asn1::{Any, AnyRef, ObjectIdentifier, PrintableStringRef};
 use x509_cert::der::{DateTime, Decode, Encode, Reader, SliceReader, Tag, Tagged};
 use x509_cert::ext::pkix::constraints::{BasicConstraints, NameConstraints, PolicyConstraints};
 use x509_cert::ext::pkix::name::GeneralNames;
@@ -54,10 +54,8 @@ pub struct Certificate {
     pub path_length: Option<u8>,
     pub signs_certificates: bool,
     pub signs_lists: bool,
-    /// Beside the signature, which does not cover it.
+    /// As it says of its signature.
     pub algorithm: ObjectIdentifier,
-    /// Under the signature.
-    pub inner_algorithm: ObjectIdentifier,
     pub signed: Vec<u8>,
     pub signature: Vec<u8>,
     /// Those that X.509 does not define.
@@ -89,7 +87,8 @@ impl Certificate {
     fn read(der: &[u8]) -> Result<Self, Problem> {
         let loaded = x509_cert::Certificate::from_der(der)?;
         let body = loaded.tbs_certificate();
-        if body.version() != Version::V3 {
+        // What stands beside the signature is covered by nothing, so it is compared (RFC 5280, section 4.1.1.2).
+        if body.version() != Version::V3 || loaded.signature_algorithm() != body.signature() {
             return Err(Problem::Unreadable);
         }
         let known = Known::read(body.extensions())?;
@@ -109,7 +108,6 @@ impl Certificate {
             signs_certificates: usage.as_ref().is_some_and(KeyUsage::key_cert_sign),
             signs_lists: usage.as_ref().is_some_and(KeyUsage::crl_sign),
             algorithm: loaded.signature_algorithm().oid,
-            inner_algorithm: body.signature().oid,
             signed: first_item(der)?,
             signature: loaded.signature().as_bytes().ok_or(Problem::Unreadable)?.to_vec(),
             extensions: known.others,
@@ -219,6 +217,9 @@ impl Name {
         let parts = name.iter_rdn().map(|part| {
             let mut part = part.iter().map(attribute).collect::<Result<Vec<_>, _>>()?;
             part.sort();
+            if part.is_empty() {
+                return Err(Tag::Set.value_error().into());
+            }
             Ok(part)
         });
         parts.collect::<Result<_, _>>().map(Self)
@@ -237,20 +238,27 @@ fn attribute(attribute: &AttributeTypeAndValue) -> Result<(ObjectIdentifier, Val
     Ok((attribute.oid, value_of(&attribute.value)?))
 }
 
+/// Only strings name somebody (X.520); a certificate with anything else there is none.
 fn value_of(value: &Any) -> Result<Value, x509_cert::der::Error> {
     let bytes = value.value();
     let text = match value.tag() {
         Tag::BitString => return Ok(Value::Bytes(bytes.to_vec())),
-        Tag::BmpString => {
-            let units: Vec<u16> = bytes
-                .chunks(2)
-                .map(|pair| pair.iter().fold(0, |unit, byte| unit << 8 | u16::from(*byte)))
-                .collect();
-            String::from_utf16(&units).ok().filter(|_| bytes.len() % 2 == 0)
+        Tag::PrintableString => Some(value.decode_as::<PrintableStringRef<'_>>()?.as_str().to_owned()),
+        Tag::BmpString => utf16(bytes),
+        Tag::Utf8String | Tag::Ia5String | Tag::TeletexString | Tag::NumericString | Tag::VisibleString => {
+            String::from_utf8(bytes.to_vec()).ok()
         }
-        _ => String::from_utf8(bytes.to_vec()).ok(),
+        _ => None,
     };
     text.map(Value::Text).ok_or_else(|| value.tag().value_error().into())
+}
+
+fn utf16(bytes: &[u8]) -> Option<String> {
+    let units: Vec<u16> = bytes
+        .chunks_exact(2)
+        .map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
+        .collect();
+    String::from_utf16(&units).ok().filter(|_| bytes.len() % 2 == 0)
 }
 
 /// The first item in the sequence that `der` is, as it stands there: what is under a signature.
@@ -295,4 +303,41 @@ pub fn check_covers(start: i64, end: i64, at: i64, what: &(impl fmt::Display + ?
 
 fn unreadable(what: &str) -> Error {
     Error::new(STEP, format!("the {what} cannot be read"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(tag: Tag, bytes: &[u8]) -> Option<Value> {
+        value_of(&Any::new(tag, bytes).unwrap()).ok()
+    }
+
+    #[test]
+    fn the_same_text_in_another_type_of_string_is_the_same() {
+        let text = Some(Value::Text("ab".to_owned()));
+        for tag in [
+            Tag::Utf8String,
+            Tag::PrintableString,
+            Tag::Ia5String,
+            Tag::TeletexString,
+        ] {
+            assert_eq!(value(tag, b"ab"), text, "{tag}");
+        }
+        assert_eq!(value(Tag::BmpString, b"\0a\0b"), text);
+    }
+
+    #[test]
+    fn what_is_no_string_names_nobody() {
+        for (tag, bytes) in [
+            (Tag::Integer, &b"\x01"[..]),
+            (Tag::OctetString, b"ab"),
+            (Tag::Sequence, b""),
+            (Tag::PrintableString, b"a@b"),
+            (Tag::Utf8String, b"\xff"),
+            (Tag::BmpString, b"\0a\0"),
+        ] {
+            assert_eq!(value(tag, bytes), None, "{tag}");
+        }
+    }
 }
