@@ -103,7 +103,7 @@ pub struct Endorsements {
     #[serde(deserialize_with = "all_base64url")]
     pub crls: Vec<Vec<u8>>,
     /// What else it signed.
-    #[serde(default, deserialize_with = "all_base64url")]
+    #[serde(default, deserialize_with = "some_base64url")]
     pub documents: Vec<Vec<u8>>,
 }
 
@@ -186,6 +186,15 @@ fn base64url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::E
 fn all_base64url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<u8>>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
     texts.iter().map(|text| decoded(text)).collect()
+}
+
+/// An empty list would be a second spelling of its absence.
+fn some_base64url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<u8>>, D::Error> {
+    let all = all_base64url(deserializer)?;
+    if all.is_empty() {
+        return Err(serde::de::Error::custom("an empty list, which is left out"));
+    }
+    Ok(all)
 }
 
 fn decoded<E: serde::de::Error>(text: &str) -> Result<Vec<u8>, E> {

@@ -163,6 +163,10 @@ proptest! {
 
 #[test]
 fn json_of_the_wire_form_has_one_spelling() {
+    let endorsements = serde_json::from_str::<Endorsements>;
+    endorsements(r#"{"certificates":"","crls":[]}"#).unwrap();
+    endorsements(r#"{"certificates":"","crls":[],"documents":["AQ"]}"#).unwrap();
+    endorsements(r#"{"certificates":"","crls":[],"documents":[]}"#).unwrap_err();
     let parse = serde_json::from_str::<Evidence>;
     parse(r#"{"format":"sev-snp-report","report":"AQI"}"#).unwrap();
     for wrong in [
