@@ -95,13 +95,13 @@ pub mod parsers {
         crate::signature::verify(&headers, 200, body, signature, key)
     }
 
-    /// A certificate of a custodian's TLS.
+    /// A certificate of a custodian's TLS, at this time (Unix seconds).
     ///
     /// # Errors
     /// When it is none that this one vouches for.
     #[cfg(feature = "tls")]
-    pub fn certificate(der: &[u8], genesis: &[u8]) -> Result<(), Error> {
-        crate::tls::PinnedCustodian::of(genesis)?.verify(der, 0)
+    pub fn certificate(der: &[u8], genesis: &[u8], now: i64) -> Result<(), Error> {
+        crate::tls::PinnedCustodian::of(genesis)?.verify(der, now)
     }
 
     /// What is told of a volume's anchor.
