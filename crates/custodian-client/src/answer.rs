@@ -24,6 +24,11 @@ pub struct Channel {
 impl Channel {
     /// Signs and posts `value` to one address after the other, until one gives an answer that verifies; only then parses.
     pub fn ask<A: DeserializeOwned>(&self, path: &str, value: &Value) -> Result<A, Error> {
+        self.ask_for_time(path, value).map(|(answer, _)| answer)
+    }
+
+    /// The same, and when the custodian gave the answer, by its own clock: seconds after the epoch, signed.
+    pub fn ask_for_time<A: DeserializeOwned>(&self, path: &str, value: &Value) -> Result<(A, u64), Error> {
         let body = serde_json::to_vec(value).map_err(|_| Error::Malformed("request"))?;
         let now = now();
         let signed = sign(&self.key, "POST", path, &body, now, &random()?);
@@ -31,19 +36,19 @@ impl Channel {
         for address in self.line.addresses() {
             let raw = self.line.post(address, path, &body, &signed);
             match raw.and_then(|raw| self.believe(raw, &signed, now)) {
-                Ok(raw) => return read(&raw),
+                Ok((raw, created)) => return Ok((read(&raw)?, created)),
                 Err(failure) => failures.push(failure),
             }
         }
         Err(gravest(failures))
     }
 
-    fn believe(&self, raw: Raw, signed: &SignedRequest, now: i64) -> Result<Raw, Error> {
+    fn believe(&self, raw: Raw, signed: &SignedRequest, now: i64) -> Result<(Raw, u64), Error> {
         // 1, 2. The instance certificate, under the pinned identity key, now.
         let instance = Instance::verify(&raw.headers.instance, &self.identity_key, &self.identity, now)?;
         // 3, 4. This instance gave this answer, whole, to this very request.
-        verify(&raw.headers, raw.status, &raw.body, &signed.signature, &instance.key)?;
-        Ok(raw)
+        let created = verify(&raw.headers, raw.status, &raw.body, &signed.signature, &instance.key)?;
+        Ok((raw, created))
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Release {
     pub decision: String,
     /// What it was asked with.
     pub keys: AttestedKeys,
+    /// When it was given, by the custodian's clock: seconds after the epoch.
+    pub time: u64,
 }
 
 /// Public keys that the evidence of a release binds.
@@ -130,7 +132,7 @@ impl Custodian {
         if !statements.is_empty() {
             request["statements"] = statements.iter().map(|statement| b64u(statement)).collect();
         }
-        let answer: AttestationAnswer = channel.ask("/v1/attestations", &request)?;
+        let (answer, time): (AttestationAnswer, u64) = channel.ask_for_time("/v1/attestations", &request)?;
         let configuration = self.open(
             &answer,
             &opening,
@@ -149,6 +151,7 @@ impl Custodian {
         Ok(Release {
             configuration,
             keys,
+            time,
             lease: Lease::new(channel, answer.lease.id, answer.lease.seconds)?,
             decision: answer.decision,
         })

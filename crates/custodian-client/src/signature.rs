@@ -49,23 +49,24 @@ pub fn sign(key: &SigningKey, method: &str, path: &str, body: &[u8], created: i6
     }
 }
 
-/// Checks that the holder of `key` gave this answer, whole, to the request with this `Signature` header.
+/// Checks that the holder of `key` gave this answer, whole, to the request with this `Signature` header. When it says to
+/// have done so, in seconds after the epoch.
 pub fn verify(
     headers: &AnswerHeaders,
     status: u16,
     body: &[u8],
     request_signature: &str,
     key: &[u8; 32],
-) -> Result<(), Error> {
+) -> Result<u64, Error> {
     let form = Error::NotGenuine {
         step: "the answer's signature is not of the documented form",
     };
     let Some(params) = headers.signature_input.strip_prefix("casemate=") else {
         return Err(form);
     };
-    if !has_form(params, key) {
+    let Some(created) = created(params, key) else {
         return Err(form);
-    }
+    };
     let (Some(bound), Some(signature)) = (value(request_signature), value(&headers.signature)) else {
         return Err(form);
     };
@@ -91,11 +92,11 @@ pub fn verify(
             step: "the answer's body is not what was signed",
         });
     }
-    Ok(())
+    Ok(created)
 }
 
-/// Exactly the documented parameters, in their order, by this key.
-fn has_form(params: &str, key: &[u8; 32]) -> bool {
+/// The time in exactly the documented parameters, in their order, by this key.
+fn created(params: &str, key: &[u8; 32]) -> Option<u64> {
     let end = format!(
         r#";keyid="ed25519:{}";alg="ed25519";tag="casemate-response-v1""#,
         b64u(key)
@@ -104,7 +105,9 @@ fn has_form(params: &str, key: &[u8; 32]) -> bool {
         .strip_prefix(RESPONSE)
         .and_then(|rest| rest.strip_prefix(";created="))
         .and_then(|rest| rest.strip_suffix(end.as_str()))
-        .is_some_and(is_number)
+        .filter(|text| is_number(text))?
+        .parse()
+        .ok()
 }
 
 /// Decimal, at most twelve digits, in the one usual spelling.

@@ -11,7 +11,7 @@ use casemate_volume_custodian::Lent;
 use zeroize::Zeroizing;
 
 use crate::bundle::{Bundle, fill};
-use crate::certificate::{Certified, Holder};
+use crate::certificate::{Certified, Holder, Time};
 use crate::digests;
 use crate::failure::{Exit, Failure};
 use crate::handover::Start;
@@ -50,6 +50,7 @@ where
     // The report of another domain is the graver finding, whatever the client made of it.
     platform.verdict()?;
     let mut release = released.map_err(of_client)?;
+    let time = Time::heard(release.time);
     let volumes = volumes(
         manifest,
         std::mem::take(&mut release.configuration.volumes),
@@ -76,7 +77,7 @@ where
                 manifest: manifest.digest,
                 keys: release.keys,
             };
-            let (pair, certified) = Certified::first(Box::new(platform), holder, place.lifetime)?;
+            let (pair, certified) = Certified::first(Box::new(platform), holder, time, place.lifetime)?;
             start.certificate = Some(pair);
             Some(certified)
         }

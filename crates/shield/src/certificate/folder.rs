@@ -3,7 +3,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Mode, OFlags, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, fchmod, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
 /// The key, PEM (PKCS #8), for the workload's user alone.
@@ -50,6 +50,8 @@ impl Folder {
     fn write(&self, name: &str, mode: u32, mut content: &[u8]) -> Result<OwnedFd, Errno> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(self.0.as_fd(), name, flags, Mode::from_raw_mode(mode))?;
+        // Whatever mask whoever started us had.
+        fchmod(&file, Mode::from_raw_mode(mode))?;
         while !content.is_empty() {
             match rustix::io::write(&file, content) {
                 Ok(written) => content = &content[written..],

@@ -13,8 +13,9 @@ use der::{Choice, Encode, Sequence, TagMode, TagNumber, ValueOrd};
 
 use crate::failure::{Exit, Failure};
 
-/// More does not fit into the handshake message of some implementations.
-pub const MAX_CERTIFICATE: usize = 64 * 1024;
+/// Of the 64 KiB that a certificate may have (spec/ra-tls.md), what fits with all that is around it into a handshake
+/// message of 65,535 bytes, the most that some implementations take.
+pub const MAX_CERTIFICATE: usize = 65_000;
 
 /// TCG DICE Attestation Architecture 1.1: a conceptual message wrapper.
 const CONCEPTUAL_MESSAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.23.133.5.4.9");

@@ -6,13 +6,13 @@ mod form;
 mod renewing;
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use casemate_custodian_client::AttestedKeys;
+use casemate_custodian_client::{AttestedKeys, clock};
 use casemate_evidence::{Evidence, Platform, Purpose, report_data};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -52,6 +52,15 @@ pub struct Holder {
     pub keys: AttestedKeys,
 }
 
+/// The custodian's time, kept by a clock that nobody can set: the host could have certificates made for days to come.
+#[derive(Clone, Copy, Debug)]
+pub struct Time {
+    /// What the custodian said, after the epoch.
+    said: Duration,
+    /// When it was heard, on [`clock::since_boot`].
+    heard: Duration,
+}
+
 /// Makes certificates of one key, each over new evidence.
 struct Maker {
     platform: Box<dyn Platform + Send>,
@@ -59,6 +68,7 @@ struct Maker {
     /// SubjectPublicKeyInfo, DER.
     public: Vec<u8>,
     holder: Holder,
+    time: Time,
     lifetime: Duration,
 }
 
@@ -67,9 +77,7 @@ struct Maker {
 struct Issued {
     /// X.509, PEM.
     certificate: Vec<u8>,
-    /// Since when it is valid, after [`UNIX_EPOCH`].
-    start: Duration,
-    /// When half of the time is over for which it was made.
+    /// When half of the time is over for which it was made, after the epoch.
     half: Duration,
 }
 
@@ -81,6 +89,7 @@ impl Maker {
     fn new(
         platform: Box<dyn Platform + Send>,
         holder: Holder,
+        time: Time,
         lifetime: Duration,
     ) -> Result<(Self, Zeroizing<Vec<u8>>), Failure> {
         let no_key = |_| Failure::new(Exit::Platform, "no key for a certificate can be made");
@@ -95,6 +104,7 @@ impl Maker {
             pair,
             public,
             holder,
+            time,
             lifetime,
         };
         Ok((maker, key))
@@ -123,7 +133,7 @@ impl Maker {
             Exit::Platform,
             "the platform gives no evidence for a certificate",
         ))?;
-        let now = since_epoch();
+        let now = self.time.now();
         let start = now.saturating_sub(SKEW);
         let end = (now + self.lifetime).min(start + LONGEST);
         let sign = |message: &[u8]| form::sign(&self.pair, message);
@@ -141,7 +151,6 @@ impl Maker {
         }
         Ok(Issued {
             certificate: pem("CERTIFICATE", &certificate).to_vec(),
-            start,
             half: now + self.lifetime / 2,
         })
     }
@@ -192,9 +201,19 @@ fn pem(label: &str, der: &[u8]) -> Zeroizing<Vec<u8>> {
     pem
 }
 
-/// By the host's clock, as everything that certificates say of time.
-fn since_epoch() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+impl Time {
+    /// Just heard: seconds after the epoch.
+    #[must_use]
+    pub fn heard(said: u64) -> Self {
+        Self {
+            said: Duration::from_secs(said),
+            heard: clock::since_boot(),
+        }
+    }
+
+    fn now(self) -> Duration {
+        self.said + clock::since_boot().saturating_sub(self.heard)
+    }
 }
 
 #[cfg(test)]

@@ -10,11 +10,11 @@ use casemate_sys::block_signals;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use rustix::thread::CapabilitySet;
 
-use super::{Folder, Holder, Issued, Maker, Pair, since_epoch};
+use super::{Folder, Holder, Issued, Maker, Pair, Time};
 use crate::failure::{Exit, Failure};
 use crate::tell;
 
-/// Longest time between two looks at the clock, which may jump.
+/// Longest time between two looks at the clock: the machine may sleep, and what failed is tried again.
 const LOOK: Duration = Duration::from_secs(30);
 
 /// A workload's certificate, and what makes the next one.
@@ -42,9 +42,10 @@ impl Certified {
     pub fn first(
         platform: Box<dyn Platform + Send>,
         holder: Holder,
+        time: Time,
         lifetime: Duration,
     ) -> Result<(Pair, Self), Failure> {
-        let (mut maker, key) = Maker::new(platform, holder, lifetime)?;
+        let (mut maker, key) = Maker::new(platform, holder, time, lifetime)?;
         let current = maker.issue()?;
         let certificate = current.certificate.clone();
         Ok((Pair { key, certificate }, Self { maker, current }))
@@ -84,27 +85,25 @@ impl Renewing {
         if let Err(failure) = quiet {
             return tell(&format_args!("certificates are not renewed: {}", failure.cause));
         }
-        let mut failing = false;
+        let mut told = None;
         loop {
             thread::sleep(LOOK.min(self.certified.maker.lifetime / 4));
-            let Some(renewed) = self.look(since_epoch()) else {
+            let Some(renewed) = self.look(self.certified.maker.time.now()) else {
                 continue;
             };
-            if let (false, Err(failure)) = (failing, &renewed) {
+            let cause = renewed.err().map(|failure| failure.cause);
+            if let Some(cause) = cause.as_ref().filter(|cause| told.as_ref() != Some(*cause)) {
                 tell(&format_args!(
-                    "the certificate cannot be renewed, and is tried again: {}",
-                    failure.cause
+                    "the certificate cannot be renewed, and is tried again: {cause}"
                 ));
             }
-            failing = renewed.is_err();
+            told = cause;
         }
     }
 
-    /// Renews it if it is time, or if the clock was set back to before it.
+    /// Renews it if it is time.
     pub(super) fn look(&mut self, now: Duration) -> Option<Result<(), Failure>> {
-        let current = &self.certified.current;
-        let is_due = now >= current.half || now < current.start;
-        is_due.then(|| self.renew())
+        (now >= self.certified.current.half).then(|| self.renew())
     }
 
     fn renew(&mut self) -> Result<(), Failure> {

@@ -13,6 +13,8 @@ use super::renewing::Renewing;
 use super::*;
 
 const REPORT_DATA: std::ops::Range<usize> = 0x50..0x90;
+/// What the custodian says.
+const NOW: u64 = 2_000_000_000;
 const HOUR: Duration = Duration::from_secs(3600);
 /// What identifies the extension, and the record's type in it.
 const TYPE: &[u8] = b"application/vnd.casemate.ra-tls+json";
@@ -29,7 +31,13 @@ fn holder() -> Holder {
 }
 
 fn maker(lifetime: Duration) -> (Maker, Zeroizing<Vec<u8>>) {
-    Maker::new(Box::new(UnsignedPlatform::default()), holder(), lifetime).unwrap()
+    Maker::new(
+        Box::new(UnsignedPlatform::default()),
+        holder(),
+        Time::heard(NOW),
+        lifetime,
+    )
+    .unwrap()
 }
 
 fn der_of(pem: &[u8], label: &str) -> Vec<u8> {
@@ -90,13 +98,14 @@ fn a_certificate_is_der_and_lives_no_longer_than_was_asked_and_never_more_than_a
         let mut reader = SliceReader::new(&certificate).unwrap();
         let whole = der::AnyRef::decode(&mut reader).unwrap();
         assert_eq!(whole.to_der().unwrap(), certificate);
-        assert_eq!(seconds_between_times(&certificate), most, "{lifetime}");
+        let [start, end] = times(&certificate);
+        assert_eq!(end - start, most, "{lifetime}");
     }
 }
 
-/// Of the two UTCTime in it.
-fn seconds_between_times(certificate: &[u8]) -> u64 {
-    let times: Vec<u64> = certificate
+/// The two UTCTime in it.
+fn times(certificate: &[u8]) -> [u64; 2] {
+    let found: Vec<u64> = certificate
         .windows(15)
         .filter(|window| window[..2] == [0x17, 13] && window[14] == b'Z')
         .map(|window| {
@@ -106,8 +115,7 @@ fn seconds_between_times(certificate: &[u8]) -> u64 {
                 .as_secs()
         })
         .collect();
-    assert_eq!(times.len(), 2);
-    times[1] - times[0]
+    found.try_into().unwrap()
 }
 
 #[test]
@@ -159,12 +167,12 @@ fn logging(log: usize, report: usize) -> (Box<Logging>, Arc<Mutex<bool>>) {
 #[test]
 fn a_log_that_does_not_fit_is_left_out_and_what_does_not_fit_without_it_is_an_error() {
     for (log, stays) in [(1000, true), (50_000, false)] {
-        let (mut maker, _) = Maker::new(logging(log, 100).0, holder(), HOUR).unwrap();
+        let (mut maker, _) = Maker::new(logging(log, 100).0, holder(), Time::heard(NOW), HOUR).unwrap();
         let certificate = der_of(&maker.issue().unwrap().certificate, "CERTIFICATE");
         assert!(certificate.len() <= MAX_CERTIFICATE);
         assert_eq!(carried(&certificate)["evidence"].get("log").is_some(), stays);
     }
-    let (mut maker, _) = Maker::new(logging(1, 60_000).0, holder(), HOUR).unwrap();
+    let (mut maker, _) = Maker::new(logging(1, 60_000).0, holder(), Time::heard(NOW), HOUR).unwrap();
     let failure = maker.issue().unwrap_err();
     assert_eq!(
         (failure.exit, failure.cause.contains("too large")),
@@ -174,7 +182,7 @@ fn a_log_that_does_not_fit_is_left_out_and_what_does_not_fit_without_it_is_an_er
 
 fn renewing(folder: &std::path::Path) -> (Renewing, Pair, Arc<Mutex<bool>>) {
     let (platform, answers) = logging(10, 10);
-    let (pair, certified) = Certified::first(platform, holder(), HOUR).unwrap();
+    let (pair, certified) = Certified::first(platform, holder(), Time::heard(NOW), HOUR).unwrap();
     let opened = || Folder::new(fs::File::open(folder).unwrap().into());
     opened().place_key(&pair.key).unwrap();
     opened().replace_certificate(&pair.certificate).unwrap();
@@ -182,31 +190,53 @@ fn renewing(folder: &std::path::Path) -> (Renewing, Pair, Arc<Mutex<bool>>) {
 }
 
 #[test]
-fn it_is_renewed_when_half_of_its_time_is_over_or_the_clock_was_set_back_and_the_key_stays() {
+fn it_is_renewed_when_half_of_its_time_is_over_and_the_key_stays() {
     let folder = tempfile::tempdir().unwrap();
     let (mut renewing, pair, _) = renewing(folder.path());
     let read = |name: &str| fs::read(folder.path().join(name)).unwrap();
-    let now = since_epoch();
+    let now = Duration::from_secs(NOW);
     assert!(renewing.look(now).is_none());
     assert!(renewing.look(now + HOUR / 2 - Duration::from_secs(9)).is_none());
     assert_eq!(read("certificate.pem"), pair.certificate);
     let mut last = pair.certificate.clone();
-    for later in [now + HOUR / 2 + Duration::from_secs(9), now - HOUR, now + 100 * HOUR] {
+    for later in [now + HOUR / 2 + Duration::from_secs(9), now + 100 * HOUR] {
         renewing.look(later).unwrap().unwrap();
         assert_ne!(read("certificate.pem"), last);
         last = read("certificate.pem");
     }
     assert_eq!(read("key.pem"), *pair.key);
-    let mode = |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode("key.pem"), mode("certificate.pem")), (0o400, 0o444));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn times_are_the_custodians_whatever_the_hosts_clock_says() {
+    let (mut maker, _) = maker(HOUR);
+    let issued = maker.issue().unwrap();
+    let [start, end] = times(&der_of(&issued.certificate, "CERTIFICATE"));
+    assert!((NOW - 300..NOW - 290).contains(&start), "{start}");
+    assert!((NOW + 3600..NOW + 3610).contains(&end), "{end}");
+}
+
+#[test]
+fn the_modes_are_those_of_the_specification_whatever_mask_the_shield_was_started_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = Folder::new(fs::File::open(folder.path()).unwrap().into());
+    for mask in [0o777, 0o077, 0] {
+        let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
+        opened.replace_certificate(b"certificate").unwrap();
+        opened.place_key(b"key").unwrap();
+        rustix::process::umask(before);
+        let mode = |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("key.pem"), mode("certificate.pem")), (0o400, 0o444));
+        fs::remove_file(folder.path().join("key.pem")).unwrap();
+    }
 }
 
 #[test]
 fn while_there_is_no_evidence_the_last_one_stays_and_it_is_tried_again() {
     let folder = tempfile::tempdir().unwrap();
     let (mut renewing, pair, answers) = renewing(folder.path());
-    let due = since_epoch() + HOUR;
+    let due = Duration::from_secs(NOW) + HOUR;
     *answers.lock().unwrap() = false;
     for _ in 0..2 {
         assert_eq!(renewing.look(due).unwrap().unwrap_err().exit, Exit::Platform);
@@ -229,7 +259,7 @@ fn what_a_workload_puts_there_leads_nowhere() {
         let _ = fs::remove_file(&place);
         std::os::unix::fs::symlink(aim.path(), &place).unwrap();
     }
-    renewing.look(since_epoch() + HOUR).unwrap().unwrap();
+    renewing.look(Duration::from_secs(NOW) + HOUR).unwrap().unwrap();
     assert_eq!(fs::read(aim.path()).unwrap(), b"");
     assert!(
         fs::symlink_metadata(folder.path().join("certificate.pem"))
