@@ -303,6 +303,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wiped_holds_no_secret() {
+        let mut start = start();
+        start.wipe();
+        assert!(start.certificate.is_some_and(|pair| pair.key.is_empty()));
+        assert!(start.files.iter().all(|file| file.content.is_empty()));
+        assert!(
+            start
+                .environment
+                .iter()
+                .all(|text| text.as_bytes().iter().all(|byte| *byte == 0))
+        );
+    }
+
+    #[test]
     fn the_message_never_outgrows_the_room_made_for_it() {
         let mut wire = Vec::new();
         start().send(&mut wire).expect("sent");

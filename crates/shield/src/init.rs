@@ -15,7 +15,6 @@ use rustix::process::{Gid, Pid, Signal, Uid, WaitOptions, WaitStatus, set_parent
 use rustix::thread::CapabilitySet;
 
 use crate::bundle::Bundle;
-use crate::devices;
 use crate::failure::{Exit, Failure};
 use crate::handover::{Report, Start};
 use crate::health::check::Checker;
@@ -81,12 +80,9 @@ fn start(
     Report::Built(clock::monotonic())
         .send(channel)
         .map_err(refused("the supervisor is gone"))?;
-    let ends = root.take_ends();
-    if !ends.is_empty() {
-        devices::send(channel, &ends).map_err(refused("the supervisor is gone"))?;
-    }
-    // Where the supervisor is gone, whoever waits for a mount hears of it.
-    drop(ends);
+    // Nothing of them stays here: where the supervisor is gone, whoever waits for a mount hears of it.
+    let sent = root.take_devices().send(channel);
+    sent.map_err(refused("the supervisor is gone"))?;
     let Some(mut start) = Start::receive(channel).map_err(refused("the supervisor is gone"))? else {
         return Ok(None);
     };

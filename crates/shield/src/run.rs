@@ -155,23 +155,15 @@ fn start_workload(forked: Forked, bundle: &Arc<Bundle>, options: &Options, began
     let attested = clock::monotonic();
     let mut pid_1 = Starting::new(&mut channel, behind.lease());
     let built = pid_1.built()?;
-    let own_devices = usize::from(manifest.image.is_some()) + usize::from(manifest.ra_tls.is_some());
-    let mut devices = pid_1.devices(manifest.volumes.len() + own_devices)?;
+    let devices = pid_1.devices(manifest)?;
     // From here on there may be a workload that wants to hear of signals.
     block_signals().map_err(confinement("signals cannot be blocked"))?;
     let owner = (privilege == Privilege::Full).then_some((start.uid, start.gid));
-    if let Some(image) = &manifest.image {
-        // It comes last.
-        let device = last(&mut devices)?;
+    if let Some((image, device)) = manifest.image.as_ref().zip(devices.image) {
         image::serve(image, &bundle.layers, image_key.as_ref(), device, privilege)?;
     }
     drop(image_key);
-    // The folder comes last but for the image.
-    let certificate = match certificate {
-        Some(certified) => Some((certified, Folder::new(last(&mut devices)?))),
-        None => None,
-    };
-    let served = Served::start(volumes, devices, bundle, owner)?;
+    let served = Served::start(volumes, devices.volumes, bundle, owner)?;
     let sent = pid_1.send(&start);
     start.wipe();
     drop(start);
@@ -183,7 +175,7 @@ fn start_workload(forked: Forked, bundle: &Arc<Bundle>, options: &Options, began
         .zip(own.output)
         .map(|(granted, ends)| Sealing::start(&granted, ends));
     let output = output.transpose()?;
-    if let Some((certified, folder)) = certificate {
+    if let Some((certified, folder)) = certificate.zip(devices.certificate.map(Folder::new)) {
         let reload = manifest.ra_tls.as_ref().and_then(|place| place.reload);
         certified.renew_in(folder, reload.map(|reload| (init, reload.signal())))?;
     }
@@ -199,12 +191,6 @@ fn start_workload(forked: Forked, bundle: &Arc<Bundle>, options: &Options, began
         output,
         channel,
     })
-}
-
-/// Takes the last of the descriptors that PID 1 sent.
-fn last(devices: &mut Vec<OwnedFd>) -> Result<OwnedFd, Failure> {
-    let missing = || Failure::new(Exit::Confinement, "PID 1 sent fewer descriptors than it should");
-    devices.pop().ok_or_else(missing)
 }
 
 /// What goes on while the workload runs.

@@ -1,14 +1,14 @@
 //! The supervisor's side of the time between fork and the workload's first instruction.
 
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::devices;
+use crate::devices::Devices;
 use crate::failure::{Exit, Failure};
 use crate::handover::{Report, Start};
 use crate::lease::Watch;
+use crate::manifest::Manifest;
 
 /// PID 1 before the workload runs. The lease counts already: whoever delays the root's building must not start a
 /// workload with a configuration that was revoked meanwhile.
@@ -44,15 +44,12 @@ impl<'a> Starting<'a> {
         }
     }
 
-    /// Receives the devices of that many sealed volumes and images, which follow the report that the root stands.
+    /// Receives what the supervisor serves of this manifest, which follows the report that the root stands.
     ///
     /// # Errors
     /// [`Exit::Confinement`] when PID 1 is gone.
-    pub fn devices(&mut self, count: usize) -> Result<Vec<OwnedFd>, Failure> {
-        match count {
-            0 => Ok(Vec::new()),
-            count => devices::receive(self.channel, count).map_err(handover_failed),
-        }
+    pub fn devices(&mut self, manifest: &Manifest) -> Result<Devices, Failure> {
+        Devices::receive(self.channel, manifest).map_err(handover_failed)
     }
 
     /// Waits until the workload runs; since when.

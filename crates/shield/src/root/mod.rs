@@ -24,6 +24,7 @@ use rustix::process::{chdir, fchdir, pivot_root};
 use zeroize::Zeroizing;
 
 use crate::certificate::{Folder, Pair};
+use crate::devices::Devices;
 use crate::failure::{Exit, Failure};
 use crate::manifest::{Image, Manifest};
 use crate::namespaces::Privilege;
@@ -50,9 +51,8 @@ pub type Owner = Option<(u32, u32)>;
 pub struct PrivateRoot<'a> {
     manifest: &'a Manifest,
     tree: Tree,
-    /// The ends of its sealed volumes, in the manifest's order, then the folder of its certificate, then its image's end.
-    ends: Vec<OwnedFd>,
-    /// The same folder.
+    /// What the supervisor serves of it.
+    served: Devices,
     certificate: Option<Folder>,
     waiting: Option<Waiting<'a>>,
 }
@@ -80,9 +80,8 @@ impl<'a> PrivateRoot<'a> {
             .map_err(confinement("the mounts of the host cannot be kept apart"))?;
         let mut tree = Tree::new(memory::file_system(0o755, memory::UNLIMITED)?);
         copy::fill(&mut tree, manifest, sources)?;
-        let (parts, mut ends) = Parts::collect(manifest, mounts)?;
-        let certificate = manifest.ra_tls.as_ref().and(ends.last()).map(OwnedFd::try_clone);
-        let certificate = certificate.transpose().map_err(confinement("descriptors run out"))?;
+        let (parts, mut served) = Parts::collect(manifest, mounts)?;
+        let certificate = served.certificate.as_ref().map(parts::again).transpose()?;
         let waiting = match &manifest.image {
             None => {
                 make_places(manifest).try_for_each(|path| tree.directory(path))?;
@@ -92,7 +91,7 @@ impl<'a> PrivateRoot<'a> {
             }
             Some(image) => {
                 let sealed::End { mount: layers, device } = sealed::image()?;
-                ends.push(device);
+                served.image = Some(device);
                 let read_ahead = ReadAhead::find();
                 image::prepare(&mut tree)?;
                 pivot(tree.descriptor(), SOME_FOLDER)?;
@@ -107,18 +106,18 @@ impl<'a> PrivateRoot<'a> {
         Ok(Self {
             manifest,
             tree,
-            ends,
+            served,
             certificate: certificate.map(Folder::new),
             waiting,
         })
     }
 
     /// What serves the sealed volumes and the image, and where certificates go, for the supervisor.
-    pub fn take_ends(&mut self) -> Vec<OwnedFd> {
-        std::mem::take(&mut self.ends)
+    pub fn take_devices(&mut self) -> Devices {
+        std::mem::take(&mut self.served)
     }
 
-    /// Places the certificate and its key, the policy's files and the writables, owned by `owner`, then makes the root read-only, unless it is an
+    /// Places certificate and key, the policy's files and the writables, all but the certificate owned by `owner`, then makes the root read-only, unless it is an
     /// image of which the manifest says otherwise. An image must be served by now.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use casemate_sys::AttachedFlags;
 
 use super::{attach, confinement, devices, host_mounts, inside, memory, process_files, restrict, sealed};
+use crate::devices::Devices;
 use crate::failure::Failure;
 use crate::manifest::Manifest;
 
@@ -25,23 +26,23 @@ const CERTIFICATE_ROOM: u64 = 1 << 20;
 const CERTIFICATE_FOLDER: u32 = 0o755;
 
 impl<'a> Parts<'a> {
-    /// Makes them, and the ends of the sealed volumes in the manifest's order, then the folder of its certificate.
-    pub fn collect(manifest: &'a Manifest, mounts: &BTreeMap<String, String>) -> Result<(Self, Vec<OwnedFd>), Failure> {
+    /// Makes them, and what the supervisor serves of them.
+    pub fn collect(manifest: &'a Manifest, mounts: &BTreeMap<String, String>) -> Result<(Self, Devices), Failure> {
         let folders = host_mounts::collect(manifest, mounts)?;
         let devices = devices::collect()?;
         let processes = process_files::new()?;
         let mut volumes = Vec::with_capacity(manifest.volumes.len());
-        let mut ends = Vec::with_capacity(manifest.volumes.len() + 1);
+        let mut served = Devices::default();
         for path in &manifest.volumes {
             let sealed::End { mount, device } = sealed::volume()?;
             volumes.push((path.as_str(), mount));
-            ends.push(device);
+            served.volumes.push(device);
         }
         let certificate = match &manifest.ra_tls {
             None => None,
             Some(place) => {
                 let folder = certificate_folder()?;
-                ends.push(folder.try_clone().map_err(confinement("descriptors run out"))?);
+                served.certificate = Some(again(&folder)?);
                 Some((place.path.as_str(), folder))
             }
         };
@@ -52,7 +53,7 @@ impl<'a> Parts<'a> {
             volumes,
             certificate,
         };
-        Ok((parts, ends))
+        Ok((parts, served))
     }
 
     /// Attaches them in this process's root, which has the places.
@@ -66,6 +67,11 @@ impl<'a> Parts<'a> {
         }
         Ok(())
     }
+}
+
+/// The same, for somebody else.
+pub fn again(folder: &OwnedFd) -> Result<OwnedFd, Failure> {
+    folder.try_clone().map_err(confinement("descriptors run out"))
 }
 
 fn certificate_folder() -> Result<OwnedFd, Failure> {
