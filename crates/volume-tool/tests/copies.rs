@@ -5,6 +5,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use casemate_testing::b64u;
 use casemate_volume::anchor::Durability;
@@ -13,6 +14,14 @@ use casemate_volume_local::{AnchorFile, Place};
 use serde_json::{Value, json};
 
 const KEY: [u8; 32] = [1; 32];
+
+/// A child has its parent's open files, and so their locks, until it becomes its program: none starts while a volume is
+/// being made here.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn place(root: &Path, name: &str) -> Place {
     Place {
@@ -33,6 +42,11 @@ fn described(place: &Place) -> Value {
 
 /// A volume with a snapshot.
 fn source(root: &Path) -> Place {
+    let _alone = alone();
+    source_of(root)
+}
+
+fn source_of(root: &Path) -> Place {
     let place = place(root, "V");
     place.clone().create(Roots::Tag, Some(4 << 20), None).unwrap();
     let mut volume = place.write(Freshness::Strict).unwrap();
@@ -50,7 +64,8 @@ fn source(root: &Path) -> Place {
 
 /// A copy of it that was stopped.
 fn unfinished(root: &Path) -> Place {
-    let mut source = source(root).read(Freshness::Strict).unwrap();
+    let _alone = alone();
+    let mut source = source_of(root).read(Freshness::Strict).unwrap();
     let place = place(root, "W");
     place.clone().create(Roots::Tag, Some(4 << 20), None).unwrap();
     let mut target = place.write_copy(Freshness::Strict).unwrap();
@@ -61,11 +76,13 @@ fn unfinished(root: &Path) -> Place {
 
 /// The error that a request ends with.
 fn refused(request: &Value) -> (String, String) {
+    let started = alone();
     let mut child = Command::new(env!("CARGO_BIN_EXE_casemate-volume"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+    drop(started);
     let mut pipe = child.stdin.take().unwrap();
     pipe.write_all(request.to_string().as_bytes()).unwrap();
     drop(pipe);
