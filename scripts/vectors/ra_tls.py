@@ -5,6 +5,9 @@ Signatures of certificates are deterministic (RFC 6979), as everything here.
 
 from __future__ import annotations
 
+import base64
+import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from scripts.vectors import _certificates as by_hand
 from scripts.vectors import genesis, instances, results
 from scripts.vectors._form import (
     Case,
@@ -37,11 +41,16 @@ TYPE = "application/vnd.casemate.ra-tls+json"
 PURPOSE = b"casemate/ra-tls/v1"
 AT = instances.AT
 START, END = datetime(2026, 11, 23, 8, tzinfo=UTC), datetime(2026, 11, 23, 20, tzinfo=UTC)
+EDGE = datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(2050, 1, 1, tzinfo=UTC)
+SERIAL = int.from_bytes(b"\x41" * 16, "big")
 CUSTODIAN = genesis.identity(genesis.RECORD)
 
 
 def _key(name: str) -> ec.EllipticCurvePrivateKey:
     return ec.derive_private_key(int.from_bytes(seed(f"tls {name}"), "big") >> 8, ec.SECP256R1())
+
+
+_OF_ANOTHER_CURVE = ec.derive_private_key(int.from_bytes(seed("tls key"), "big"), ec.SECP384R1())
 
 
 def _spki(name: str) -> bytes:
@@ -76,9 +85,8 @@ def document() -> str:
             {"name": "in its time", "certificate": _certificate().hex(), "at": AT},
             {"name": "in its first second", "certificate": _certificate().hex(), "at": "2026-11-23T08:00:00Z"},
             {"name": "in its last second", "certificate": _certificate().hex(), "at": "2026-11-23T20:00:00Z"},
-            {"name": "another extension beside it", "certificate": _certificate(more="1.2.3.4").hex(), "at": AT},
         ],
-        hostile=[*_values(), *_certificates(), *_wrappers()],
+        hostile=[*_values(), *_certificates(), *_forms(), *_wrappers()],
     )
 
 
@@ -86,24 +94,24 @@ def _certificate(
     carried: dict[str, Any] | bytes | None = None,
     *,
     key: str = "key",
+    tls: ec.EllipticCurvePrivateKey | None = None,
     signer: str | None = None,
     start: datetime = START,
     end: datetime = END,
     value: bytes | None = None,
     oid: str = OID,
     more: str | None = None,
-    critical: bool = False,
 ) -> bytes:
     data = carried if isinstance(carried, bytes) else canonical(CARRIED if carried is None else carried)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "casemate")])
     builder = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(_key(key).public_key())
-        .serial_number(1).not_valid_before(start).not_valid_after(end)
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key((tls or _key(key)).public_key())
+        .serial_number(SERIAL).not_valid_before(start).not_valid_after(end)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     )  # fmt: skip
     for one, content in ((oid, wrapped(TYPE, data) if value is None else value), *(((more, b"x"),) if more else ())):
-        builder = builder.add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier(one), content), critical)
-    made = builder.sign(_key(signer or key), hashes.SHA256(), ecdsa_deterministic=True)
+        builder = builder.add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier(one), content), False)
+    made = builder.sign(tls or _key(signer or key), hashes.SHA256(), ecdsa_deterministic=True)
     return made.public_bytes(Encoding.DER)
 
 
@@ -131,6 +139,10 @@ def _values() -> list[Case]:
         "an instance whose time is over": ({"instance": results.certificate({"not_after": "2026-11-23T08:14:59Z"})},
                                            "instance.times"),
         "an instance that is none": ({"instance": "e30"}, "instance.form"),
+        "an instance as an array": ({"instance": _as_array(results.certificate())}, "instance.form"),
+        "evidence as an array": ({"evidence": list(CARRIED["evidence"].values())}, form),
+        "endorsements as an array": ({"endorsements": list(CARRIED["endorsements"].values())}, form),
+        "a format as an object": ({"evidence": {**CARRIED["evidence"], "format": {"sev-snp-report": None}}}, form),
     }  # fmt: skip
     without = {name: {inner: CARRIED[inner] for inner in CARRIED if inner != name} for name in CARRIED}
     neither = {name: CARRIED[name] for name in CARRIED if name not in ("instance", "signature")}
@@ -138,11 +150,17 @@ def _values() -> list[Case]:
     return [
         *(_case(name, _certificate({**CARRIED, **change}), step) for name, (change, step) in changed.items()),
         *(_case(f"without {name}", _certificate(carried), form) for name, carried in without.items()),
+        _case("the form as an array", _certificate(canonical(list(CARRIED.values()))), form),
         _case("evidence alone", _certificate(neither), "instance.form"),
         _case("a name twice", _certificate(twice), form),
         _case("JSON that is not canonical", _certificate(canonical(CARRIED) + b" "), form),
         _case("no JSON", _certificate(b"\xff"), form),
     ]
+
+
+def _as_array(text: str) -> str:
+    envelope = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    return b64u(canonical([envelope[name] for name in ("payloadType", "payload", "signatures")]))
 
 
 def _certificates() -> list[Case]:
@@ -154,11 +172,41 @@ def _certificates() -> list[Case]:
         _case("no longer", _certificate(), "ra_tls.times", "2026-11-23T20:00:01Z"),
         _case("longer than a day", _certificate(end=day), "ra_tls.times"),
         _case("without the extension", _certificate(oid="1.2.3.4"), "ra_tls.extension"),
-        _case("critical extensions", _certificate(critical=True), "evidence.certificates"),
+        _case("another extension beside it", _certificate(more="1.2.3.4"), "evidence.certificates"),
+        _case("a key of another curve", _certificate(tls=_OF_ANOTHER_CURVE), "evidence.certificates"),
+        _case("from before 2050 to after, over an instance of before", _certificate(start=EDGE[0], end=EDGE[1]),
+              "instance.times", "2050-01-01T00:00:00Z"),
         _case("cut off", _certificate()[:-1], "evidence.certificates"),
         _case("something behind", _certificate() + b"\0", "evidence.certificates"),
-        _case("nothing", b"", "evidence.certificates"),
+        _case("nothing", b"", "ra_tls.extension"),
+    ]  # fmt: skip
+
+
+def _forms() -> list[Case]:
+    """Of the certificate itself: each as the right one, but for one part."""
+    key, value = _key("key"), wrapped(TYPE, canonical(CARRIED))
+
+    def assembled(change: Mapping[str, bytes]) -> bytes:
+        return by_hand.assembled(
+            _spki("key"),
+            value,
+            lambda signed: key.sign(signed, ec.ECDSA(hashes.SHA256(), deterministic_signing=True)),
+            change,
+        )
+
+    if assembled({}) != _certificate():
+        raise ValueError("a library writes the right one otherwise: these would be wrong in more than one way")
+    return [
+        *(_case(name, assembled(change), "evidence.certificates") for name, change in by_hand.FORMS.items()),
+        _case("a length that is longer than it must be", _respelled(_certificate()), "evidence.certificates"),
     ]
+
+
+def _respelled(certificate: bytes) -> bytes:
+    """The same, the length of the whole in three bytes instead of two: the signature holds."""
+    if certificate[1] != 0x82:
+        raise ValueError("another length")
+    return bytes([certificate[0], 0x83, 0]) + certificate[2:]
 
 
 def _wrappers() -> list[Case]:

@@ -1,5 +1,5 @@
-use casemate_wire::encoding::{digest, from_b64u, is_canonical, key};
-use serde::{Deserialize, Deserializer};
+use casemate_wire::encoding::{digest, exact, from_b64u, key};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::Error;
@@ -10,22 +10,22 @@ pub struct Genesis {
     pub identity_key: [u8; 32],
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Form {
     casemate_custodian: u8,
     name: String,
     board: Board,
     identity_key: String,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     simulation_root: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     container_simulation_root: Option<String>,
     random: String,
 }
 
 /// Who decides about the custodian is no concern of a shield; that somebody does is.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Board {
     principals: Map<String, Value>,
@@ -39,7 +39,7 @@ impl Genesis {
     /// Reads the canonical bytes of a record.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let form: Form = serde_json::from_slice(bytes).map_err(|error| unusable(&error.to_string()))?;
-        if !is_canonical(bytes) {
+        if exact::<Form>(bytes).is_none() {
             return Err(unusable("it is not canonical JSON"));
         }
         if form.casemate_custodian != 1 || !(1..=MAX_NAME).contains(&form.name.chars().count()) {

@@ -1,8 +1,8 @@
 //! Instance certificates: which key a custodian signs its answers with today.
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
-use casemate_wire::encoding::{digest, from_b64, from_b64u, is_canonical, key, time};
-use serde::Deserialize;
+use casemate_wire::encoding::{digest, exact, from_b64, from_b64u, key, plain, time};
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
@@ -25,7 +25,7 @@ pub struct Instance {
     pub sealing_key: [u8; 32],
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Envelope {
     #[serde(rename = "payloadType")]
@@ -34,14 +34,14 @@ struct Envelope {
     signatures: Vec<Signature>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Signature {
     keyid: String,
     sig: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Certificate {
     casemate_instance: u8,
@@ -66,13 +66,13 @@ impl Instance {
             return Err(FORM);
         }
         let bytes = from_b64u(header).ok_or(FORM)?;
-        let envelope: Envelope = serde_json::from_slice(&bytes).map_err(|_| FORM)?;
+        let envelope: Envelope = plain(&bytes).ok_or(FORM)?;
         let payload = signed_payload(&envelope, identity_key)?;
-        let certificate: Certificate = serde_json::from_slice(&payload).map_err(|_| FORM)?;
+        let certificate: Certificate = exact(&payload).ok_or(FORM)?;
         let custodian = digest(&certificate.custodian).ok_or(FORM)?;
         let own_key = key(&certificate.key, "ed25519").ok_or(FORM)?;
         let sealing_key = key(&certificate.sealing_key, "x25519").ok_or(FORM)?;
-        if certificate.casemate_instance != 1 || !is_canonical(&payload) {
+        if certificate.casemate_instance != 1 {
             return Err(FORM);
         }
         if custodian != *identity {

@@ -1,9 +1,9 @@
 //! What a certificate of ours carries besides its key (spec/ra-tls.md, "Certificate"), and evidence as it travels
 //! (spec/evidence.md, "Wire form").
 
-use casemate_wire::encoding::{digest, from_b64u, is_canonical, key, sha256};
+use casemate_wire::encoding::{b64u, digest, exact, from_b64u, key, sha256};
 use casemate_wire::{Purpose, report_data};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Error;
 
@@ -45,7 +45,7 @@ pub struct Vouched {
 }
 
 /// Whose words a report is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Format {
     /// Of SEV-SNP, or of a platform that simulates it.
     #[serde(rename = "sev-snp-report")]
@@ -79,35 +79,45 @@ impl Format {
 }
 
 /// What a platform signed.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Evidence {
     /// How it is to be read.
     pub format: Format,
     /// With its signature.
-    #[serde(deserialize_with = "base64url")]
+    #[serde(deserialize_with = "base64url", serialize_with = "as_base64url")]
     pub report: Vec<u8>,
     /// The event log, where there is one.
-    #[serde(default, deserialize_with = "present_base64url")]
+    #[serde(
+        default,
+        deserialize_with = "present_base64url",
+        serialize_with = "some_as_base64url",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub log: Option<Vec<u8>>,
 }
 
 /// What its vendor says of the one that signed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Endorsements {
     /// The certificate table of the GHCB specification for SEV-SNP, else PEM.
-    #[serde(deserialize_with = "base64url")]
+    #[serde(deserialize_with = "base64url", serialize_with = "as_base64url")]
     pub certificates: Vec<u8>,
     /// Revocation lists, DER.
-    #[serde(deserialize_with = "all_base64url")]
+    #[serde(deserialize_with = "all_base64url", serialize_with = "all_as_base64url")]
     pub crls: Vec<Vec<u8>>,
     /// What else it signed.
-    #[serde(default, deserialize_with = "some_base64url")]
+    #[serde(
+        default,
+        deserialize_with = "some_base64url",
+        serialize_with = "all_as_base64url",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub documents: Vec<Vec<u8>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Form {
     casemate_ra_tls: u8,
@@ -117,9 +127,14 @@ struct Form {
     hpke_key: String,
     evidence: Evidence,
     endorsements: Endorsements,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     instance: Option<String>,
-    #[serde(default, deserialize_with = "present_base64url")]
+    #[serde(
+        default,
+        deserialize_with = "present_base64url",
+        serialize_with = "some_as_base64url",
+        skip_serializing_if = "Option::is_none"
+    )]
     signature: Option<Vec<u8>>,
 }
 
@@ -134,7 +149,7 @@ impl Carried {
     }
 
     fn read(json: &[u8]) -> Option<Self> {
-        let form: Form = serde_json::from_slice(json).ok().filter(|_| is_canonical(json))?;
+        let form: Form = exact(json)?;
         let counted = form.endorsements.crls.len() <= MAX_CRLS && form.endorsements.documents.len() <= MAX_DOCUMENTS;
         (form.casemate_ra_tls == 1 && counted).then_some(())?;
         let identity = match (form.instance, form.signature) {
@@ -199,4 +214,17 @@ fn some_base64url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<
 
 fn decoded<E: serde::de::Error>(text: &str) -> Result<Vec<u8>, E> {
     from_b64u(text).ok_or_else(|| E::custom("not base64url without padding"))
+}
+
+fn as_base64url<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&b64u(bytes))
+}
+
+#[expect(clippy::ref_option, reason = "as serde calls it")]
+fn some_as_base64url<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
+    bytes.as_deref().map(b64u).serialize(serializer)
+}
+
+fn all_as_base64url<S: Serializer>(all: &[Vec<u8>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(all.iter().map(|bytes| b64u(bytes)))
 }

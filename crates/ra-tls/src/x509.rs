@@ -54,8 +54,6 @@ pub struct Certificate {
     pub path_length: Option<u8>,
     pub signs_certificates: bool,
     pub signs_lists: bool,
-    /// As it says of its signature.
-    pub algorithm: ObjectIdentifier,
     pub signed: Vec<u8>,
     pub signature: Vec<u8>,
     /// Those that X.509 does not define.
@@ -107,7 +105,6 @@ impl Certificate {
             path_length: known.constraints.and_then(|found| found.path_len_constraint),
             signs_certificates: usage.as_ref().is_some_and(KeyUsage::key_cert_sign),
             signs_lists: usage.as_ref().is_some_and(KeyUsage::crl_sign),
-            algorithm: loaded.signature_algorithm().oid,
             signed: first_item(der)?,
             signature: loaded.signature().as_bytes().ok_or(Problem::Unreadable)?.to_vec(),
             extensions: known.others,
@@ -280,12 +277,22 @@ pub fn time_text(seconds: i64) -> String {
     moment.map_or_else(|| format!("{seconds} seconds after 1970"), |moment| moment.to_string())
 }
 
-/// The first certificate in PEM (RFC 7468).
+/// One certificate in PEM (RFC 7468, "strict"), with nothing else around and in it: no text, no blanks, no second
+/// spelling of base64. As the Python package has it (certificates.py, `der_of`).
 fn from_pem(data: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(data).ok()?;
-    let body = text.strip_prefix(BEGIN)?.split_once(END)?.0;
-    let body: String = body.chars().filter(|shown| !shown.is_ascii_whitespace()).collect();
-    STANDARD.decode(body).ok()
+    let (body, behind) = without_end(text.strip_prefix(BEGIN)?)?.split_once(END)?;
+    if !matches!(behind, "" | "\n" | "\r\n") {
+        return None;
+    }
+    // Else anything but base64 would be in it.
+    let plain = body.replace(['\r', '\n'], "");
+    STANDARD.decode(plain).ok().filter(|der| !der.is_empty())
+}
+
+/// What is behind the end of a line.
+fn without_end(text: &str) -> Option<&str> {
+    text.strip_prefix("\r\n").or_else(|| text.strip_prefix('\n'))
 }
 
 /// That endorsements hold at a time.
@@ -308,6 +315,28 @@ fn unreadable(what: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pem_is_read_as_the_vectors_say() {
+        let file: serde_json::Value = serde_json::from_str(include_str!("../../../spec/vectors/pem.json")).unwrap();
+        let hex = |text: &serde_json::Value| -> Vec<u8> {
+            let pairs = text.as_str().unwrap().as_bytes().chunks(2);
+            pairs
+                .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+                .collect()
+        };
+        for case in file["good"].as_array().unwrap() {
+            assert_eq!(
+                from_pem(&hex(&case["text"])),
+                Some(hex(&case["der"])),
+                "{}",
+                case["name"]
+            );
+        }
+        for case in file["hostile"].as_array().unwrap() {
+            assert_eq!(from_pem(&hex(&case["text"])), None, "{}", case["name"]);
+        }
+    }
 
     fn value(tag: Tag, bytes: &[u8]) -> Option<Value> {
         value_of(&Any::new(tag, bytes).unwrap()).ok()

@@ -2,7 +2,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+
+const DAY: i64 = 24 * 60 * 60;
 
 /// base64url without padding (RFC 4648, section 5).
 #[must_use]
@@ -73,6 +77,23 @@ pub fn is_canonical(bytes: &[u8]) -> bool {
         .is_ok_and(|spelled| spelled == bytes)
 }
 
+/// A record of which `bytes` are the one spelling: RFC 8785, and [`plain`].
+#[must_use]
+pub fn exact<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Option<T> {
+    plain(bytes).filter(|_| is_canonical(bytes))
+}
+
+/// A record that says what `bytes` say: the same JSON comes of it when it is written again. Readers that serde derives
+/// take a list for an object, and an object for a word; this takes neither.
+#[must_use]
+pub fn plain<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Option<T> {
+    let record: T = serde_json::from_slice(bytes).ok()?;
+    let said: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    serde_json::to_value(&record)
+        .is_ok_and(|again| again == said)
+        .then_some(record)
+}
+
 /// Seconds since 1970 of `2026-11-23T08:15:00Z`.
 #[must_use]
 pub fn time(text: &str) -> Option<i64> {
@@ -97,6 +118,18 @@ pub fn time(text: &str) -> Option<i64> {
         && minute < 60
         && second < 60;
     valid.then(|| ((days_before(year, month, day) * 24 + hour) * 60 + minute) * 60 + second)
+}
+
+/// The year, and `MMDDhhmmss`, of seconds since 1970; `None` outside of the years that [`time`] reads.
+pub(crate) fn civil(seconds: i64) -> Option<(i64, String)> {
+    (seconds >= 0).then_some(())?;
+    let (days, rest) = (seconds / DAY, seconds % DAY);
+    // As if every year were the longest: that one, or a few before it.
+    let year = (1970 + days / 366..=9999).find(|year| days < days_before(year + 1, 1, 1))?;
+    let month = (1..=12).rev().find(|month| days_before(year, *month, 1) <= days)?;
+    let day = days - days_before(year, month, 1) + 1;
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    Some((year, format!("{month:02}{day:02}{hour:02}{minute:02}{second:02}")))
 }
 
 fn is_leap(year: i64) -> bool {
@@ -129,6 +162,39 @@ fn nibble(character: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, PartialEq, Eq, serde::Deserialize, Serialize)]
+    enum Word {
+        #[serde(rename = "a-b")]
+        One,
+    }
+
+    #[derive(Debug, PartialEq, Eq, serde::Deserialize, Serialize)]
+    #[serde(deny_unknown_fields)]
+    struct Record {
+        word: Word,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        number: Option<u8>,
+        inner: Option<Box<Record>>,
+    }
+
+    #[test]
+    fn an_exact_record_has_one_spelling() {
+        let right = br#"{"inner":{"inner":null,"word":"a-b"},"number":1,"word":"a-b"}"#;
+        assert!(exact::<Record>(right).is_some());
+        for wrong in [
+            r#"["a-b",1,null]"#,
+            r#"{"inner":["a-b",1,null],"word":"a-b"}"#,
+            r#"{"inner":null,"word":{"a-b":null}}"#,
+            r#"{"inner":null,"number":null,"word":"a-b"}"#,
+            r#"{"word":"a-b","inner":null}"#,
+            r#"{"inner":null,"word":"a-b"} "#,
+            r#"{"word":"a-b"}"#,
+        ] {
+            assert!(serde_json::from_str::<Record>(wrong).is_ok(), "{wrong}");
+            assert!(exact::<Record>(wrong.as_bytes()).is_none(), "{wrong}");
+        }
+    }
 
     #[test]
     fn times_are_seconds_since_1970() {

@@ -5,7 +5,9 @@ How each vendor signs them is in its platform's folder.
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import re
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,10 +22,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from casemate.errors import EndorsementError
 
-__all__ = ["Certificate", "check_covers", "p384_key", "pem_blocks", "reading"]
+__all__ = ["Certificate", "check_covers", "der_of", "der_parts", "p384_key", "pem_blocks", "reading"]
 
 
 _BEGIN: Final = b"-----BEGIN "
+_BEGIN_CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
+_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----\r?\n([A-Za-z0-9+/=\r\n]+)-----END CERTIFICATE-----(?:\r?\n)?")
 _LONGEST_LABEL: Final = 32
 
 
@@ -57,7 +61,7 @@ class Certificate:
         `understood` are extensions that may be critical because the caller has no need of what they say.
         """
         with reading(what, "evidence.certificates"):
-            loaded = _load(data)
+            loaded = x509.load_der_x509_certificate(der_of(data))
             constraints, usage = _constraints(loaded, what, understood)
             return cls(
                 der=loaded.public_bytes(Encoding.DER),
@@ -104,6 +108,32 @@ def reading(what: str, step: str) -> Iterator[None]:
             raise EndorsementError(f"the {what} cannot be read", step=step) from error
 
 
+def der_of(data: bytes) -> bytes:
+    """Of one certificate in PEM; what does not begin as PEM is taken for DER. `ValueError` for PEM of another form."""
+    if not data.startswith(_BEGIN_CERTIFICATE):
+        return data
+    parts = der_parts(data)
+    if len(parts) != 1:
+        raise ValueError("several certificates")
+    if not parts[0]:
+        raise ValueError("nothing inside")
+    return parts[0]
+
+
+def der_parts(pem: bytes) -> list[bytes]:
+    """DER of each certificate in PEM (RFC 7468, "strict"), where nothing else is between and around them: no text, no
+    blanks, no second spelling of base64. `ValueError` for any other.
+    """
+    parts, position = [], 0
+    while position < len(pem):
+        match = _PEM.match(pem, position)
+        if match is None:
+            raise ValueError("no PEM")
+        parts.append(_decoded(match.group(1)))
+        position = match.end()
+    return parts
+
+
 def pem_blocks(data: bytes, *labels: bytes) -> list[bytes]:
     """The blocks of PEM in `data` (RFC 7468), with their frames, as far as each has an end; those of `labels`.
 
@@ -140,10 +170,13 @@ def check_covers(start: datetime, end: datetime, at: datetime, what: str) -> Non
         )
 
 
-def _load(data: bytes) -> x509.Certificate:
-    if data.startswith(b"-----BEGIN CERTIFICATE-----"):
-        return x509.load_pem_x509_certificate(data)
-    return x509.load_der_x509_certificate(data)
+def _decoded(text: bytes) -> bytes:
+    """The one spelling of base64, so that no bit of it is free."""
+    plain = text.replace(b"\r", b"").replace(b"\n", b"")
+    der = base64.b64decode(plain, validate=True)
+    if base64.b64encode(der) != plain:
+        raise ValueError("another spelling of base64")
+    return der
 
 
 def _constraints(

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from casemate.attestation.carried import DICE_CMW
-from casemate.attestation.certificates import Certificate, reading
+from casemate.attestation.certificate_form import EXTENSION, Found, read_form
+from casemate.attestation.certificates import der_of, reading
 from casemate.attestation.cmw import Record, decode_cmw, encode_cbor
 from casemate.attestation.verify import Expected, Roots, verify
 from casemate.claims import VerifiedClaims
@@ -33,6 +35,7 @@ __all__ = [
     "read_ra_tls",
     "verify_carried",
     "verify_ra_tls",
+    "whole_seconds",
 ]
 
 MAX_CERTIFICATE_BYTES: Final = 64 * 1024
@@ -68,20 +71,16 @@ def read_ra_tls(data: bytes) -> RaTlsCertificate:
     """From DER or PEM. Errors: EvidenceError, InputError."""
     if len(data) > MAX_CERTIFICATE_BYTES:
         raise TooLargeError("the certificate is too large", expected=f"≤ {MAX_CERTIFICATE_BYTES} bytes")
-    certificate = Certificate.parse(data, "certificate")
+    with reading("certificate", "evidence.certificates"):
+        der = der_of(data)
+    if EXTENSION not in der:
+        raise EvidenceMalformedError("nothing in it carries evidence", step="ra_tls.extension", expected=DICE_CMW)
+    found = read_form(der)
     with reading("certificate", "evidence.certificates"):
         # Whose key signed it is nobody's but its own: then its times are its holder's word.
-        loaded = x509.load_der_x509_certificate(certificate.der)
-        loaded.verify_directly_issued_by(loaded)
-    value = certificate.extensions.get(DICE_CMW)
-    if value is None:
-        raise EvidenceMalformedError("a certificate without evidence", step="ra_tls.extension", expected=DICE_CMW)
-    return RaTlsCertificate(
-        carried=_carried(value),
-        start=certificate.start,
-        end=certificate.end,
-        public_key=certificate.key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
-    )
+        _check_own_signature(found)
+    form = found.form
+    return RaTlsCertificate(_carried(form.value), form.start, form.end, form.public_key)
 
 
 def verify_ra_tls(data: bytes, *, roots: Roots, at: datetime, wanted: WantedPeer) -> VerifiedClaims:
@@ -109,7 +108,8 @@ def verify_carried(
     """Steps 1 to 4: whoever holds the certificate's key is in a genuine domain under this custodian. What runs there,
     and on what, is the caller's to judge. Errors: EvidenceError, InputError.
     """
-    # 1. The form: signed by its own key, one extension, one wrapper, one spelling.
+    at = whole_seconds(at)
+    # 1. The form: signed by its own key, one wrapper, one spelling of all.
     certificate = read_ra_tls(data)
     carried = certificate.carried
     # 2. The time, and that it was not meant for longer than a day.
@@ -124,6 +124,18 @@ def verify_carried(
         excused=excused,
     )
     return carried, verify(carried.evidence, carried.endorsements, roots=roots, at=at, expected=expected)
+
+
+def whole_seconds(at: datetime) -> datetime:
+    """A certificate holds until its last second is over; libraries of TLS know no fractions either."""
+    return at.replace(microsecond=0)
+
+
+def _check_own_signature(found: Found) -> None:
+    key = load_der_public_key(found.form.public_key)
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise TypeError("the form has no other key")
+    key.verify(found.signature, found.signed, ec.ECDSA(hashes.SHA256()))
 
 
 def _carried(value: bytes) -> RaTls:

@@ -7,7 +7,7 @@ from datetime import datetime
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from casemate.attestation.ra_tls import check_times, read_ra_tls
+from casemate.attestation.ra_tls import check_times, read_ra_tls, whole_seconds
 from casemate.client.verification import check_instance_times, instance_certificate
 from casemate.errors import EvidenceError, NotGenuineError, SignatureError
 from casemate.wire.binding import key_bytes
@@ -19,6 +19,7 @@ __all__ = ["verify_tls_identity"]
 
 def verify_tls_identity(data: bytes, genesis: CustodianGenesis, *, at: datetime) -> InstanceCertificate:
     """The instance that vouches for the certificate's key. `NotGenuineError`; an `InputError` for what is too large."""
+    at = whole_seconds(at)
     try:
         # 1. The form, as by evidence.
         certificate = read_ra_tls(data)

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 
 use casemate_evidence::{Binding, Error, Format};
 use casemate_testing::UnsignedPlatform;
-use der::{Decode, Encode, SliceReader};
 use serde_json::Value;
 
 use super::renewing::Renewing;
@@ -91,31 +90,20 @@ fn the_evidence_is_for_tls_and_binds_the_key_of_the_certificate() {
 }
 
 #[test]
-fn a_certificate_is_der_and_lives_no_longer_than_was_asked_and_never_more_than_a_day() {
+fn a_certificate_is_of_the_one_form_and_lives_no_longer_than_was_asked_and_never_more_than_a_day() {
     for (lifetime, most) in [(60, 360), (3600, 3900), (86_400, 86_400)] {
         let (mut maker, _) = maker(Duration::from_secs(lifetime));
         let certificate = der_of(&maker.issue().unwrap().certificate, "CERTIFICATE");
-        let mut reader = SliceReader::new(&certificate).unwrap();
-        let whole = der::AnyRef::decode(&mut reader).unwrap();
-        assert_eq!(whole.to_der().unwrap(), certificate);
+        let found = casemate_wire::certificate::read(&certificate).unwrap();
         let [start, end] = times(&certificate);
         assert_eq!(end - start, most, "{lifetime}");
+        assert_eq!(found.form.public_key, maker.public);
     }
 }
 
-/// The two UTCTime in it.
 fn times(certificate: &[u8]) -> [u64; 2] {
-    let found: Vec<u64> = certificate
-        .windows(15)
-        .filter(|window| window[..2] == [0x17, 13] && window[14] == b'Z')
-        .map(|window| {
-            der::asn1::UtcTime::from_der(window)
-                .unwrap()
-                .to_unix_duration()
-                .as_secs()
-        })
-        .collect();
-    found.try_into().unwrap()
+    let found = casemate_wire::certificate::read(certificate).unwrap();
+    [found.form.start, found.form.end].map(|time| u64::try_from(time).unwrap())
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from casemate.attestation.carried import DICE_CMW
+from casemate.attestation.certificate_form import SERIAL_BYTES, Form, certificate_of
 from casemate.attestation.cmw import Record, encode_cbor
 from casemate.custodian.keys.identity import Identity
 from casemate.custodian.keys.instance import InstanceSecret
@@ -92,19 +93,12 @@ def public_key_of(key: ec.EllipticCurvePrivateKey) -> bytes:
 def certificate_over(
     key: ec.EllipticCurvePrivateKey, carried: RaTls, *, start: datetime, end: datetime
 ) -> x509.Certificate:
-    """Signed by its own key: nobody else vouches for it."""
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "casemate")])
+    """Signed by its own key: nobody else vouches for it. Times are cut to whole seconds, UTC."""
     value = encode_cbor(Record(RA_TLS_TYPE, canonical.encode(carried.to_object())))
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(end)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        # Not critical, as it should be by the TCG: TLS libraries end a handshake over what they do not know.
-        .add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier(DICE_CMW), value), critical=False)
-    )
-    return builder.sign(key, hashes.SHA256())
+    signed = Form(_serial(), start, end, public_key_of(key), value).signed()
+    return x509.load_der_x509_certificate(certificate_of(signed, key.sign(signed, ec.ECDSA(hashes.SHA256()))))
+
+
+def _serial() -> bytes:
+    serial = secrets.token_bytes(SERIAL_BYTES)
+    return bytes([serial[0] & 0x3F | 0x40]) + serial[1:]

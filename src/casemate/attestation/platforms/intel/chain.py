@@ -5,8 +5,6 @@ Verified chains are remembered; times and revocation are looked at again at each
 
 from __future__ import annotations
 
-import base64
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -15,7 +13,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from casemate.attestation.certificates import Certificate
+from casemate.attestation.certificates import Certificate, der_parts
 from casemate.attestation.expectations import Roots
 from casemate.attestation.platforms.intel.machine import SGX_EXTENSIONS, Machine
 from casemate.attestation.platforms.intel.signing import is_signed_by, p256_key
@@ -28,7 +26,6 @@ _REMEMBERED: Final = 1024
 
 _AUTHORITIES: Final = {"Intel SGX PCK Platform CA": "platform", "Intel SGX PCK Processor CA": "processor"}
 _LEAF: Final = "Intel SGX PCK Certificate"
-_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----\r?\n([A-Za-z0-9+/=\r\n]+)-----END CERTIFICATE-----(?:\r?\n)?")
 _MAX_PEM_BYTES: Final = 64 * 1024
 _MAX_CHAIN_BYTES: Final = 8 * 1024
 """Of the three in a quote, which have 4 KB: opinions on a quote are remembered with it."""
@@ -115,26 +112,10 @@ def pem_parts(pem: bytes, most: int = _MAX_PEM_BYTES) -> list[bytes]:
     """
     if len(pem) > most:
         raise _bad("too many certificates", "evidence.pck", f"≤ {most} bytes", str(len(pem)))
-    text, parts, position = pem.removesuffix(b"\0"), [], 0
-    while position < len(text):
-        match = _PEM.match(text, position)
-        if match is None:
-            raise _bad("certificates that are no PEM", "evidence.pck")
-        parts.append(_decoded(match.group(1)))
-        position = match.end()
-    return parts
-
-
-def _decoded(text: bytes) -> bytes:
-    """The one spelling of base64, so that no bit of it is free."""
-    plain = text.replace(b"\r", b"").replace(b"\n", b"")
     try:
-        der = base64.b64decode(plain, validate=True)
+        return der_parts(pem.removesuffix(b"\0"))
     except ValueError as error:
         raise _bad("certificates that are no PEM", "evidence.pck") from error
-    if base64.b64encode(der) != plain:
-        raise _bad("certificates that are no PEM", "evidence.pck")
-    return der
 
 
 def _point(certificate: Certificate) -> bytes | None:
