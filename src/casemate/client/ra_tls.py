@@ -4,16 +4,18 @@
     httpx.Client(verify=context).get("https://…")
 
 The certificate is verified at the end of the handshake, before a byte of the application is sent; no authority and no
-name counts. That the server holds the key is what TLS proves. Only TLS 1.3 is spoken.
+name counts. That the server holds the key is what TLS proves. Only TLS 1.3 is spoken. Nothing goes over a connection
+before that, nor after it ended, in the clear or otherwise: one that was refused is closed.
 """
 
 from __future__ import annotations
 
+import errno
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 from casemate.attestation.expectations import Roots
 from casemate.attestation.ra_tls import WantedPeer
@@ -101,9 +103,85 @@ def refusal_in(error: BaseException) -> CasemateError | None:
 
 
 class _Socket(ssl.SSLSocket):
+    """What `http.client`, urllib and synchronous httpx use. `SSLSocket` moves bytes in the clear while it is not
+    connected, or no longer (`unwrap`, `shutdown`), and OpenSSL makes an unfinished handshake by itself at the first
+    byte: so whatever moves bytes asks whether there is TLS with a certificate that verified.
+    """
+
+    _attested = False
+
     def do_handshake(self, block: bool = False) -> None:
-        super().do_handshake(block)
-        _verify(self.context, self.getpeercert(binary_form=True))
+        self._attested = False
+        try:
+            super().do_handshake(block)
+            _verify(self.context, self.getpeercert(binary_form=True))
+        except BaseException:
+            self.close()
+            raise
+        self._attested = True
+
+    def connect(self, addr: Any) -> None:
+        if self.gettimeout() == 0:
+            raise ValueError("an attested connection begins with its handshake: connect it while it blocks")
+        try:
+            super().connect(addr)
+        except BaseException:
+            self.close()
+            raise
+
+    def connect_ex(self, addr: Any) -> NoReturn:  # noqa: ARG002 - as `ssl` names it
+        """Of a connection that is put off, so is the handshake."""
+        raise ValueError("an attested connection begins with its handshake: connect() it")
+
+    def read(self, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002 - as `ssl` names it
+        self._check()
+        return super().read(len, buffer)
+
+    def write(self, data: Any) -> int:
+        self._check()
+        return super().write(data)
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        self._check()
+        return super().send(data, flags)
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        self._check()
+        super().sendall(data, flags)
+
+    def sendto(self, *args: Any) -> int:
+        self._check()
+        return super().sendto(*args)
+
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        self._check()
+        return super().sendfile(file, offset, count)
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        self._check()
+        return super().recv(buflen, flags)
+
+    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
+        self._check()
+        return super().recv_into(buffer, nbytes, flags)
+
+    def recvfrom(self, buflen: int = 1024, flags: int = 0) -> tuple[bytes, Any]:
+        self._check()
+        return super().recvfrom(buflen, flags)
+
+    def recvfrom_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> tuple[int, Any]:
+        self._check()
+        return super().recvfrom_into(buffer, nbytes, flags)
+
+    def unwrap(self) -> Any:
+        self._check()
+        return super().unwrap()
+
+    def _check(self) -> None:
+        # TLS has a version from its handshake to its end. The number of the error is the one that `ssl` itself takes
+        # for an answer, while it makes a socket that is not connected and looks whether there is something to read.
+        if not self._attested or self.version() is None:
+            raise ssl.SSLError(errno.ENOTCONN, "there is no attested connection")
 
 
 class _Object(ssl.SSLObject):
