@@ -29,6 +29,7 @@ from casemate.wire.ra_tls import RA_TLS_TYPE, RaTls
 __all__ = [
     "LONGEST",
     "MAX_CERTIFICATE_BYTES",
+    "MAX_PEM_BYTES",
     "RaTlsCertificate",
     "WantedPeer",
     "check_times",
@@ -39,7 +40,11 @@ __all__ = [
 ]
 
 MAX_CERTIFICATE_BYTES: Final = 64 * 1024
-"""More does not fit into the handshake message of some implementations."""
+"""Of DER: more does not fit into the handshake message of some implementations."""
+_LINE: Final = 64 + len("\r\n")
+_FRAME: Final = len("-----BEGIN CERTIFICATE-----\r\n-----END CERTIFICATE-----\r\n")
+MAX_PEM_BYTES: Final = -(-MAX_CERTIFICATE_BYTES // 48) * _LINE + _FRAME
+"""The largest certificate in PEM: lines of 64 characters, 48 bytes each (RFC 7468, section 2)."""
 LONGEST: Final = timedelta(hours=24)
 """Of a certificate: its evidence is as old as it is, and says nothing of when it was made."""
 
@@ -69,10 +74,10 @@ class RaTlsCertificate:
 
 def read_ra_tls(data: bytes) -> RaTlsCertificate:
     """From DER or PEM. Errors: EvidenceError, InputError."""
-    if len(data) > MAX_CERTIFICATE_BYTES:
-        raise TooLargeError("the certificate is too large", expected=f"≤ {MAX_CERTIFICATE_BYTES} bytes")
+    _check_size(data, MAX_PEM_BYTES)
     with reading("certificate", "evidence.certificates"):
         der = der_of(data)
+    _check_size(der, MAX_CERTIFICATE_BYTES)
     if EXTENSION not in der:
         raise EvidenceMalformedError("nothing in it carries evidence", step="ra_tls.extension", expected=DICE_CMW)
     found = read_form(der)
@@ -136,6 +141,11 @@ def _check_own_signature(found: Found) -> None:
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise TypeError("the form has no other key")
     key.verify(found.signature, found.signed, ec.ECDSA(hashes.SHA256()))
+
+
+def _check_size(data: bytes, most: int) -> None:
+    if len(data) > most:
+        raise TooLargeError("the certificate is too large", expected=f"≤ {most} bytes", got=f"{len(data)} bytes")
 
 
 def _carried(value: bytes) -> RaTls:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
-from casemate.attestation.ra_tls import MAX_CERTIFICATE_BYTES
+from casemate.attestation.ra_tls import MAX_CERTIFICATE_BYTES, MAX_PEM_BYTES
 from casemate.client.tls_identity import verify_tls_identity
 from casemate.errors import CasemateError, NotGenuineError, TooLargeError
+from casemate.testing.ra_tls import certificate_with
 from casemate.wire.custodian import CustodianGenesis
 from casemate.wire.fields import parse_time
 
@@ -44,7 +48,27 @@ def test_every_other_certificate_is_refused_with_the_step(name: str) -> None:
 
 def test_what_is_too_large_is_not_looked_at() -> None:
     with pytest.raises(TooLargeError):
-        verify_tls_identity(bytes(MAX_CERTIFICATE_BYTES + 1), GENESIS, at=NOW)
+        verify_tls_identity(bytes(MAX_PEM_BYTES + 1), GENESIS, at=NOW)
+
+
+def of_size(size: int) -> bytes:
+    """A certificate of so many bytes, DER: signatures differ by a byte or two in length."""
+    filling = size - len(certificate_with(("1.2.3", bytes(size - 1024)))) + size - 1024
+    while len(made := certificate_with(("1.2.3", bytes(filling)))) != size:
+        filling += (len(made) < size) - (len(made) > size)
+    return made
+
+
+def pem(der: bytes) -> bytes:
+    return x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM).replace(b"\n", b"\r\n")
+
+
+@pytest.mark.parametrize("form", [bytes, pem])
+def test_the_largest_certificate_is_read_and_no_larger_one(form: Callable[[bytes], bytes]) -> None:
+    with pytest.raises(NotGenuineError, match="nothing in it carries evidence"):
+        verify_tls_identity(form(of_size(MAX_CERTIFICATE_BYTES)), GENESIS, at=NOW)
+    with pytest.raises(TooLargeError):
+        verify_tls_identity(form(of_size(MAX_CERTIFICATE_BYTES + 1)), GENESIS, at=NOW)
 
 
 @given(st.binary(max_size=100))
