@@ -21,7 +21,7 @@ from casemate.policy._fit import misfit
 from casemate.policy.model import PolicyDocument, Service
 from casemate.policy.platform_steps import PLATFORM_STEPS, Releases, platform_findings
 from casemate.policy.submission import accept, expected_platforms
-from casemate.policy.workloads import WORKLOAD_STEP, workload_finding
+from casemate.policy.workloads import SIMULATION_STEP, WORKLOAD_STEP, workload_finding
 from casemate.wire.binding import sha256_text
 from casemate.wire.manifest import Manifest, ParsedManifest
 from casemate.wire.policies import PolicyGenesis, StepRecord
@@ -32,7 +32,7 @@ STEPS: Final = (
     "manifest.digest",
     "manifest.custodian",
     "policy.known",
-    "policy.simulation",
+    SIMULATION_STEP,
     *PLATFORM_STEPS,
     WORKLOAD_STEP,
     "workload.image",

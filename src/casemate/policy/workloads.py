@@ -1,5 +1,5 @@
 """Whether a policy admits a workload by what it is alone: the platform, the runtime and the launch manifest of a domain
-that is met somewhere, not one that asks for a release (spec/policy.md, "Decision order", steps 5 to 11).
+that is met somewhere, not one that asks for a release (spec/policy.md, "Decision order", steps 4 to 11).
 """
 
 from __future__ import annotations
@@ -9,16 +9,18 @@ from datetime import datetime
 from typing import Final
 
 from casemate.claims import VerifiedClaims
+from casemate.platforms import SIMULATED_PLATFORMS
 from casemate.policy._finding import Finding
 from casemate.policy.model import PolicyDocument, Service
 from casemate.policy.platform_steps import PLATFORM_STEPS, Releases, platform_findings
 from casemate.policy.releases import Released, Wanted
 from casemate.wire.policies import StepRecord
 
-__all__ = ["WORKLOAD_STEP", "judge_workload", "workload_finding"]
+__all__ = ["SIMULATION_STEP", "WORKLOAD_STEP", "judge_workload", "workload_finding"]
 
+SIMULATION_STEP: Final = "policy.simulation"
 WORKLOAD_STEP: Final = "workload.manifest"
-"""Its label."""
+"""Labels of the first and the last step."""
 
 
 def judge_workload(
@@ -36,14 +38,32 @@ def judge_workload(
     releases = Releases(document, service, statements, now)
     name = f"{document.policy}#{service.name}"
     findings = [
+        _simulation(document, claims),
         *platform_findings(service, claims, releases, now),
         workload_finding(service, name, manifest, releases),
     ]
     steps = tuple(
         StepRecord(step=step, held=found.held, expected=found.expected, got=found.got)
-        for step, found in zip((*PLATFORM_STEPS, WORKLOAD_STEP), findings, strict=True)
+        for step, found in zip((SIMULATION_STEP, *PLATFORM_STEPS, WORKLOAD_STEP), findings, strict=True)
     )
     return steps, next((found.remedy for found in findings if not found.held), None)
+
+
+def _simulation(document: PolicyDocument, claims: VerifiedClaims) -> Finding:
+    """Simulated evidence protects nothing: it counts only where the whole document is for it. Which kind a policy is
+    for, its genesis says, which is not at hand; that no custodian takes a document of both, is known.
+    """
+    simulated = claims.platform in SIMULATED_PLATFORMS
+    others = sorted(
+        f"services.{service.name}: {platform}"
+        for service in document.services.values()
+        for platform in service.platforms
+        if (platform in SIMULATED_PLATFORMS) != simulated
+    )
+    expected = "simulated platforms only, or real ones only"
+    got = f"{claims.platform}, beside {others[0]}" if others else claims.platform
+    remedy = "list platforms of one kind in all services: no custodian takes this policy, one for the other is another"
+    return Finding(not others, expected, got, remedy)
 
 
 def workload_finding(service: Service, name: str, manifest: str, releases: Releases) -> Finding:

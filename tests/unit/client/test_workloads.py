@@ -15,7 +15,7 @@ from casemate.claims import VerifiedClaims
 from casemate.client.ra_tls import PeerRefusedError, _verify, attested_context
 from casemate.client.workloads import PolicyPeer
 from casemate.custodian.keys.tls import certificate_over, public_key_of
-from casemate.errors import CasemateError
+from casemate.errors import CasemateError, DeniedError
 from casemate.policy.model import parse_document
 from casemate.secrets.catalogue import SCHEMAS
 from casemate.simulator import pki
@@ -39,21 +39,29 @@ def certificate(domain: Domain) -> bytes:
     return made.public_bytes(Encoding.DER)
 
 
-def peer(domain: Domain, heard: list[VerifiedClaims] | None = None, **service: Any) -> PolicyPeer:
-    """Who admits that domain, but for what a test asks of its service."""
-    right = {
-        "workload": {"manifest": domain.manifest},
-        "runtime": {"measurement": f"sha384:{domain.measurement.hex()}"},
-        "platforms": ["simulated"],
-    }
-    document = {
+def source() -> dict[str, Any]:
+    """A policy but for its services."""
+    return {
         "casemate": 1,
         "policy": "acme/records",
         "genesis": NOBODYS,
         "principals": {"alice": {"key": "ed25519:" + "A" * 43}},
         "access": {"read": {"any": ["alice"]}, "update": {"any": ["alice"]}},
-        "services": {"api": {**right, **service}},
     }
+
+
+def trusted(domain: Domain) -> dict[str, Any]:
+    """A service that admits that domain."""
+    return {
+        "workload": {"manifest": domain.manifest},
+        "runtime": {"measurement": f"sha384:{domain.measurement.hex()}"},
+        "platforms": ["simulated"],
+    }
+
+
+def peer(domain: Domain, heard: list[VerifiedClaims] | None = None, **service: Any) -> PolicyPeer:
+    """Who admits that domain, but for what a test asks of its service."""
+    document = {**source(), "services": {"api": {**trusted(domain), **service}}}
     roots = Roots(simulated=frozenset({domain.platform.root_fingerprint}))
     told = None if heard is None else heard.append
     return PolicyPeer(parse_document(document, SCHEMAS), "api", CUSTODIAN, roots, heard=told, now=lambda: NOW)
@@ -77,12 +85,25 @@ def test_a_workload_that_the_policy_admits_is_accepted(domain: Domain, certifica
         ({"runtime": {"measurement": "sha384:" + "0" * 96}}, "runtime.measurement"),
         ({"platforms": ["simulated-container"]}, "platform.listed"),
         ({"platforms": {"simulated": {"tcb": {"snp": 255}}}}, "tcb.minima"),
+        ({"platforms": ["sev-snp"]}, "policy.simulation"),
+        ({"platforms": ["sev-snp", "simulated"]}, "policy.simulation"),
     ],
 )
 def test_what_the_policy_does_not_admit_is_refused_with_the_step(
     domain: Domain, certificate: bytes, change: dict[str, Any], refused: str
 ) -> None:
     assert step(peer(domain, **change), certificate) == refused
+
+
+def test_simulated_evidence_counts_only_where_every_service_is_for_it(domain: Domain, certificate: bytes) -> None:
+    """A custodian refuses such a document when it is submitted, whatever the other service is."""
+    judge = peer(domain)
+    real = peer(domain, platforms=["sev-snp"]).document.services["api"]
+    beside = replace(judge.document, services={**judge.document.services, "web": replace(real, name="web")})
+    with pytest.raises(DeniedError) as refused:
+        replace(judge, document=beside).verify(certificate)
+    assert (refused.value.step, refused.value.got) == ("policy.simulation", "simulated, beside services.web: sev-snp")
+    assert "list platforms of one kind" in str(refused.value.remedy)
 
 
 def test_a_workload_by_release_needs_the_statement(domain: Domain, certificate: bytes) -> None:
