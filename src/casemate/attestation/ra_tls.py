@@ -6,7 +6,7 @@ which a TLS handshake proves; and to judge the platform by its claims (`casemate
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -24,14 +24,17 @@ from casemate.claims import VerifiedClaims
 from casemate.errors import EvidenceMalformedError, EvidenceRejectedError, InputError, TooLargeError
 from casemate.wire import canonical
 from casemate.wire.binding import digest_bytes
+from casemate.wire.evidence import Endorsements, Evidence
 from casemate.wire.ra_tls import RA_TLS_TYPE, RaTls
 
 __all__ = [
     "LONGEST",
     "MAX_CERTIFICATE_BYTES",
     "MAX_PEM_BYTES",
+    "Completing",
     "RaTlsCertificate",
     "WantedPeer",
+    "as_it_came",
     "check_times",
     "read_ra_tls",
     "verify_carried",
@@ -47,6 +50,17 @@ MAX_PEM_BYTES: Final = -(-MAX_CERTIFICATE_BYTES // 48) * _LINE + _FRAME
 """The largest certificate in PEM: lines of 64 characters, 48 bytes each (RFC 7468, section 2)."""
 LONGEST: Final = timedelta(hours=24)
 """Of a certificate: its evidence is as old as it is, and says nothing of when it was made."""
+
+
+Completing = Callable[[Evidence, Endorsements], Endorsements]
+"""Adds to the endorsements that came with evidence what whoever verifies has for it. What comes of it is believed no
+more than what came: of two lists or documents the newer one counts.
+"""
+
+
+def as_it_came(_evidence: Evidence, came: Endorsements) -> Endorsements:
+    """Adds nothing."""
+    return came
 
 
 @dataclass(frozen=True)
@@ -88,10 +102,18 @@ def read_ra_tls(data: bytes) -> RaTlsCertificate:
     return RaTlsCertificate(_carried(form.value), form.start, form.end, form.public_key)
 
 
-def verify_ra_tls(data: bytes, *, roots: Roots, at: datetime, wanted: WantedPeer) -> VerifiedClaims:
+def verify_ra_tls(
+    data: bytes, *, roots: Roots, at: datetime, wanted: WantedPeer, completed: Completing = as_it_came
+) -> VerifiedClaims:
     """The claims of whoever holds the certificate's key. Errors: EvidenceError, InputError."""
     carried, claims = verify_carried(
-        data, roots=roots, at=at, custodian=wanted.custodian, floors=wanted.floors, excused=wanted.excused
+        data,
+        roots=roots,
+        at=at,
+        custodian=wanted.custodian,
+        floors=wanted.floors,
+        excused=wanted.excused,
+        completed=completed,
     )
     # 5. What was launched is what is wanted.
     measured = claims.runtime_measurement
@@ -109,6 +131,7 @@ def verify_carried(
     custodian: str,
     floors: Mapping[str, int],
     excused: frozenset[str],
+    completed: Completing = as_it_came,
 ) -> tuple[RaTls, VerifiedClaims]:
     """Steps 1 to 4: whoever holds the certificate's key is in a genuine domain under this custodian. What runs there,
     and on what, is the caller's to judge. Errors: EvidenceError, InputError.
@@ -121,14 +144,15 @@ def verify_carried(
     check_times(certificate, at)
     # 3. Under the custodian that is wanted.
     _check(carried.custodian == custodian, "custodian", custodian, carried.custodian)
-    # 4. The evidence: genuine, for this purpose, this key and this manifest.
+    # 4. The evidence: genuine, for this purpose, this key and this manifest, by what came and what the caller has.
     expected = Expected(
         report_data=carried.report_data(certificate.public_key),
         manifest=digest_bytes(carried.manifest),
         floors=floors,
         excused=excused,
     )
-    return carried, verify(carried.evidence, carried.endorsements, roots=roots, at=at, expected=expected)
+    endorsements = completed(carried.evidence, carried.endorsements)
+    return carried, verify(carried.evidence, endorsements, roots=roots, at=at, expected=expected)
 
 
 def whole_seconds(at: datetime) -> datetime:

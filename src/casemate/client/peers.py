@@ -13,7 +13,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from casemate.attestation.ra_tls import WantedPeer, verify_ra_tls
+from casemate.attestation.ra_tls import Completing, WantedPeer, as_it_came, verify_ra_tls
 from casemate.attestation.verify import Roots
 from casemate.claims import VerifiedClaims
 from casemate.errors import EvidenceRejectedError
@@ -44,6 +44,7 @@ def verify_peer(
     at: datetime,
     wanted: WantedPeer,
     platforms: Mapping[str, Asked] = UP_TO_DATE_PLATFORMS,
+    completed: Completing = as_it_came,
 ) -> VerifiedClaims:
     """As `verify_ra_tls`, and the platform is one of `platforms`, with what is asked of it. Errors: EvidenceError,
     InputError.
@@ -58,7 +59,7 @@ def verify_peer(
         if stand_in in asked.require
     }
     excusing = replace(wanted, excused=wanted.excused | waived | named)
-    claims = verify_ra_tls(data, roots=roots, at=at, wanted=excusing)
+    claims = verify_ra_tls(data, roots=roots, at=at, wanted=excusing, completed=completed)
     _check_says_something(claims.platform, platforms.get(claims.platform))
     for step, found in zip(PLATFORM_STEPS, asked_findings(_Peer(platforms), claims, at), strict=False):
         if not found.held:

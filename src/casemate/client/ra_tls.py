@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NoReturn, Protocol
 
 from casemate.attestation.expectations import Roots
-from casemate.attestation.ra_tls import WantedPeer
+from casemate.attestation.ra_tls import Completing, WantedPeer, as_it_came
 from casemate.claims import VerifiedClaims
 from casemate.client.peers import UP_TO_DATE_PLATFORMS, verify_peer
 from casemate.errors import CasemateError, EvidenceMalformedError
@@ -29,19 +29,28 @@ __all__ = ["AttestedContext", "Judge", "Peer", "PeerRefusedError", "attested_con
 
 @dataclass(frozen=True)
 class Peer:
-    """Which servers are accepted, with what is asked of the platforms that they may run on. `heard` is told what each
-    one is that was; `now` is asked for the time.
+    """Which servers are accepted, with what is asked of the platforms that they may run on. `completed` adds what the
+    caller has of endorsements (`casemate.endorsements.cache.Cache.completed`); `heard` is told what each one is that
+    was accepted; `now` is asked for the time.
     """
 
     wanted: WantedPeer
     roots: Roots
     platforms: Mapping[str, Asked] = field(default_factory=lambda: UP_TO_DATE_PLATFORMS)
+    completed: Completing = field(default=as_it_came)
     heard: Callable[[VerifiedClaims], None] | None = None
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def verify(self, certificate: bytes) -> VerifiedClaims:
         """Of a certificate, DER or PEM. Errors: EvidenceError, InputError."""
-        return verify_peer(certificate, roots=self.roots, at=self.now(), wanted=self.wanted, platforms=self.platforms)
+        return verify_peer(
+            certificate,
+            roots=self.roots,
+            at=self.now(),
+            wanted=self.wanted,
+            platforms=self.platforms,
+            completed=self.completed,
+        )
 
 
 class Judge(Protocol):

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from casemate.attestation.expectations import Roots
 from casemate.claims import VerifiedClaims
+from casemate.client import pins, workloads
 from casemate.client.ra_tls import PeerRefusedError, _verify, attested_context
 from casemate.client.workloads import PolicyPeer
-from casemate.custodian.keys.tls import certificate_over, public_key_of
-from casemate.errors import CasemateError, DeniedError
+from casemate.custodian.keys.tls import certificate_over, issue_tls, public_key_of
+from casemate.errors import CasemateError, DeniedError, UsageError
 from casemate.policy.model import parse_document
 from casemate.secrets.catalogue import SCHEMAS
 from casemate.simulator import pki
-from casemate.testing.ra_tls import Domain
+from casemate.testing.ra_tls import Domain, TlsServer
+from casemate.wire.custodian import CustodianGenesis
 
 CUSTODIAN = "sha256:" + "c" * 64
 NOBODYS = "sha256:" + "0" * 64
@@ -104,6 +109,43 @@ def test_simulated_evidence_counts_only_where_every_service_is_for_it(domain: Do
         replace(judge, document=beside).verify(certificate)
     assert (refused.value.step, refused.value.got) == ("policy.simulation", "simulated, beside services.web: sev-snp")
     assert "list platforms of one kind" in str(refused.value.remedy)
+
+
+def test_a_service_that_the_policy_has_not_is_refused_at_once(domain: Domain) -> None:
+    with pytest.raises(UsageError, match="acme/records has no service web") as refused:
+        replace(peer(domain), service="web")
+    assert (refused.value.expected, refused.value.got) == ("api", "web")
+
+
+def test_the_few_lines_that_the_module_shows_speak_with_a_server(
+    domain: Domain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they stand, but for the port."""
+    genesis = CustodianGenesis.model_validate(
+        {
+            "casemate_custodian": 1,
+            "name": "main",
+            "board": {"principals": {"it": {"key": "ed25519:" + "A" * 43}}, "rule": {"any": ["it"]}},
+            "identity_key": "ed25519:" + "A" * 43,
+            "simulation_root": domain.platform.root_fingerprint,
+            "random": "A" * 43,
+        }
+    )
+    own = replace(domain, custodian=genesis.identity())
+    measured = f"sha384:{own.measurement.hex()}"
+    pin = pins.Pin(
+        name="main", url="http://x", genesis=genesis, runtime=measured, manifest=own.manifest, platform="simulated"
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    pins.save(tmp_path / ".local" / "share" / "casemate" / "custodians", pin)
+    (tmp_path / "records.yaml").write_text(yaml.safe_dump({**source(), "services": {"cache": trusted(own)}}))
+    secret = issue_tls(own.carried, start=NOW.timestamp() - 60, end=NOW.timestamp() + 3600)
+    shown = textwrap.dedent(str(workloads.__doc__).split(":\n\n", 1)[1].split("\n\n`Cache", 1)[0])
+    with TlsServer(secret.key, secret.certificate, tmp_path) as server:
+        known: dict[str, Any] = {}
+        exec(shown.replace("10.0.0.7:8443", f"127.0.0.1:{server.port}"), known)
+    assert known["answer"].text == "ok"
 
 
 def test_a_workload_by_release_needs_the_statement(domain: Domain, certificate: bytes) -> None:
