@@ -9,13 +9,13 @@ import typer
 
 from casemate.cli import _custodians, _genesis
 from casemate.cli._home import home
-from casemate.client import identities
+from casemate.client import identities, pins
 from casemate.errors import UsageError
 
 if TYPE_CHECKING:
     from casemate.client.custodian import CustodianClient
 
-__all__ = ["As", "connect", "identity"]
+__all__ = ["As", "connect", "custodian_for", "identity"]
 
 As = Annotated[str | None, typer.Option("--as", help="An identity; $CASEMATE_IDENTITY; else the only one.")]
 
@@ -26,9 +26,14 @@ def connect(custodian: str | None, who: str | None, *, policy: str | None = None
     """
     from casemate.client.custodian import CustodianClient  # slow, and most that can ask somebody need not
 
-    named = None if policy is None else _genesis.custodian_of(home() / "policies", policy)
-    pin = _custodians.chosen(custodian, identity=named)
+    pin = custodian_for(custodian, policy)
     return CustodianClient(pin.url, pin.genesis, identity(who).key)
+
+
+def custodian_for(custodian: str | None, policy: str | None) -> pins.Pin:
+    """The custodian that `policy` (as in `connect`) belongs to, else the pinned one."""
+    named = None if policy is None else _genesis.custodian_of(home() / "policies", policy)
+    return _custodians.chosen(custodian, identity=named)
 
 
 def identity(name: str | None) -> identities.Identity:
