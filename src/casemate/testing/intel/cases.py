@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
-from typing import Final
+from typing import Any, Final
 
 from casemate.attestation.platforms.intel.tcb import STATUSES as WORDS
 from casemate.errors import EvidenceError
@@ -111,6 +111,32 @@ def _lowest_floors(plan: Plan) -> Plan:
     return replace(plan, floors={name: numbers[name.rpartition(":")[2]] for name in FLOORS[plan.tdx]})
 
 
+def _below(what: str) -> Change:
+    """A level that is less than the highest in the last component of `what`, before it: Intel sorts, so it is passed
+    by. Without sorting a machine of the highest would be out of date.
+    """
+
+    def less(level: dict[str, Any]) -> dict[str, Any]:
+        tcb = level["tcb"]
+        lower = 6 if what == "pcesvn" else [*tcb[what][:-1], {"svn": 6}]
+        return {**level, "tcbStatus": "OutOfDate", "tcb": {**tcb, what: lower}}
+
+    return info(tcbLevels=lambda levels: [less(levels[0]), *levels])
+
+
+def _crossed(plan: Plan) -> Plan:
+    """Two levels of which neither is at least the other: of what reaches both, the first component decides."""
+    components = plan.info["tcbLevels"][0]["tcb"]["sgxtcbcomponents"]
+
+    def level(first: int, last: int, status: str) -> dict[str, Any]:
+        most = plan.info["tcbLevels"][0]
+        versions = [{"svn": first}, *components[1:-1], {"svn": last}]
+        return {**most, "tcbStatus": status, "tcb": {**most["tcb"], "sgxtcbcomponents": versions}}
+
+    both = [level(6, 7, "OutOfDate"), level(7, 6, "UpToDate")]
+    return replace(plan, info={**plan.info, "tcbLevels": [*both, *plan.info["tcbLevels"][1:]]})
+
+
 _COMMON: Final = {
     **_STATUSES,
     **_WITH_AN_OLD_QUOTING_ENCLAVE,
@@ -126,6 +152,10 @@ _COMMON: Final = {
     "older-list-besides": _Right(
         more_lists(ListPlan("Intel SGX PCK Platform CA", "authority", start=_ISSUED - _SECOND, revoked=(3,)))
     ),
+    "levels-in-another-order": _Right(info(tcbLevels=lambda levels: levels[::-1])),
+    "level-of-a-lower-component-first": _Right(_below("sgxtcbcomponents")),
+    "level-of-a-lower-pce-first": _Right(_below("pcesvn")),
+    "levels-that-cross": _Right(_crossed),
     "list-revokes-others": _Right(lists(1, revoked=(2, 4, 5))),
     "fields-that-are-not-known-yet": _Right(info(somethingNew={"a": 1})),
     "floors-that-are-just-reached": _Right(_lowest_floors),
@@ -138,6 +168,7 @@ _RIGHT_TDX: Final = {
     "version-5": _Right(base=lambda: right(tdx=True, version=5)),
     "version-5-tdx-1.5": _Right(base=lambda: right(tdx=True, version=5, newer=True)),
     **_COMMON,
+    "level-of-a-lower-component-of-tdx-first": _Right(_below("tdxtcbcomponents")),
     "module-out-of-date": _Right(body(0, b"\x03"), "out-of-date", (503,)),
     "module-out-of-date-and-machine-configuration-needed": _Right(
         _machine_is(5, body(0, b"\x03")), "out-of-date-configuration-needed", (5, 503)
@@ -169,32 +200,37 @@ _RIGHT_SGX: Final = {
         for name, of in {
             f"version-{version}": _Right(),
             **{f"version-{version}-{name}": of for name, of in _COMMON.items()},
-            # In version 3 it is the other implementation that refuses it.
-            f"version-{version}-no-authentication-data": _Right(quote(authentication=b"")),
         }.items()
     },
 }
 """All of it in the later versions too."""
 
+
+def _without_tdx(levels: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**one, "tcb": {name: of for name, of in one["tcb"].items() if name in _TCB_OF_SGX}} for one in levels]
+
+
+def _with_tdx(levels: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**one, "tcb": {**one["tcb"], "tdxtcbcomponents": [{"svn": 0}] * 16}} for one in levels]
+
+
+_TCB_OF_SGX: Final = ("sgxtcbcomponents", "pcesvn")
 _DOCUMENTS_OF_THE_OTHER: Final = {
     True: {
-        "tcb-info-of-sgx": endorsement("documents", info(id="SGX")),
+        "tcb-info-of-sgx": endorsement("documents", info(id="SGX", tcbLevels=_without_tdx)),
         "identity-of-the-sgx-quoting-enclave": endorsement("documents", identity(id="QE")),
-        "level-without-components-of-tdx": rejected(
-            "tcb",
-            info(
-                tcbLevels=lambda levels: [
-                    {**one, "tcb": {name: of for name, of in one["tcb"].items() if name != "tdxtcbcomponents"}}
-                    for one in levels
-                ]
-            ),
+        "level-without-components-of-tdx": endorsement("documents", info(tcbLevels=_without_tdx)),
+        "module-levels-in-another-order": endorsement(
+            "documents",
+            info(tdxModuleIdentities=lambda modules: [{**one, "tcbLevels": one["tcbLevels"][::-1]} for one in modules]),
         ),
         "module-of-version-0-that-nobody-knows": rejected("module", then(info(tdxModule=None), body(1, b"\0"))),
         "component-of-the-report-below-all": rejected("tcb", body(15, b"\0")),
         "module-of-version-0-below-all": rejected("tcb", body(0, b"\x04\0")),
     },
     False: {
-        "tcb-info-of-tdx": endorsement("documents", info(id="TDX")),
+        "tcb-info-of-tdx": endorsement("documents", info(id="TDX", tcbLevels=_with_tdx)),
+        "level-with-components-of-tdx": endorsement("documents", info(tcbLevels=_with_tdx)),
         "identity-of-the-tdx-quoting-enclave": endorsement("documents", identity(id="TD_QE")),
     },
 }
@@ -204,7 +240,7 @@ _OF_ALL: Final = {**WRONG_CHAINS, **WRONG_ENDORSEMENTS}
 _ENCLAVES: Final = {**WRONG_QUOTES, **WRONG_ENCLAVES, **_OF_ALL, **_DOCUMENTS_OF_THE_OTHER[False]}
 _LATER_ENCLAVES: Final = {
     version: {
-        **{name: wrong for name, wrong in _ENCLAVES.items() if name != "no-authentication-data"},
+        **_ENCLAVES,
         **WRONG_NESTED,
         **(WRONG_TYPED_ENCLAVES if version == 5 else {}),
     }

@@ -125,6 +125,9 @@ _MACHINE: Final = {
     "machine-with-an-empty-type": _pck(machine(other={5: encode(10, b"")})),
     "machine-with-text-for-its-tcb": _pck(machine(other={2: encode(12, b"tcb")})),
     "machine-with-an-empty-tcb": _pck(machine(other={2: encode(0x30, b"")})),
+    # The last one that both implementations read is right: `newer-than-all-levels`.
+    "machine-with-a-pce-svn-of-32768": _pck(machine(pce_svn=1 << 15)),
+    "machine-with-a-pce-svn-of-65535": _pck(machine(pce_svn=(1 << 16) - 1)),
     "machine-with-a-large-pce-svn": _pck(machine(pce_svn=1 << 16)),
 }
 

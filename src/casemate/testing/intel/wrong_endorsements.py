@@ -25,6 +25,7 @@ from casemate.testing.intel.wrong import (
     quoting,
     rejected,
     signer,
+    then,
 )
 
 __all__ = ["FLOORS", "WRONG_ENDORSEMENTS", "at", "floors", "more_lists"]
@@ -77,6 +78,7 @@ def _names(platform: str) -> tuple[str, ...]:
 FLOORS: Final = {True: _names("tdx"), False: _names("sgx")}
 """The names of what must never be lower again."""
 
+_DEBUG: Final = bytes.fromhex("1700000000000000e700000000000000")
 _SECONDS: Final = int(_ISSUED.timestamp())
 
 
@@ -133,6 +135,7 @@ _DOCUMENTS: Final = {
     "tcb-info-of-another-type": _documents(info(tcbType=1)),
     "tcb-info-without-a-number": _documents(info(tcbEvaluationDataNumber=None)),
     "tcb-info-with-a-negative-number": _documents(info(tcbEvaluationDataNumber=-1)),
+    "tcb-info-with-a-number-of-33-bits": _documents(info(tcbEvaluationDataNumber=1 << 32)),
     "tcb-info-with-text-for-a-number": _documents(info(tcbEvaluationDataNumber="20")),
     "tcb-info-with-another-time": _documents(info(issueDate="2026-05-20")),
     "tcb-info-with-a-short-fmspc": _documents(info(fmspc="B0C06F")),
@@ -203,30 +206,59 @@ _TCB: Final = {
     "machine-with-one-component-below-all": rejected("tcb", machine(versions=(7,) * 15 + (0,))),
     "machine-with-a-pce-below-all": rejected("tcb", machine(pce_svn=0)),
     "machine-revoked-by-its-tcb": rejected("tcb_revoked", machine(versions=(1,) * 16)),
-    "machine-of-an-unknown-status": rejected(
-        "tcb_revoked", info(**_levels(lambda levels: [{**levels[0], "tcbStatus": "Fine"}, *levels[1:]]))
-    ),
     "no-levels": rejected("tcb", info(tcbLevels=[])),
-    "level-without-a-pce": rejected(
-        "tcb",
-        info(**_levels(lambda levels: [{**one, "tcb": _without(one["tcb"], "pcesvn")} for one in levels])),
-    ),
     "quoting-enclave-of-somebody-else": rejected("qe_identity", quoting(mr_signer=b"X" * 32)),
     "quoting-enclave-of-another-product": rejected("qe_identity", quoting(product=3)),
     "quoting-enclave-with-miscselect": rejected("qe_identity", quoting(misc_select=b"\x01\0\0\0")),
-    "quoting-enclave-in-debug-mode": rejected(
-        "qe_identity", quoting(attributes=bytes.fromhex("1300000000000000e700000000000000"))
+    "quoting-enclave-in-debug-mode": rejected("qe_identity", quoting(attributes=_DEBUG)),
+    "quoting-enclave-that-may-not-provision": rejected(
+        "qe_identity", quoting(attributes=bytes.fromhex("0500000000000000e700000000000000"))
+    ),
+    # Intel's identities ask for an enclave without it; none that says otherwise makes such a one good.
+    "quoting-enclave-in-debug-mode-that-its-identity-leaves-free": rejected(
+        "qe_identity",
+        then(quoting(attributes=_DEBUG), identity(attributesMask="F9FFFFFFFFFFFFFF0000000000000000")),
+    ),
+    "quoting-enclave-in-debug-mode-as-its-identity-says": rejected(
+        "qe_identity",
+        then(quoting(attributes=_DEBUG), identity(attributes="13000000000000000000000000000000")),
     ),
     "quoting-enclave-below-all-levels": rejected("qe_identity", quoting(svn=3)),
     "quoting-enclave-revoked": rejected("tcb_revoked", quoting(svn=4)),
-    "identity-level-without-a-version": rejected(
-        "qe_identity", identity(**_levels(lambda levels: [{**one, "tcb": {}} for one in levels]))
+}
+
+_LEVELS: Final = {
+    "machine-of-an-unknown-status": _documents(
+        info(**_levels(lambda levels: [{**levels[0], "tcbStatus": "Fine"}, *levels[1:]]))
+    ),
+    "level-of-an-unknown-status": _documents(
+        info(**_levels(lambda levels: [*levels[:-1], {**levels[-1], "tcbStatus": "Fine"}]))
+    ),
+    "identity-level-of-an-unknown-status": _documents(
+        identity(**_levels(lambda levels: [*levels[:-1], {**levels[-1], "tcbStatus": "Fine"}]))
+    ),
+    "identity-level-of-a-machines-status": _documents(
+        identity(**_levels(lambda levels: [{**levels[0], "tcbStatus": "SWHardeningNeeded"}, *levels[1:]]))
+    ),
+    "level-without-components": _documents(info(**_levels(lambda levels: _each_without(levels, "sgxtcbcomponents")))),
+    "level-without-a-pce": _documents(info(**_levels(lambda levels: _each_without(levels, "pcesvn")))),
+    "two-levels-that-are-one": _documents(
+        info(**_levels(lambda levels: [*levels, {**levels[0], "tcbStatus": "OutOfDate"}]))
+    ),
+    "identity-level-without-a-version": _documents(identity(**_levels(lambda levels: _each_without(levels, "isvsvn")))),
+    "identity-levels-in-another-order": _documents(identity(**_levels(lambda levels: levels[::-1]))),
+    "identity-levels-of-one-version": _documents(
+        identity(**_levels(lambda levels: [{**levels[0], "tcbStatus": "OutOfDate"}, *levels]))
     ),
 }
+
+
+def _each_without(levels: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    return [{**one, "tcb": _without(one["tcb"], name)} for one in levels]
 
 
 def _without(content: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in content.items() if key != name}
 
 
-WRONG_ENDORSEMENTS: Final[Mapping[str, Wrong]] = {**_DOCUMENTS, **_LISTS, **_TIMES, **_FLOORS, **_TCB}
+WRONG_ENDORSEMENTS: Final[Mapping[str, Wrong]] = {**_DOCUMENTS, **_LISTS, **_TIMES, **_FLOORS, **_TCB, **_LEVELS}

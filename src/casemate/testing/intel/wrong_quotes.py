@@ -96,6 +96,11 @@ _FORM: Final = {
     "quote-of-another-vendor": malformed(quote(vendor=bytes(16))),
     "quote-with-more-in-its-signature": malformed(_longer),
     "quoting-enclave-with-a-reserved-byte": malformed(quoting(reserved=(31, _ONE))),
+    # The enclave really holds them: its report has their hash.
+    "no-authentication-data": malformed(quote(authentication=b"")),
+    "authentication-data-less-a-byte": malformed(quote(authentication=bytes(range(31)))),
+    "authentication-data-and-a-byte": malformed(quote(authentication=bytes(range(33)))),
+    "authentication-data-of-40000-bytes": malformed(quote(authentication=bytes(40_000))),
 }
 
 _SIGNATURES: Final = {
@@ -105,8 +110,6 @@ _SIGNATURES: Final = {
     "quote-by-another-key": signature("signature", quote(signer="other")),
     "certificates-are-named-only": endorsement("pck", quote(certification_type=1)),
     "report-changed-afterwards": signature("signature", after(0, b"\xee")),
-    # Quoting enclaves have 32 bytes there: what we do not ask, the other implementation does.
-    "no-authentication-data": rejected("second_opinion", quote(authentication=b"")),
     "signature-of-zeros": signature("signature", _zero_signature),
 }
 

@@ -3,6 +3,11 @@
 Source: Intel Provisioning Certification Service, API version 4, "Get TCB Info", "Get Quoting Enclave identity". Intel
 signs the bytes of the inner object as they are sent. It adds fields from time to time, which are signed too: unknown
 ones are no error here.
+
+Which level a TCB has is the first that fits, so their order decides. Levels of machines have none in the document that
+counts: Intel's quote verification library sorts them (`TcbLevel::operator>`), and refuses two that are one
+(`TcbInfo::TcbInfo`). What has one version only, it takes in the document's order of enclaves and sorts of modules: that
+order has to be the one that it sorts in, so that whoever reads the document comes to the same level.
 """
 
 from __future__ import annotations
@@ -11,18 +16,30 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+from itertools import pairwise
+from typing import Annotated, Any, Final, Generic, Literal, Self, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from casemate.attestation.platforms.intel.signing import plain_signature_holds
 from casemate.errors import EndorsementError
-from casemate.wire.fields import MAX_INTEGER, Time
+from casemate.wire.fields import Time
 
-__all__ = ["MAX_DOCUMENT_BYTES", "Content", "EnclaveIdentity", "Level", "ModuleIdentity", "Signed", "TcbInfo", "opened"]
+__all__ = [
+    "MAX_DOCUMENT_BYTES",
+    "Content",
+    "EnclaveIdentity",
+    "Level",
+    "MachineLevel",
+    "ModuleIdentity",
+    "Signed",
+    "TcbInfo",
+    "VersionLevel",
+    "opened",
+]
 
 MAX_DOCUMENT_BYTES: Final = 256 * 1024
 """Real ones are below 20 KiB."""
@@ -54,7 +71,8 @@ class _Part(BaseModel):
 
 
 _Version = Annotated[int, Field(ge=0, le=0xFFFF)]
-_Number = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+_Number = Annotated[int, Field(ge=0, le=0xFFFF_FFFF)]
+"""Both other readers, Intel's and dcap-qvl, have 32 bits for it."""
 
 
 class _Component(_Part):
@@ -64,27 +82,69 @@ class _Component(_Part):
 _Components = Annotated[list[_Component], Field(min_length=16, max_length=16)]
 
 
-class _Tcb(_Part):
-    """`sgxtcbcomponents` and `pcesvn` of a machine, with `tdxtcbcomponents` where it runs TDX; `isvsvn` of a module or
-    an enclave.
-    """
+class _MachineTcb(_Part):
+    """`tdx` is there where it runs trust domains."""
 
-    sgx: Annotated[_Components | None, Field(alias="sgxtcbcomponents")] = None
+    sgx: Annotated[_Components, Field(alias="sgxtcbcomponents")]
     tdx: Annotated[_Components | None, Field(alias="tdxtcbcomponents")] = None
-    pce: Annotated[_Version | None, Field(alias="pcesvn")] = None
-    isv: Annotated[_Version | None, Field(alias="isvsvn")] = None
+    pce: Annotated[_Version, Field(alias="pcesvn")]
+
+    @property
+    def order(self) -> tuple[list[int], int, list[int]]:
+        return [one.svn for one in self.sgx], self.pce, [one.svn for one in self.tdx or ()]
+
+
+class _VersionTcb(_Part):
+    isv: Annotated[_Version, Field(alias="isvsvn")]
 
 
 class Level(_Part):
-    """What Intel says of a TCB that is at least this one; levels are sorted, the highest first."""
+    """What Intel says of a TCB that is at least this one."""
 
-    tcb: _Tcb
     tcb_date: Time
     tcb_status: str
     advisories: Annotated[tuple[str, ...], Field(alias="advisoryIDs", strict=False, max_length=256)] = ()
 
 
-_Levels = Annotated[tuple[Level, ...], Field(strict=False, max_length=_MAX_LEVELS)]
+class MachineLevel(Level):
+    tcb: _MachineTcb
+    tcb_status: Literal[
+        "UpToDate",
+        "SWHardeningNeeded",
+        "ConfigurationNeeded",
+        "ConfigurationAndSWHardeningNeeded",
+        "OutOfDate",
+        "OutOfDateConfigurationNeeded",
+        "Revoked",
+    ]
+
+
+class VersionLevel(Level):
+    """Of a module or an enclave."""
+
+    tcb: _VersionTcb
+    tcb_status: Literal["UpToDate", "OutOfDate", "Revoked"]
+
+
+def _sorted(levels: tuple[MachineLevel, ...]) -> tuple[MachineLevel, ...]:
+    ordered = tuple(sorted(levels, key=lambda level: level.tcb.order, reverse=True))
+    if any(one.tcb.order == other.tcb.order for one, other in pairwise(ordered)):
+        raise ValueError("two levels are of the same TCB")
+    return ordered
+
+
+def _descending(levels: tuple[VersionLevel, ...]) -> tuple[VersionLevel, ...]:
+    if any(one.tcb.isv <= other.tcb.isv for one, other in pairwise(levels)):
+        raise ValueError("levels that do not descend")
+    return levels
+
+
+_MachineLevels = Annotated[
+    tuple[MachineLevel, ...], Field(strict=False, max_length=_MAX_LEVELS), AfterValidator(_sorted)
+]
+_VersionLevels = Annotated[
+    tuple[VersionLevel, ...], Field(strict=False, max_length=_MAX_LEVELS), AfterValidator(_descending)
+]
 
 
 class _Module(_Part):
@@ -97,26 +157,35 @@ class ModuleIdentity(_Module):
     """Of a major version of the TDX module: `TDX_03` is version 3."""
 
     id: str
-    tcb_levels: _Levels
+    tcb_levels: _VersionLevels
 
 
 class _Dated(_Part):
     issue_date: Time
     next_update: Time
     tcb_evaluation_data_number: _Number
-    tcb_levels: _Levels
 
 
 class TcbInfo(_Dated):
-    """Of one kind of machine. `tdx_module` is of modules of major version 0, which were not numbered."""
+    """Of one kind of machine, `tcb_levels` from the highest on. `tdx_module` is of modules of major version 0, which
+    were not numbered.
+    """
 
     id: Literal["SGX", "TDX"]
     version: Literal[3]
     fmspc: Annotated[bytes, _hexadecimal(6)]
     pce_id: Annotated[bytes, _hexadecimal(2)]
     tcb_type: Literal[0]
+    tcb_levels: _MachineLevels
     tdx_module: _Module | None = None
     tdx_module_identities: Annotated[tuple[ModuleIdentity, ...], Field(strict=False, max_length=100)] = ()
+
+    @model_validator(mode="after")
+    def _levels_are_of_the_platform(self) -> Self:
+        """Components of TDX in an info of SGX would tell levels apart that are the same there."""
+        if any((level.tcb.tdx is not None) != (self.id == "TDX") for level in self.tcb_levels):
+            raise ValueError("levels with components of TDX are those of TDX")
+        return self
 
 
 class EnclaveIdentity(_Dated):
@@ -130,6 +199,7 @@ class EnclaveIdentity(_Dated):
     attributes_mask: Annotated[bytes, _hexadecimal(16)]
     mrsigner: Annotated[bytes, _hexadecimal(32)]
     isvprodid: _Version
+    tcb_levels: _VersionLevels
 
 
 Content = TypeVar("Content", TcbInfo, EnclaveIdentity)

@@ -22,6 +22,12 @@ _KNOWN: Final = frozenset({_PPID, _TCB, _PCE_ID, _FMSPC, _TYPE, _INSTANCE, _CONF
 _COMPONENTS: Final = 16
 _PCE_SVN: Final = 17
 _CPU_SVN: Final = 18
+_MAX_COMPONENT: Final = 0xFF
+_MAX_PCE_SVN: Final = 0x7FFF
+"""It has 16 bits. Those of Intel's provisioning enclaves are far below 100; dcap-qvl reads no number whose DER has a
+byte more than that, as from 32,768 on: what one reading of two refuses is refused of every quote of the machine, so
+that a quote's version, which decides whether both are asked, decides nothing of the kind.
+"""
 _SMT: Final = 3
 _MEMORY: Final = ("standard", "scalable", "scalable-with-integrity")
 _BOOLEANS: Final = {b"\0": False, b"\xff": True}
@@ -53,7 +59,7 @@ class Machine:
             raise _bad("an extension that is not known")
         versions = _named(_part(parts, _TCB, _SEQUENCE), _PREFIX + bytes((_TCB,)))
         numbers = [_integer(_part(versions, arc, _INTEGER)) for arc in range(1, _PCE_SVN + 1)]
-        if any(number > 0xFF for number in numbers[:_COMPONENTS]) or numbers[_COMPONENTS] > 0xFFFF:
+        if any(number > _MAX_COMPONENT for number in numbers[:_COMPONENTS]) or numbers[_COMPONENTS] > _MAX_PCE_SVN:
             raise _bad("a security version that is too large")
         _sized(versions, _CPU_SVN, 16)
         return cls(

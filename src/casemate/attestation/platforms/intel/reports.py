@@ -11,11 +11,20 @@ from typing import Final
 
 from casemate.attestation.platforms.intel.reader import Reader
 
-__all__ = ["ENCLAVE_REPORT_BYTES", "TD_REPORT_10_BYTES", "TD_REPORT_15_BYTES", "EnclaveReport", "TdReport"]
+__all__ = [
+    "ENCLAVE_DEBUG",
+    "ENCLAVE_REPORT_BYTES",
+    "TD_REPORT_10_BYTES",
+    "TD_REPORT_15_BYTES",
+    "EnclaveReport",
+    "TdReport",
+]
 
 ENCLAVE_REPORT_BYTES: Final = 384
 TD_REPORT_10_BYTES: Final = 584
 TD_REPORT_15_BYTES: Final = 648
+ENCLAVE_DEBUG: Final = 1 << 1
+"""Of an enclave's ATTRIBUTES (Intel SDM volume 3D, table "Layout of ATTRIBUTES Structure")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,11 @@ class EnclaveReport:
     @property
     def flags(self) -> int:
         return int.from_bytes(self.attributes[:8], "little")
+
+    @property
+    def in_debug_mode(self) -> bool:
+        """The host can read its memory, and write to it."""
+        return bool(self.flags & ENCLAVE_DEBUG)
 
     @property
     def circumstances(self) -> tuple[bytes | None, ...]:

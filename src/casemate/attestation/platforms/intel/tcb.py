@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from casemate.attestation.platforms.intel.documents import EnclaveIdentity, Level, TcbInfo
+from casemate.attestation.platforms.intel.documents import EnclaveIdentity, Level, MachineLevel, TcbInfo, VersionLevel
 from casemate.attestation.platforms.intel.machine import Machine
 from casemate.attestation.platforms.intel.reports import EnclaveReport, TdReport
 from casemate.errors import EvidenceRejectedError
@@ -59,7 +59,10 @@ def judged(
 ) -> Verdict:
     """Errors: EvidenceRejectedError, where Intel knows no such TCB, or revoked it."""
     td = body if isinstance(body, TdReport) else None
-    levels = {"machine": _machine_level(machine, td, info), "quoting enclave": _enclave_level(qe, identity)}
+    levels: dict[str, Level] = {
+        "machine": _machine_level(machine, td, info),
+        "quoting enclave": _enclave_level(qe, identity),
+    }
     if td is not None and (module := _module_level(td, info)) is not None:
         levels["TDX module"] = module
     parts = {what: _status(level, what) for what, level in levels.items()}
@@ -74,13 +77,11 @@ def together(launch: Verdict, now: Verdict) -> Verdict:
     return Verdict(_merged((launch.status, now.status)), tuple(sorted(advisories)), parts, min(launch.date, now.date))
 
 
-def _machine_level(machine: Machine, td: TdReport | None, info: TcbInfo) -> Level:
+def _machine_level(machine: Machine, td: TdReport | None, info: TcbInfo) -> MachineLevel:
     for level in info.tcb_levels:
         tcb = level.tcb
-        if tcb.sgx is None or tcb.pce is None or (td is not None and tcb.tdx is None):
-            raise _rejected("the TCB info has a level without what is to be compared", "evidence.tcb")
         sgx = _at_least(machine.components, [one.svn for one in tcb.sgx]) and machine.pce_svn >= tcb.pce
-        if sgx and (td is None or tcb.tdx is None or _tdx_at_least(td, [one.svn for one in tcb.tdx])):
+        if sgx and (td is None or (tcb.tdx is not None and _tdx_at_least(td, [one.svn for one in tcb.tdx]))):
             return level
     raise _rejected("Intel knows no TCB level that this machine reaches", "evidence.tcb")
 
@@ -91,7 +92,7 @@ def _tdx_at_least(td: TdReport, least: Sequence[int]) -> bool:
     return _at_least(td.tee_tcb_svn[first:], least[first:])
 
 
-def _module_level(td: TdReport, info: TcbInfo) -> Level | None:
+def _module_level(td: TdReport, info: TcbInfo) -> VersionLevel | None:
     """Of the TDX module that launched the domain; None of one whose versions are part of the machine's level."""
     minor, major = td.tee_tcb_svn[:2]
     name = f"TDX_{major:02X}"
@@ -115,7 +116,10 @@ def _module_level(td: TdReport, info: TcbInfo) -> Level | None:
     return _isv_level(minor, identity.tcb_levels, "evidence.module", f"TDX module {name}")
 
 
-def _enclave_level(qe: EnclaveReport, identity: EnclaveIdentity) -> Level:
+def _enclave_level(qe: EnclaveReport, identity: EnclaveIdentity) -> VersionLevel:
+    # Whatever its identity asks for: a key that the host can read vouches for nothing.
+    if qe.in_debug_mode:
+        raise _rejected("the quoting enclave was built with debug", "evidence.qe_identity", "off", "on")
     compared = (
         ("MRSIGNER", identity.mrsigner, qe.mr_signer),
         ("ISVPRODID", identity.isvprodid.to_bytes(2, "big"), qe.isv_product.to_bytes(2, "big")),
@@ -131,10 +135,8 @@ def _enclave_level(qe: EnclaveReport, identity: EnclaveIdentity) -> Level:
     return _isv_level(qe.isv_svn, identity.tcb_levels, "evidence.qe_identity", "quoting enclave")
 
 
-def _isv_level(version: int, levels: Sequence[Level], step: str, what: str) -> Level:
+def _isv_level(version: int, levels: Sequence[VersionLevel], step: str, what: str) -> VersionLevel:
     for level in levels:
-        if level.tcb.isv is None:
-            raise _rejected(f"the {what} has a level without a version", step)
         if version >= level.tcb.isv:
             return level
     raise _rejected(f"Intel knows no level that this {what} reaches", step, got=str(version))

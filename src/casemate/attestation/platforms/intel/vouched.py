@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from casemate.attestation.platforms.intel.chain import PckChain, verified_chain
 from casemate.attestation.platforms.intel.quote import PCK_CHAIN, Quote
+from casemate.attestation.platforms.intel.reader import malformed
 from casemate.attestation.platforms.intel.reports import EnclaveReport
 from casemate.attestation.platforms.intel.signing import plain_signature_holds
 from casemate.errors import EndorsementError, SignatureError
@@ -21,6 +22,11 @@ __all__ = ["QuotingEnclave", "check_quote", "pck_chain", "quoting_enclave"]
 _REMEMBERED: Final = 1024
 """Quoting enclaves: each keeps its key until its machine is updated."""
 
+_AUTHENTICATION_BYTES: Final = 32
+"""The format and Intel's quote verification library (`QeAuthData::insert`) know any length, 0 among them. Intel's
+quoting enclaves, of SGX and of TDX, write this one and no other (`REF_ECDSDA_AUTHENTICATION_DATA_SIZE`), and nobody
+else's vouch: so a quote has no room for what nobody looks at. Quotes of other lengths can be read, and do not verify.
+"""
 _UNCOMPRESSED: Final = b"\x04"
 
 
@@ -48,6 +54,8 @@ def pck_chain(quote: Quote, root: bytes) -> PckChain:
 def quoting_enclave(quote: Quote, chain: PckChain) -> QuotingEnclave:
     """The one whose key signs this quote, as the machine vouches for it. Errors: EvidenceError."""
     attested = quote.attested
+    if (length := len(attested.authentication)) != _AUTHENTICATION_BYTES:
+        raise malformed("authentication data of another length", str(_AUTHENTICATION_BYTES), str(length))
     return _vouched(attested.qe_report, attested.qe_signature, attested.point, attested.authentication, chain)
 
 

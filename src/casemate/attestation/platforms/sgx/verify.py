@@ -28,7 +28,7 @@ from typing import Final
 from casemate.attestation.expectations import Expected, Roots, check_expected
 from casemate.attestation.platforms.intel.endorsed import Endorsed
 from casemate.attestation.platforms.intel.quote import Quote
-from casemate.attestation.platforms.intel.reports import EnclaveReport
+from casemate.attestation.platforms.intel.reports import ENCLAVE_DEBUG, EnclaveReport
 from casemate.attestation.platforms.intel.second_opinion import is_judged_twice
 from casemate.attestation.platforms.intel.steps import understood, vouched
 from casemate.attestation.platforms.intel.tcb import Verdict
@@ -39,13 +39,12 @@ from casemate.wire.evidence import Endorsements, Evidence
 __all__ = ["config_of", "verify_sgx"]
 
 _INITIALISED: Final = 1 << 0
-_DEBUG: Final = 1 << 1
 _MODE_64: Final = 1 << 2
 _PROVISIONING: Final = 1 << 4
 _LAUNCHING: Final = 1 << 5
 _KSS: Final = 1 << 7
 _NOTIFIED: Final = 1 << 10
-_KNOWN: Final = _INITIALISED | _DEBUG | _MODE_64 | _PROVISIONING | _LAUNCHING | _KSS | _NOTIFIED
+_KNOWN: Final = _INITIALISED | ENCLAVE_DEBUG | _MODE_64 | _PROVISIONING | _LAUNCHING | _KSS | _NOTIFIED
 """Flags of ATTRIBUTES (Intel SDM volume 3D, table "Layout of ATTRIBUTES Structure")."""
 _PAD: Final = bytes(32)
 
@@ -94,7 +93,7 @@ def config_of(manifest: bytes) -> bytes:
 
 def _check_attributes(report: EnclaveReport) -> None:
     flags = report.flags
-    if flags & _DEBUG:
+    if report.in_debug_mode:
         raise _rejected("built with debug: the host can read its memory", "evidence.debug", "off", "on")
     if not flags & _INITIALISED or flags & ~_KNOWN:
         raise _rejected("attributes that are not known", "evidence.attributes", got=f"{flags:#x}")
