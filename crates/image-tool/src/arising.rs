@@ -1,38 +1,56 @@
-//! A new file that has its name once it is whole: whoever is killed while writing one leaves nothing behind.
+//! A new file that has its name once it is whole, and on the disk: whoever is killed while writing one leaves nothing
+//! behind, and no crash leaves a name over half a file.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
+
+const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+const FLAGS: OFlags = OFlags::RDWR.union(OFlags::CLOEXEC);
 
 /// To be written by its owner alone.
 pub struct Arising {
     file: File,
-    target: PathBuf,
-    /// The file system has no files without a name: it stands at its place from the start, until this is dropped.
-    unfinished: bool,
+    folder: OwnedFd,
+    name: OsString,
+    /// What it is called meanwhile, where the file system has no files without a name.
+    temporary: Option<String>,
 }
 
 impl Arising {
     /// What is at `target` already is never replaced.
     pub fn create(target: &Path) -> io::Result<Self> {
-        let (mode, flags) = (Mode::RUSR | Mode::WUSR, OFlags::RDWR | OFlags::CLOEXEC);
-        let folder = target.parent().unwrap_or(Path::new("/"));
-        let nameless = rustix::fs::open(folder, flags | OFlags::TMPFILE, mode);
+        let (folder, name) = place(target)?;
+        let nameless = rustix::fs::openat(&folder, ".", FLAGS | OFlags::TMPFILE, MODE);
         // As open(2) says of O_TMPFILE: of file systems, and of kernels, that know no such.
-        let unknown = matches!(nameless, Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL));
-        let file = if unknown {
-            rustix::fs::open(target, flags | OFlags::CREATE | OFlags::EXCL, mode)?
-        } else {
-            nameless?
-        };
+        if matches!(nameless, Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL)) {
+            return Self::named(folder, name);
+        }
         Ok(Self {
-            file: file.into(),
-            target: target.to_owned(),
-            unfinished: unknown,
+            file: nameless?.into(),
+            folder,
+            name,
+            temporary: None,
+        })
+    }
+
+    /// Under a name that nobody else has until it takes its own: by that, it can be removed whatever comes to be there.
+    fn named(folder: OwnedFd, name: OsString) -> io::Result<Self> {
+        let mut random = [0; 16];
+        aws_lc_rs::rand::fill(&mut random).map_err(|_| io::Error::other("no random bytes"))?;
+        let temporary = format!(".new.{:032x}", u128::from_be_bytes(random));
+        let flags = FLAGS | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        let file = rustix::fs::openat(&folder, &temporary, flags, MODE)?.into();
+        Ok(Self {
+            file,
+            folder,
+            name,
+            temporary: Some(temporary),
         })
     }
 
@@ -41,21 +59,114 @@ impl Arising {
         &self.file
     }
 
-    /// Gives it its name. An error where another has that meanwhile.
+    /// Gives it its name, once it is on the disk; the name is there too then. An error where another has that meanwhile.
     pub fn finish(mut self) -> io::Result<()> {
-        if !std::mem::take(&mut self.unfinished) {
-            let open = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-            rustix::fs::linkat(CWD, open, CWD, &self.target, AtFlags::SYMLINK_FOLLOW)?;
+        self.file.sync_all()?;
+        match &self.temporary {
+            None => {
+                let open = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+                rustix::fs::linkat(CWD, open, &self.folder, &self.name, AtFlags::SYMLINK_FOLLOW)?;
+            }
+            Some(temporary) => {
+                if self.renamed(temporary)? {
+                    self.temporary = None;
+                }
+            }
         }
-        Ok(())
+        // The temporary name goes before that, where it is still there.
+        self.forget();
+        Ok(rustix::fs::fsync(&self.folder)?)
+    }
+
+    /// False where it has both names now: file systems that rename over what is there only have hard links.
+    fn renamed(&self, temporary: &str) -> io::Result<bool> {
+        let (folder, keep) = (&self.folder, RenameFlags::NOREPLACE);
+        match rustix::fs::renameat_with(folder, temporary, folder, &self.name, keep) {
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                rustix::fs::linkat(folder, temporary, folder, &self.name, AtFlags::empty())?;
+                Ok(false)
+            }
+            done => Ok(done.map(|()| true)?),
+        }
+    }
+
+    fn forget(&mut self) {
+        if let Some(temporary) = self.temporary.take() {
+            // Who dropped it has an error to tell already, or has the whole file.
+            let _ = rustix::fs::unlinkat(&self.folder, temporary, AtFlags::empty());
+        }
     }
 }
 
 impl Drop for Arising {
     fn drop(&mut self) {
-        if self.unfinished {
-            // It is half a file. Who dropped it has an error to tell already.
-            let _ = std::fs::remove_file(&self.target);
+        self.forget();
+    }
+}
+
+/// The folder, and the name in it.
+fn place(target: &Path) -> io::Result<(OwnedFd, OsString)> {
+    let name = target.file_name().ok_or(Errno::INVAL)?;
+    let folder = match target.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok((rustix::fs::open(folder, flags, Mode::empty())?, name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
+
+    use std::fs;
+    use std::io::Write;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// With and without files that have no name.
+    const WAYS: [fn(&Path) -> io::Result<Arising>; 2] = [Arising::create, |target| {
+        let (folder, name) = place(target)?;
+        Arising::named(folder, name)
+    }];
+
+    fn names(folder: &TempDir) -> Vec<OsString> {
+        let entries = fs::read_dir(folder.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect()
+    }
+
+    #[test]
+    fn it_has_its_name_once_it_is_finished_and_no_other() {
+        for create in WAYS {
+            let folder = TempDir::new().unwrap();
+            let target = folder.path().join("target");
+            let arising = create(&target).unwrap();
+            arising.file().write_all(b"whole").unwrap();
+            assert!(!target.exists());
+            arising.finish().unwrap();
+            assert_eq!(fs::read(&target).unwrap(), b"whole");
+            assert_eq!(names(&folder), ["target"]);
+        }
+    }
+
+    #[test]
+    fn what_came_to_be_there_meanwhile_stays_whether_it_is_finished_or_given_up() {
+        for create in WAYS {
+            for finish in [true, false] {
+                let folder = TempDir::new().unwrap();
+                let target = folder.path().join("target");
+                let arising = create(&target).unwrap();
+                fs::write(&target, b"theirs").unwrap();
+                if finish {
+                    assert_eq!(arising.finish().unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+                } else {
+                    drop(arising);
+                }
+                assert_eq!(fs::read(&target).unwrap(), b"theirs");
+                assert_eq!(names(&folder), ["target"]);
+            }
         }
     }
 }
