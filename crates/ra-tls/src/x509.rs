@@ -314,7 +314,30 @@ fn unreadable(what: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use x509_cert::der::asn1::OctetString;
+
     use super::*;
+
+    fn known(extensions: &[(&str, bool, &[u8])]) -> Result<Known, Problem> {
+        let all = extensions.iter().map(|(name, critical, value)| Extension {
+            extn_id: ObjectIdentifier::new_unwrap(name),
+            critical: *critical,
+            extn_value: OctetString::new(*value).unwrap(),
+        });
+        Known::read(Some(&all.collect()))
+    }
+
+    #[test]
+    fn extensions_are_understood_readable_and_there_once() {
+        const UNKNOWN: &str = "1.2.3.4";
+        const NAMES: &str = "2.5.29.17";
+        assert_eq!(known(&[(UNKNOWN, false, b"x")]).ok().unwrap().others.len(), 1);
+        assert!(matches!(known(&[(UNKNOWN, true, b"x")]), Err(Problem::Critical(name)) if name == UNKNOWN));
+        let twice = (UNKNOWN, false, &b"x"[..]);
+        assert!(matches!(known(&[twice, twice]), Err(Problem::Unreadable)));
+        assert!(known(&[(NAMES, false, b"\x30\x03\x82\x01a")]).is_ok());
+        assert!(matches!(known(&[(NAMES, false, b"x")]), Err(Problem::Unreadable)));
+    }
 
     #[test]
     fn pem_is_read_as_the_vectors_say() {
