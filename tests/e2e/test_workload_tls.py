@@ -15,10 +15,11 @@ import pytest
 from cryptography import x509
 
 from casemate.attestation.expectations import roots_of
-from casemate.cli.policy._document import load as load_policy
 from casemate.client.pins import load
 from casemate.client.ra_tls import Peer, attested_context, refusal_in
 from casemate.client.workloads import PolicyPeer
+from casemate.policy.source import load as load_policy
+from casemate.secrets.catalogue import SCHEMAS
 from casemate.testing.stage import free_port, listens, wait_for
 
 from .conftest import Installation, Policy
@@ -39,7 +40,9 @@ class Server:
     @property
     def peer(self) -> PolicyPeer:
         pin = load(self.policy.stage.home / "custodians", "main")
-        return PolicyPeer(load_policy(self.policy.path), "redis", pin.identity, roots_of(pin.genesis))
+        return PolicyPeer(
+            load_policy(self.policy.path.read_bytes(), SCHEMAS), "redis", pin.identity, roots_of(pin.genesis)
+        )
 
     def ask(self, peer: Peer | PolicyPeer, what: bytes = b"PING") -> bytes:
         """What it says to who accepts it so."""
