@@ -37,7 +37,6 @@ HEADER_LIMIT: Final = 64 * 1024
 REQUEST_SECONDS: Final = 10.0
 """To send a whole request: longer is a client that holds memory for nothing."""
 
-
 HANDSHAKE_SECONDS: Final = 10.0
 """To end a TLS handshake, however its bytes drip in: an honest one takes two ways through the network."""
 
@@ -67,6 +66,6 @@ class Settings(Model):
     max_pending_bytes: Annotated[int, Field(ge=ATTESTATION_BODY_LIMIT)] = 128 * 1024 * 1024
     """Bytes of bodies held at once, of one worker: five of the largest."""
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = 1024
-    """Open connections of one worker on all its ports, in TLS handshakes too; a further one is closed at once."""
+    """Open connections of one worker on all its ports, in TLS handshakes too; a further one waits to be accepted."""
     decisions_kept: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     """Decisions kept for `casemate why`, of each policy; the audit log keeps its line of every one."""

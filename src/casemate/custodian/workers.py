@@ -12,7 +12,6 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -26,20 +25,19 @@ from casemate.custodian.keeper import State
 from casemate.custodian.keys import Identity
 from casemate.custodian.settings import Settings
 from casemate.custodian.workers_connections import Places
-from casemate.custodian.workers_http import bounded_protocol
+from casemate.custodian.workers_doors import PlacedServer
+from casemate.custodian.workers_http import BoundedProtocol
 from casemate.custodian.workers_janitor import run as keep_house
-from casemate.custodian.workers_tls import ServerTls, TlsServer
+from casemate.custodian.workers_tls import ServerTls
 from casemate.endorsements.cache import Cache
 
-__all__ = ["Listening", "WorkerParts", "configure_logging", "run_worker", "serve", "servers_of", "uvicorn_config"]
+__all__ = ["Listening", "WorkerParts", "configure_logging", "run_worker", "serve", "servers_of"]
 
 KEEP_ALIVE_SECONDS: Final = 30
 """Between two requests of one connection: shields ask twice within milliseconds, people seldom."""
 
 GRACE_SECONDS: Final = 5
 """For requests that are under way when the worker is asked to stop."""
-
-BACKLOG: Final = 1024
 
 
 @dataclass(frozen=True)
@@ -106,20 +104,20 @@ async def serve(listening: Listening, parts: WorkerParts) -> None:
             await house
 
 
-def servers_of(app: FastAPI, settings: Settings, tls: ServerTls | None) -> list[uvicorn.Server]:
+def servers_of(app: FastAPI, settings: Settings, tls: ServerTls | None) -> list[PlacedServer]:
     """For the port in the clear, and for TLS where there is a certificate. Both count their connections together:
     whoever fills one port cannot hold as many again on the other.
     """
     places = Places(settings.max_connections)
-    config = partial(uvicorn_config, app, places)
-    return [uvicorn.Server(config()), *([] if tls is None else [TlsServer(config(), tls, places)])]
+    contexts = [None, *([] if tls is None else [tls.context])]
+    return [PlacedServer(_uvicorn_config(app), places, context) for context in contexts]
 
 
-def uvicorn_config(app: FastAPI, places: Places) -> uvicorn.Config:
+def _uvicorn_config(app: FastAPI) -> uvicorn.Config:
     """No access log (who asks for what is nobody's business), no WebSockets, bounded connections."""
     return uvicorn.Config(
         app,
-        http=bounded_protocol(places),
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         access_log=False,
@@ -127,7 +125,6 @@ def uvicorn_config(app: FastAPI, places: Places) -> uvicorn.Config:
         server_header=False,
         date_header=False,
         proxy_headers=False,
-        backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

@@ -12,19 +12,17 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from casemate.custodian.settings import HEADER_LIMIT, REQUEST_SECONDS
-from casemate.custodian.workers_connections import Place, Places
+from casemate.custodian.workers_connections import Place
 
-__all__ = ["BoundedProtocol", "bounded_protocol"]
+__all__ = ["BoundedProtocol"]
 
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. `header_bytes` counts what came since the last request's headers were complete. `place` is its
-    own among `places`: taken when it is made, where nobody took it before (`casemate.custodian.workers_tls`).
+    """One connection. `header_bytes` counts what came since the last request's headers were complete. `place` was taken
+    by whoever accepted it (`casemate.custodian.workers_doors`).
     """
-
-    places: Places
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -35,7 +33,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
-        self.place = self.place or self.places.take()
         if self.place is None:
             transport.abort()
             return
@@ -85,8 +82,3 @@ class BoundedProtocol(HttpToolsProtocol):
     def _late(self) -> None:
         if not self.transport.is_closing():
             self.transport.abort()
-
-
-def bounded_protocol(places: Places) -> type[BoundedProtocol]:
-    """The protocol class for uvicorn. Where no place is left, a new connection is dropped at once."""
-    return type("PlacedProtocol", (BoundedProtocol,), {"places": places})
