@@ -12,6 +12,8 @@ from pydantic import Field
 from casemate.wire.fields import Model
 
 __all__ = [
+    "ANSWER_BYTES",
+    "ANSWER_SECONDS",
     "ATTESTATION_BODY_LIMIT",
     "BODY_LIMIT",
     "HANDSHAKE_SECONDS",
@@ -36,6 +38,12 @@ HEADER_LIMIT: Final = 64 * 1024
 
 REQUEST_SECONDS: Final = 10.0
 """To send a whole request: longer is a client that holds memory for nothing."""
+
+ANSWER_SECONDS: Final = 30.0
+"""To take `ANSWER_BYTES` of an answer that waits, or what is left of it: as long as an idle connection may stay."""
+
+ANSWER_BYTES: Final = 16 * 1024
+"""Less in `ANSWER_SECONDS` is a client that does not read."""
 
 HANDSHAKE_SECONDS: Final = 10.0
 """To end a TLS handshake, however its bytes drip in: an honest one takes two ways through the network."""

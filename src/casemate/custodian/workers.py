@@ -26,7 +26,7 @@ from casemate.custodian.keys import Identity
 from casemate.custodian.settings import Settings
 from casemate.custodian.workers_connections import Places
 from casemate.custodian.workers_doors import PlacedServer
-from casemate.custodian.workers_http import BoundedProtocol
+from casemate.custodian.workers_http import BoundedProtocol, in_pieces
 from casemate.custodian.workers_janitor import run as keep_house
 from casemate.custodian.workers_tls import ServerTls
 from casemate.endorsements.cache import Cache
@@ -116,7 +116,7 @@ def servers_of(app: FastAPI, settings: Settings, tls: ServerTls | None) -> list[
 def _uvicorn_config(app: FastAPI) -> uvicorn.Config:
     """No access log (who asks for what is nobody's business), no WebSockets, bounded connections."""
     return uvicorn.Config(
-        app,
+        in_pieces(app),
         http=BoundedProtocol,
         ws="none",
         lifespan="off",

@@ -16,7 +16,7 @@ from typing import Any, Final
 import structlog
 import uvicorn
 
-from casemate.custodian.settings import HANDSHAKE_SECONDS
+from casemate.custodian.settings import ANSWER_SECONDS, HANDSHAKE_SECONDS
 from casemate.custodian.workers_connections import Place, Places
 
 __all__ = ["Door", "PlacedServer"]
@@ -125,7 +125,7 @@ class PlacedServer(uvicorn.Server):
 
         of_tls: dict[str, Any] = {}
         if self._context is not None:
-            of_tls = {"ssl_handshake_timeout": HANDSHAKE_SECONDS, "ssl_shutdown_timeout": HANDSHAKE_SECONDS}
+            of_tls = {"ssl_handshake_timeout": HANDSHAKE_SECONDS, "ssl_shutdown_timeout": ANSWER_SECONDS}
         try:
             await asyncio.get_running_loop().connect_accepted_socket(protocol, connection, ssl=self._context, **of_tls)
             place.greeted()

@@ -14,7 +14,7 @@ import pytest
 import uvloop
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 
 from casemate.custodian import workers_doors
 from casemate.custodian.keys.tls import TlsSecret
@@ -26,6 +26,7 @@ from casemate.custodian.workers_tls import ServerTls
 from casemate.testing.ra_tls import certificate_with
 
 __all__ = [
+    "LARGE",
     "MOST",
     "PATIENCE",
     "REQUEST",
@@ -43,6 +44,9 @@ __all__ = [
 MOST = 8
 PATIENCE = 0.4
 """Seconds for a handshake in these tests, instead of ten."""
+
+LARGE = 24 * 1024 * 1024
+"""Bytes of an answer that no buffer of the system holds."""
 
 REQUEST = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
 
@@ -85,6 +89,8 @@ async def worker(most: int = MOST, listeners: list[socket.socket] | None = None)
     certificate = ssl.DER_cert_to_PEM_cert(certificate_with(key=key)).encode()
     app = FastAPI()
     app.get("/healthz")(lambda: "well")
+    app.get("/bytes/{size}")(lambda size: Response(bytes(int(size))))
+    app.get("/large")(lambda: Response(bytes(LARGE)))
     servers = servers_of(app, Settings(max_connections=most), ServerTls(TlsSecret(pem, certificate)))
     listeners = [one.dup() for one in listeners or []] or [socket.create_server(("127.0.0.1", 0)) for _ in servers]
     tasks = []
