@@ -30,10 +30,10 @@ from datetime import UTC, datetime
 from casemate.attestation.expectations import Roots
 from casemate.attestation.ra_tls import Completing, as_it_came, verify_carried
 from casemate.claims import VerifiedClaims
-from casemate.errors import DeniedError, UsageError
+from casemate.errors import UsageError
 from casemate.platforms import LACKS
 from casemate.policy.model import PolicyDocument
-from casemate.policy.workloads import judge_workload
+from casemate.policy.workloads import check_admitted, judge_workload
 
 __all__ = ["PolicyPeer", "verify_workload"]
 
@@ -84,13 +84,5 @@ def verify_workload(data: bytes, peer: PolicyPeer, *, at: datetime) -> VerifiedC
         completed=peer.completed,
     )
     steps, remedy = judge_workload(peer.document, service, claims, carried.manifest, statements=peer.statements, now=at)
-    failed = next((step for step in steps if not step.held), None)
-    if failed is not None:
-        raise DeniedError(
-            f"genuine, but services.{service.name} of {peer.document.policy} does not admit it",
-            step=failed.step,
-            expected=failed.expected,
-            got=failed.got,
-            remedy=remedy,
-        )
+    check_admitted(peer.document, service, steps, remedy)
     return claims

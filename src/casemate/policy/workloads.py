@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from casemate.claims import VerifiedClaims
+from casemate.errors import DeniedError
 from casemate.platforms import SIMULATED_PLATFORMS
 from casemate.policy._finding import Finding
 from casemate.policy.model import PolicyDocument, Service
@@ -16,7 +17,7 @@ from casemate.policy.platform_steps import PLATFORM_STEPS, Releases, platform_fi
 from casemate.policy.releases import Released, Wanted
 from casemate.wire.policies import StepRecord
 
-__all__ = ["SIMULATION_STEP", "WORKLOAD_STEP", "judge_workload", "workload_finding"]
+__all__ = ["SIMULATION_STEP", "WORKLOAD_STEP", "check_admitted", "judge_workload", "workload_finding"]
 
 SIMULATION_STEP: Final = "policy.simulation"
 WORKLOAD_STEP: Final = "workload.manifest"
@@ -64,6 +65,19 @@ def _simulation(document: PolicyDocument, claims: VerifiedClaims) -> Finding:
     got = f"{claims.platform}, beside {others[0]}" if others else claims.platform
     remedy = "list platforms of one kind in all services: no custodian takes this policy, one for the other is another"
     return Finding(not others, expected, got, remedy)
+
+
+def check_admitted(document: PolicyDocument, service: Service, steps: Sequence[StepRecord], remedy: str | None) -> None:
+    """`DeniedError` for the first step that does not hold: what was judged is genuine, and not admitted."""
+    failed = next((step for step in steps if not step.held), None)
+    if failed is not None:
+        raise DeniedError(
+            f"genuine, but services.{service.name} of {document.policy} does not admit it",
+            step=failed.step,
+            expected=failed.expected,
+            got=failed.got,
+            remedy=remedy,
+        )
 
 
 def workload_finding(service: Service, name: str, manifest: str, releases: Releases) -> Finding:

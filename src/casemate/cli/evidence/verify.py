@@ -19,10 +19,11 @@ from casemate.cli.endorsements._cache import CacheFolder, opened
 from casemate.cli.evidence._options import At, digest_given, hexadecimal, one_of, reason_given, time_given
 from casemate.cli.evidence._service import service_given
 from casemate.cli.evidence._shown import lines, said
-from casemate.errors import DeniedError, EndorsementError, EvidenceRejectedError, TooLargeError, UsageError
+from casemate.errors import EndorsementError, EvidenceRejectedError, TooLargeError, UsageError
 from casemate.platforms import LACKS
 from casemate.policy.model import PolicyDocument, Service
 from casemate.policy.platform_steps import judge_platform
+from casemate.policy.workloads import check_admitted
 from casemate.wire.evidence import NO_ENDORSEMENTS, Endorsements, Evidence
 from casemate.wire.policies import StepRecord
 
@@ -158,15 +159,7 @@ def _check_nonce(claims: VerifiedClaims, nonce: bytes) -> None:
 
 def _judged(document: PolicyDocument, service: Service, claims: VerifiedClaims, at: datetime) -> list[StepRecord]:
     steps, remedy = judge_platform(document, service, claims, statements=(), now=at)
-    failed = next((step for step in steps if not step.held), None)
-    if failed is not None:
-        raise DeniedError(
-            f"genuine, but services.{service.name} of {document.policy} does not admit it",
-            step=failed.step,
-            expected=failed.expected,
-            got=failed.got,
-            remedy=remedy,
-        )
+    check_admitted(document, service, steps, remedy)
     return list(steps)
 
 
