@@ -156,7 +156,8 @@ def test_a_token_does_not_outlive_the_certificate_of_its_signer() -> None:
 
 
 def test_a_key_set_entry_is_the_public_key() -> None:
-    entry = ear.jwk(TEXT)
+    entry = ear.jwk(TEXT, "its certificate")
     assert json.loads(json.dumps(entry)) == entry
     assert entry.pop("x")
+    assert entry.pop("casemate_instance") == "its certificate"
     assert entry == {"kty": "OKP", "crv": "Ed25519", "kid": TEXT, "use": "sig", "alg": "EdDSA"}
