@@ -1,6 +1,8 @@
 //! The folder in which the workload finds its certificate. It is the shield's; where the domain has one user only, or the
 //! workload is user 0, the workload can spoil it, for nobody but itself.
 
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Mode, OFlags, fchmod, openat, renameat, unlinkat};
@@ -29,7 +31,7 @@ impl Folder {
     ///
     /// # Errors
     /// Those of openat(2) and write(2).
-    pub fn place_key(&self, key: &[u8]) -> Result<OwnedFd, Errno> {
+    pub fn place_key(&self, key: &[u8]) -> io::Result<OwnedFd> {
         self.write(KEY, KEY_MODE, key)
     }
 
@@ -37,28 +39,23 @@ impl Folder {
     ///
     /// # Errors
     /// Those of openat(2), write(2) and rename(2).
-    pub fn replace_certificate(&self, certificate: &[u8]) -> Result<(), Errno> {
+    pub fn replace_certificate(&self, certificate: &[u8]) -> io::Result<()> {
         // What is there was left by a try that failed.
         match unlinkat(self.0.as_fd(), NEW, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
         self.write(NEW, CERTIFICATE_MODE, certificate)?;
-        renameat(self.0.as_fd(), NEW, self.0.as_fd(), CERTIFICATE)
+        Ok(renameat(self.0.as_fd(), NEW, self.0.as_fd(), CERTIFICATE)?)
     }
 
-    fn write(&self, name: &str, mode: u32, mut content: &[u8]) -> Result<OwnedFd, Errno> {
+    fn write(&self, name: &str, mode: u32, content: &[u8]) -> io::Result<OwnedFd> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(self.0.as_fd(), name, flags, Mode::from_raw_mode(mode))?;
         // Whatever mask whoever started us had.
         fchmod(&file, Mode::from_raw_mode(mode))?;
-        while !content.is_empty() {
-            match rustix::io::write(&file, content) {
-                Ok(written) => content = &content[written..],
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(file)
+        let mut file = File::from(file);
+        file.write_all(content)?;
+        Ok(file.into())
     }
 }
