@@ -5,7 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::claims::UP_TO_DATE;
+use crate::platforms::Part;
 use crate::{Claims, Error, Platform};
+
+const MINIMA: &str = "ra_tls.tcb.minima";
+const VALUES: &str = "ra_tls.platform.values";
 
 /// Of one platform: the least security versions, for each value those that are admitted, and what is waived.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,60 +19,101 @@ pub struct Asked {
     pub tcb: BTreeMap<String, u64>,
     /// By the names of [`Claims::values`]. One that is not there is none of those that are admitted.
     pub require: BTreeMap<String, BTreeSet<String>>,
-    /// What the evidence may lack.
+    /// What is excused.
     pub waivers: Vec<Waiver>,
 }
 
-/// Something that evidence may lack, until a time.
+/// Something that is excused until a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiver {
-    /// `crl`.
-    pub lacks: String,
+    /// What it is.
+    pub of: Waived,
     /// Unix seconds; not included.
     pub until: i64,
 }
 
-/// Those that say something without values that are asked for, with nothing waived.
+/// What can be excused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Waived {
+    /// Something that evidence lacks: `crl`, of a TPM `authority`.
+    Lack(String),
+    /// A vendor's verdict on a TCB.
+    Status {
+        /// As [`Claims::tcb_status`] has it.
+        status: String,
+        /// What may be open. Others than these are not excused.
+        advisories: BTreeSet<String>,
+    },
+}
+
+/// Those of which nothing has to be asked, with nothing waived.
 pub fn up_to_date() -> BTreeMap<Platform, Asked> {
-    let all = [Platform::SevSnp, Platform::Simulated, Platform::SimulatedContainer];
-    all.into_iter().map(|platform| (platform, Asked::default())).collect()
+    let all = Platform::ALL.into_iter().map(|platform| (platform, Asked::default()));
+    all.filter(|(platform, asked)| platform.unmet(asked).is_none())
+        .collect()
 }
 
 /// What evidence may lack as far as any of `platforms` goes: [`check`] looks which one it was.
 pub fn excused(platforms: &BTreeMap<Platform, Asked>) -> BTreeSet<String> {
-    let waivers = platforms.values().flat_map(|asked| &asked.waivers);
-    waivers.map(|waiver| waiver.lacks.clone()).collect()
+    let waived = platforms.values().flat_map(|asked| &asked.waivers);
+    let waived = waived.filter_map(|waiver| match &waiver.of {
+        Waived::Lack(lack) => Some(lack.clone()),
+        Waived::Status { .. } => None,
+    });
+    let named = platforms.iter().flat_map(|(platform, asked)| {
+        let stand_in = |lack: &&str| {
+            platform
+                .stands_in_for(lack)
+                .is_some_and(|value| asked.require.contains_key(value))
+        };
+        ["authority"].into_iter().filter(stand_in).map(str::to_owned)
+    });
+    waived.chain(named).collect()
 }
 
-/// Step 6: the platform is one of `platforms`, with what is asked of it. No vendor of these gives a verdict on the TCB, so
-/// that there is no status to be judged.
+/// Step 6: the platform is one of `platforms`, with what is asked of it.
 pub fn check(platforms: &BTreeMap<Platform, Asked>, claims: &Claims, now: i64) -> Result<(), Error> {
     let Some(asked) = platforms.get(&claims.platform) else {
         let listed: Vec<_> = platforms.keys().map(|platform| platform.name()).collect();
         let got = claims.platform.name();
         return Err(refused("ra_tls.platform.listed").expected(listed.join(" or ")).got(got));
     };
-    check_meant(asked)?;
+    check_meant(claims.platform, asked)?;
     check_values(asked, claims)?;
     check_minima(asked, claims)?;
+    check_status(asked, claims, now)?;
     check_complete(asked, claims, now)
 }
 
-/// What is asked means something, as in policies: these are the word of whoever signed the identity block, so of anybody
-/// where nothing says who that is (spec/policy.md, "Some things have to be asked for").
-fn check_meant(asked: &Asked) -> Result<(), Error> {
-    let value = ["family_id", "image_id"]
-        .into_iter()
-        .find(|name| asked.require.contains_key(*name));
-    let (step, part) = match (asked.tcb.contains_key("guest"), value) {
-        _ if asked.require.contains_key("id_key_digest") => return Ok(()),
-        (true, _) => ("ra_tls.tcb.minima", "guest"),
-        (false, Some(name)) => ("ra_tls.platform.values", name),
-        (false, None) => return Ok(()),
-    };
-    Err(refused(step)
-        .expected(format!("id_key_digest beside {part}"))
-        .got("what anybody may sign"))
+/// As a policy is not taken that looks strict and says nothing: what has to be asked of this platform is, and what is
+/// asked means something.
+fn check_meant(platform: Platform, asked: &Asked) -> Result<(), Error> {
+    if let Some(need) = platform.unmet(asked) {
+        let ways: Vec<_> = need.ways.iter().map(|way| names(way)).collect();
+        let first = need.ways.first().copied().unwrap_or_default();
+        return Err(refused(step_of(first))
+            .expected(format!("{} to be asked for", ways.join(" or ")))
+            .got(need.why));
+    }
+    if let Some((part, other)) = platform.hollow(asked) {
+        return Err(refused(step_of(&[part]))
+            .expected(format!("{} beside {}", other.name(), part.name()))
+            .got("what anybody may sign"));
+    }
+    Ok(())
+}
+
+fn names(way: &[Part]) -> String {
+    let all: Vec<_> = way.iter().map(|part| part.name()).collect();
+    all.join(", ")
+}
+
+fn step_of(parts: &[Part]) -> &'static str {
+    if parts.iter().all(|part| matches!(part, Part::Tcb(_))) {
+        MINIMA
+    } else {
+        VALUES
+    }
 }
 
 fn check_values(asked: &Asked, claims: &Claims) -> Result<(), Error> {
@@ -75,7 +121,7 @@ fn check_values(asked: &Asked, claims: &Claims) -> Result<(), Error> {
         let got = claims.values.get(name);
         if got.is_none_or(|got| !admitted.contains(got)) {
             let listed: Vec<_> = admitted.iter().map(String::as_str).collect();
-            return Err(refused("ra_tls.platform.values")
+            return Err(refused(VALUES)
                 .expected(format!("{name} {}", listed.join(" or ")))
                 .got(format!("{name} {}", got.map_or("none", String::as_str))));
         }
@@ -87,7 +133,7 @@ fn check_minima(asked: &Asked, claims: &Claims) -> Result<(), Error> {
     for (name, least) in &asked.tcb {
         let got = claims.tcb.get(name.as_str());
         if got.is_none_or(|got| got < least) {
-            return Err(refused("ra_tls.tcb.minima")
+            return Err(refused(MINIMA)
                 .expected(format!("{name} at least {least}"))
                 .got(format!(
                     "{name} {}",
@@ -98,14 +144,36 @@ fn check_minima(asked: &Asked, claims: &Claims) -> Result<(), Error> {
     Ok(())
 }
 
-/// What should have come with the evidence came, or is waived.
+/// The vendor finds nothing wrong with the TCB, or it is waived what it finds.
+fn check_status(asked: &Asked, claims: &Claims, now: i64) -> Result<(), Error> {
+    let status = match claims.tcb_status {
+        Some(UP_TO_DATE) => return Ok(()),
+        None if !claims.platform.has_verdicts() => return Ok(()),
+        other => other.unwrap_or("none"),
+    };
+    let is_waived = |waiver: &Waiver| match &waiver.of {
+        Waived::Status {
+            status: waived,
+            advisories,
+        } => waived == status && claims.advisories.is_subset(advisories) && now < waiver.until,
+        Waived::Lack(_) => false,
+    };
+    if asked.waivers.iter().any(is_waived) {
+        return Ok(());
+    }
+    let open: Vec<_> = claims.advisories.iter().map(String::as_str).collect();
+    Err(refused("ra_tls.tcb.status")
+        .expected(UP_TO_DATE)
+        .got(format!("{status} ({})", open.join(", "))))
+}
+
+/// What should have come with the evidence came, or is waived, or something that is asked for stands in for it.
 fn check_complete(asked: &Asked, claims: &Claims, now: i64) -> Result<(), Error> {
     for lack in &claims.lacks {
-        let waived = asked
-            .waivers
-            .iter()
-            .any(|waiver| waiver.lacks == *lack && now < waiver.until);
-        if !waived {
+        let is_waived =
+            |waiver: &Waiver| matches!(&waiver.of, Waived::Lack(waived) if waived == lack) && now < waiver.until;
+        let stand_in = claims.platform.stands_in_for(lack);
+        if !stand_in.is_some_and(|value| asked.require.contains_key(value)) && !asked.waivers.iter().any(is_waived) {
             return Err(refused("ra_tls.endorsements.complete")
                 .expected("complete evidence")
                 .got(format!("without {lack}")));

@@ -16,19 +16,20 @@ mod error;
 mod evidence;
 mod expectations;
 mod peer;
+mod platforms;
 mod revocation;
 mod sev_snp;
 pub mod tls;
 mod x509;
 
-pub use asked::{Asked, Waiver};
+pub use asked::{Asked, Waived, Waiver};
 pub use carried::{Carried, Endorsements, Evidence, Format, Vouched};
 pub use certificate::{LONGEST, MAX_CERTIFICATE_BYTES, RaTlsCertificate};
-pub use claims::{Claims, Platform};
+pub use claims::{Claims, Platform, UP_TO_DATE};
 pub use error::Error;
 pub use evidence::verify;
 pub use expectations::{Expected, Roots};
-pub use peer::AttestedPeer;
+pub use peer::{AttestedPeer, Completing};
 
 /// Parsers of what a certificate brings, for fuzzing: any bytes give a value or an [`Error`]. Behind signatures, noise
 /// would not get to them.

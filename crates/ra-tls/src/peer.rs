@@ -11,16 +11,27 @@
 //!
 //! [`tls`]: crate::tls
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
 
 use casemate_wire::encoding::digest_text;
 
 use crate::asked::{check, excused, up_to_date};
 use crate::tls::{CertificateVerifier, Judge};
-use crate::{Asked, Claims, Error, Expected, Platform, RaTlsCertificate, Roots, verify};
+use crate::{
+    Asked, Carried, Claims, Endorsements, Error, Evidence, Expected, Platform, RaTlsCertificate, Roots, verify,
+};
+
+/// Adds what a verifier has of endorsements to those that came with evidence: which of two is newer, the verifiers see.
+pub trait Completing: fmt::Debug + Send + Sync {
+    /// `came`, behind what there is for this evidence.
+    fn completed(&self, evidence: &Evidence, came: &Endorsements) -> Endorsements;
+}
 
 /// Who may be on the other side: under which custodian, with which runtimes and launch manifests, on which platforms.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct AttestedPeer {
     /// Its identity, SHA-256 of its genesis record.
     pub custodian: [u8; 32],
@@ -32,13 +43,17 @@ pub struct AttestedPeer {
     pub platforms: BTreeMap<Platform, Asked>,
     /// Whom to trust.
     pub roots: Roots,
-    /// The lowest numbers of revocation lists that are still believed, by `sha256:…` of their authorities: whoever keeps
-    /// [`Claims::seen`] is not shown an older one again.
+    /// The lowest numbers of lists and documents that are still believed: whoever keeps [`Claims::seen`] is not shown an
+    /// older one again.
     pub floors: BTreeMap<String, u64>,
+    /// What there is of endorsements besides those that certificates carry. On a vendor's hardware they carry no
+    /// revocation lists, so that without this they are refused.
+    pub completing: Option<Arc<dyn Completing>>,
 }
 
 impl AttestedPeer {
-    /// On any platform that is verified here and whose roots are trusted, with nothing waived and no list too old.
+    /// On any platform of which nothing has to be asked (so not on TDX, SGX or a TPM) and whose roots are trusted, with
+    /// nothing waived and no list too old.
     #[must_use]
     pub fn new(
         custodian: [u8; 32],
@@ -53,6 +68,7 @@ impl AttestedPeer {
             platforms: up_to_date(),
             roots,
             floors: BTreeMap::new(),
+            completing: None,
         }
     }
 
@@ -86,12 +102,26 @@ impl AttestedPeer {
             max_vmpl: 0,
             excused: excused(&self.platforms),
         };
-        let claims = verify(&carried.evidence, &carried.endorsements, &self.roots, now, &expected)?;
+        let claims = verify(
+            &carried.evidence,
+            &self.endorsements(carried),
+            &self.roots,
+            now,
+            &expected,
+        )?;
         // 5. What was launched is what is wanted.
         self.check_launched(&claims)?;
         // 6. On a platform that is wanted, with what is asked of it.
         check(&self.platforms, &claims, now)?;
         Ok(claims)
+    }
+
+    /// What came, and what the caller has.
+    fn endorsements<'a>(&self, carried: &'a Carried) -> Cow<'a, Endorsements> {
+        match &self.completing {
+            None => Cow::Borrowed(&carried.endorsements),
+            Some(ours) => Cow::Owned(ours.completed(&carried.evidence, &carried.endorsements)),
+        }
     }
 
     fn check_launched(&self, claims: &Claims) -> Result<(), Error> {

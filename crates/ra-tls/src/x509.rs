@@ -277,17 +277,28 @@ pub fn time_text(seconds: i64) -> String {
     moment.map_or_else(|| format!("{seconds} seconds after 1970"), |moment| moment.to_string())
 }
 
-/// One certificate in PEM (RFC 7468, "strict"), with nothing else around and in it: no text, no blanks, no second
-/// spelling of base64. As the Python package has it (certificates.py, `der_of`).
+/// One certificate in PEM, as the Python package has it (certificates.py, `der_of`).
 fn from_pem(data: &[u8]) -> Option<Vec<u8>> {
-    let text = std::str::from_utf8(data).ok()?;
-    let (body, behind) = without_end(text.strip_prefix(BEGIN)?)?.split_once(END)?;
-    if !matches!(behind, "" | "\n" | "\r\n") {
-        return None;
+    let [der] = der_parts(data)?.try_into().ok()?;
+    Some(der).filter(|der: &Vec<u8>| !der.is_empty())
+}
+
+/// DER of each certificate in PEM (RFC 7468, "strict"), with nothing else around, between and in them: no text, no blanks,
+/// no second spelling of base64.
+pub fn der_parts(pem: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut rest = std::str::from_utf8(pem).ok()?;
+    let mut parts = Vec::new();
+    while !rest.is_empty() {
+        let (body, behind) = without_end(rest.strip_prefix(BEGIN)?)?.split_once(END)?;
+        if body.is_empty() {
+            return None;
+        }
+        // Else anything but base64 would be in it.
+        let plain = body.replace(['\r', '\n'], "");
+        parts.push(STANDARD.decode(plain).ok()?);
+        rest = without_end(behind).unwrap_or(behind);
     }
-    // Else anything but base64 would be in it.
-    let plain = body.replace(['\r', '\n'], "");
-    STANDARD.decode(plain).ok().filter(|der| !der.is_empty())
+    Some(parts)
 }
 
 /// What is behind the end of a line.
@@ -359,6 +370,21 @@ mod tests {
         for case in file["hostile"].as_array().unwrap() {
             assert_eq!(from_pem(&hex(&case["text"])), None, "{}", case["name"]);
         }
+    }
+
+    #[test]
+    fn pem_may_hold_several() {
+        let one = format!("{BEGIN}\nAAAA\n{END}");
+        let two = format!("{one}\n{one}");
+        assert_eq!(der_parts(two.as_bytes()), Some(vec![vec![0; 3]; 2]));
+        for other in [
+            format!("{two}\n\n"),
+            format!("{one}\n {one}"),
+            format!("{BEGIN}\n{END}"),
+        ] {
+            assert_eq!(der_parts(other.as_bytes()), None);
+        }
+        assert_eq!(der_parts(b""), Some(vec![]));
     }
 
     fn value(tag: Tag, bytes: &[u8]) -> Option<Value> {

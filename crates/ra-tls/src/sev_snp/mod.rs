@@ -23,7 +23,7 @@ mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::expectations::{hex, is_expected};
+use crate::expectations::{check_expected, hex, is_expected};
 use crate::x509::Certificate;
 use crate::{Claims, Endorsements, Error, Evidence, Expected, Roots};
 use chain::Chain;
@@ -66,7 +66,11 @@ pub fn verify(
     // 10. No less privileged code of the guest asked for it.
     check_vmpl(&report, expected)?;
     // 11. For this manifest, this caller, this moment.
-    check_expected(&report, expected)?;
+    check_expected(
+        "evidence.host_data",
+        [&expected.manifest, &report.host_data()],
+        [&expected.report_data, &report.report_data()],
+    )?;
     Ok(claims(&report, &chain, at))
 }
 
@@ -91,6 +95,9 @@ fn claims(report: &Report<'_>, chain: &Chain, at: i64) -> Claims {
         report_data: report.report_data().to_vec(),
         hardware: report.chip_id().to_vec(),
         tcb: tcb(report, chain),
+        // AMD gives no verdict.
+        tcb_status: None,
+        advisories: BTreeSet::new(),
         values: values(report, chain),
         lacks: if list.is_some() {
             BTreeSet::new()
@@ -98,6 +105,7 @@ fn claims(report: &Report<'_>, chain: &Chain, at: i64) -> Claims {
             BTreeSet::from(["crl"])
         },
         seen: list.map(|list| (chain.root(), list.number)).into_iter().collect(),
+        chosen: BTreeMap::new(),
         vmpl: Some(report.vmpl),
         verified_at: at,
     }
@@ -191,23 +199,6 @@ fn check_vmpl(report: &Report<'_>, expected: &Expected) -> Result<(), Error> {
                 .expected(format!("VMPL at most {}", expected.max_vmpl))
                 .got(report.vmpl.to_string()),
         );
-    }
-    Ok(())
-}
-
-fn check_expected(report: &Report<'_>, expected: &Expected) -> Result<(), Error> {
-    if !is_expected(&expected.manifest, &report.host_data()) {
-        return Err(rejected("evidence.host_data", "launched for another manifest")
-            .expected(hex(&expected.manifest))
-            .got(hex(&report.host_data())));
-    }
-    if !is_expected(&expected.report_data, &report.report_data()) {
-        return Err(rejected(
-            "evidence.report_data",
-            "made for another purpose, custodian, nonce or key",
-        )
-        .expected(hex(&expected.report_data))
-        .got(hex(&report.report_data())));
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use casemate_ra_tls::{Asked, AttestedPeer, Endorsements, Evidence, Expected, Format, Platform, Roots, Waiver};
+use casemate_ra_tls::{Asked, AttestedPeer, Endorsements, Evidence, Expected, Format, Platform, Roots, Waived, Waiver};
 use casemate_wire::encoding::{digest, time};
 use serde_json::Value;
 
@@ -82,6 +82,7 @@ impl Case {
             simulated_containers: texts(&value["roots"]["simulated_containers"])
                 .map(str::to_owned)
                 .collect(),
+            ..Roots::default()
         };
         let mut peer = AttestedPeer::new(
             digest(text(wanted, "custodian")).unwrap(),
@@ -107,14 +108,16 @@ impl Case {
 }
 
 fn platform(name: &str) -> Platform {
-    let all = [Platform::SevSnp, Platform::Simulated, Platform::SimulatedContainer];
-    all.into_iter().find(|platform| platform.name() == name).unwrap()
+    Platform::ALL
+        .into_iter()
+        .find(|platform| platform.name() == name)
+        .unwrap()
 }
 
 fn asked_of(value: &Value) -> Asked {
     let require = value["require"].as_object().into_iter().flatten();
     let waivers = value["waive"].as_array().into_iter().flatten().map(|waiver| Waiver {
-        lacks: text(waiver, "lacks").to_owned(),
+        of: Waived::Lack(text(waiver, "lacks").to_owned()),
         until: time(text(waiver, "until")).unwrap(),
     });
     Asked {
@@ -195,7 +198,7 @@ pub fn sev_snp(name: &str) -> (Made, Value) {
         roots: Roots {
             amd: true,
             simulated: texts(&value["roots"]).map(str::to_owned).collect(),
-            simulated_containers: BTreeSet::new(),
+            ..Roots::default()
         },
         at: at(&value),
         expected: Expected {
