@@ -13,6 +13,7 @@ mod certificate;
 mod claims;
 mod cmw;
 mod error;
+mod eventlog;
 mod evidence;
 mod expectations;
 mod peer;
@@ -20,6 +21,8 @@ mod platforms;
 mod revocation;
 mod sev_snp;
 pub mod tls;
+#[cfg(test)]
+mod vectors;
 mod x509;
 
 pub use asked::{Asked, Waived, Waiver};
@@ -52,5 +55,17 @@ pub mod parsers {
     pub fn report_key(certificate: &[u8]) -> Result<(), Error> {
         let read = crate::x509::Certificate::parse(certificate, "certificate")?;
         crate::sev_snp::certified_by_any_line(&read)
+    }
+
+    /// An event log, and what registers each bank leads to that it has digests of.
+    ///
+    /// # Errors
+    /// When it is none, or a record has no digest of a bank.
+    pub fn event_log(log: &[u8]) -> Result<(), Error> {
+        let read = crate::eventlog::EventLog::parse(log)?;
+        for bank in read.replayable() {
+            crate::eventlog::replay(&read, bank)?;
+        }
+        Ok(())
     }
 }

@@ -328,6 +328,7 @@ mod tests {
     use x509_cert::der::asn1::OctetString;
 
     use super::*;
+    use crate::vectors::{hex, json, ours};
 
     fn known(extensions: &[(&str, bool, &[u8])]) -> Result<Known, Problem> {
         let all = extensions.iter().map(|(name, critical, value)| Extension {
@@ -352,13 +353,8 @@ mod tests {
 
     #[test]
     fn pem_is_read_as_the_vectors_say() {
-        let file: serde_json::Value = serde_json::from_str(include_str!("../../../spec/vectors/pem.json")).unwrap();
-        let hex = |text: &serde_json::Value| -> Vec<u8> {
-            let pairs = text.as_str().unwrap().as_bytes().chunks(2);
-            pairs
-                .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-                .collect()
-        };
+        let file = json(&ours("pem.json"));
+        let hex = |text: &serde_json::Value| hex(text.as_str().unwrap());
         for case in file["good"].as_array().unwrap() {
             assert_eq!(
                 from_pem(&hex(&case["text"])),
