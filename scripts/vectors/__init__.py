@@ -17,6 +17,7 @@ from scripts.vectors.instances import document as _instances
 from scripts.vectors.manifests import document as _manifests
 from scripts.vectors.output import document as _output
 from scripts.vectors.patterns import document as _patterns
+from scripts.vectors.peers import document as _peers
 from scripts.vectors.pem import document as _pem
 from scripts.vectors.problems import document as _problems
 from scripts.vectors.ra_tls import document as _ra_tls
@@ -40,6 +41,7 @@ _FILES = {
     "manifests": _manifests,
     "output": _output,
     "patterns": _patterns,
+    "peers": _peers,
     "pem": _pem,
     "problems": _problems,
     "release-info": _release_info,

@@ -170,10 +170,13 @@ fn check_status(asked: &Asked, claims: &Claims, now: i64) -> Result<(), Error> {
 /// What should have come with the evidence came, or is waived, or something that is asked for stands in for it.
 fn check_complete(asked: &Asked, claims: &Claims, now: i64) -> Result<(), Error> {
     for lack in &claims.lacks {
-        let is_waived =
-            |waiver: &Waiver| matches!(&waiver.of, Waived::Lack(waived) if waived == lack) && now < waiver.until;
+        let is_waived = asked
+            .waivers
+            .iter()
+            .any(|waiver| matches!(&waiver.of, Waived::Lack(waived) if waived == lack) && now < waiver.until);
         let stand_in = claims.platform.stands_in_for(lack);
-        if !stand_in.is_some_and(|value| asked.require.contains_key(value)) && !asked.waivers.iter().any(is_waived) {
+        let is_named = stand_in.is_some_and(|value| asked.require.contains_key(value));
+        if !is_waived && !is_named {
             return Err(refused("ra_tls.endorsements.complete")
                 .expected("complete evidence")
                 .got(format!("without {lack}")));
@@ -184,4 +187,101 @@ fn check_complete(asked: &Asked, claims: &Claims, now: i64) -> Result<(), Error>
 
 fn refused(step: &'static str) -> Error {
     Error::new(step, "genuine, but not a platform that is wanted")
+}
+
+#[cfg(test)]
+mod tests {
+    use casemate_wire::encoding::time;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn texts(value: &Value) -> BTreeSet<String> {
+        let all = value.as_array().into_iter().flatten();
+        all.map(|text| text.as_str().unwrap().to_owned()).collect()
+    }
+
+    fn numbers(value: &Value) -> BTreeMap<String, u64> {
+        let all = value.as_object().into_iter().flatten();
+        all.map(|(name, number)| (name.clone(), number.as_u64().unwrap()))
+            .collect()
+    }
+
+    /// Of one that lives as long as the tests: claims name what is in the program.
+    fn lasting(text: &str) -> &'static str {
+        text.to_owned().leak()
+    }
+
+    fn platform(name: &str) -> Platform {
+        Platform::ALL.into_iter().find(|known| known.name() == name).unwrap()
+    }
+
+    fn claims(said: &Value) -> Claims {
+        let values = said["values"].as_object().into_iter().flatten();
+        Claims {
+            platform: platform(said["platform"].as_str().unwrap()),
+            product: "",
+            runtime_measurement: String::new(),
+            manifest: [0; 32],
+            report_data: Vec::new(),
+            hardware: Vec::new(),
+            tcb: numbers(&said["tcb"])
+                .into_iter()
+                .map(|(name, number)| (lasting(&name), number))
+                .collect(),
+            values: values
+                .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()))
+                .collect(),
+            tcb_status: said["tcb_status"].as_str().map(lasting),
+            advisories: texts(&said["advisories"]),
+            lacks: texts(&said["lacks"]).iter().map(|lack| lasting(lack)).collect(),
+            seen: BTreeMap::new(),
+            chosen: BTreeMap::new(),
+            vmpl: None,
+            verified_at: 0,
+        }
+    }
+
+    fn waiver(waived: &Value) -> Waiver {
+        let text = |name: &str| waived[name].as_str().map(str::to_owned);
+        Waiver {
+            of: text("lacks").map_or_else(
+                || Waived::Status {
+                    status: text("status").unwrap(),
+                    advisories: texts(&waived["advisories"]),
+                },
+                Waived::Lack,
+            ),
+            until: time(&text("until").unwrap()).unwrap(),
+        }
+    }
+
+    fn asked(value: &Value) -> Asked {
+        let require = value["require"].as_object().into_iter().flatten();
+        Asked {
+            tcb: numbers(&value["tcb"]),
+            require: require
+                .map(|(name, admitted)| (name.clone(), texts(admitted)))
+                .collect(),
+            waivers: value["waive"].as_array().into_iter().flatten().map(waiver).collect(),
+        }
+    }
+
+    #[test]
+    fn platforms_are_judged_as_the_vectors_say() {
+        let file: Value = serde_json::from_str(include_str!("../../../spec/vectors/peers.json")).unwrap();
+        let at = time(file["at"].as_str().unwrap()).unwrap();
+        for case in file["cases"].as_array().unwrap() {
+            let platforms = match case["platforms"].as_object() {
+                Some(all) => all.iter().map(|(name, one)| (platform(name), asked(one))).collect(),
+                None => up_to_date(),
+            };
+            let name = &case["name"];
+            assert_eq!(excused(&platforms), texts(&case["excused"]), "{name}");
+            let step = check(&platforms, &claims(&case["claims"]), at)
+                .err()
+                .map(|error| error.step);
+            assert_eq!(step, case["step"].as_str(), "{name}");
+        }
+    }
 }

@@ -21,7 +21,7 @@ from casemate.platforms import PLATFORMS
 from casemate.policy.model import Asked
 from casemate.policy.platform_steps import PLATFORM_STEPS, asked_findings
 
-__all__ = ["UP_TO_DATE_PLATFORMS", "verify_peer"]
+__all__ = ["UP_TO_DATE_PLATFORMS", "check_platform", "excused_by", "verify_peer"]
 
 UP_TO_DATE_PLATFORMS: Final[Mapping[str, Asked]] = MappingProxyType(
     {name: Asked({}, {}, ()) for name, known in PLATFORMS.items() if not known.unmet(frozenset())}
@@ -51,6 +51,14 @@ def verify_peer(
 
     As in a policy, something has to be asked of some of them (`Platform.needs`): where it is not, they are refused.
     """
+    excusing = replace(wanted, excused=wanted.excused | excused_by(platforms))
+    claims = verify_ra_tls(data, roots=roots, at=at, wanted=excusing, completed=completed)
+    check_platform(claims, platforms, at)
+    return claims
+
+
+def excused_by(platforms: Mapping[str, Asked]) -> frozenset[str]:
+    """What evidence may lack as far as any of them goes: `check_platform` looks which one it was."""
     waived = {waiver.lacks for asked in platforms.values() for waiver in asked.waivers if waiver.lacks}
     named = {
         lack
@@ -58,13 +66,15 @@ def verify_peer(
         for lack, stand_in in PLATFORMS[platform].lacks.items()
         if stand_in in asked.require
     }
-    excusing = replace(wanted, excused=wanted.excused | waived | named)
-    claims = verify_ra_tls(data, roots=roots, at=at, wanted=excusing, completed=completed)
+    return frozenset(waived | named)
+
+
+def check_platform(claims: VerifiedClaims, platforms: Mapping[str, Asked], at: datetime) -> None:
+    """The platform is one of `platforms`, with what is asked of it. Errors: EvidenceRejectedError."""
     _check_says_something(claims.platform, platforms.get(claims.platform))
     for step, found in zip(PLATFORM_STEPS, asked_findings(_Peer(platforms), claims, at), strict=False):
         if not found.held:
             raise _refused(step, found.expected, found.got)
-    return claims
 
 
 def _check_says_something(platform: str, asked: Asked | None) -> None:

@@ -1,4 +1,6 @@
-"""Certificates by their evidence: what spec/vectors/ra-tls says of each. crates/ra-tls reads the same."""
+"""Certificates by their evidence, and what is asked of the platform behind them: what the vectors say of each.
+crates/ra-tls reads the same.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +12,18 @@ import pytest
 
 from casemate.attestation.expectations import Roots
 from casemate.attestation.ra_tls import WantedPeer
-from casemate.client.peers import UP_TO_DATE_PLATFORMS, verify_peer
-from casemate.errors import CasemateError
+from casemate.claims import VERIFIER_TOKEN, VerifiedClaims
+from casemate.client.peers import UP_TO_DATE_PLATFORMS, check_platform, excused_by, verify_peer
+from casemate.errors import CasemateError, EvidenceRejectedError
 from casemate.policy._platforms import Waiver
 from casemate.policy.model import Asked
 from casemate.wire.fields import parse_time
 
-FILE: Final[dict[str, Any]] = json.loads(
-    (Path(__file__).parents[3] / "spec" / "vectors" / "ra-tls" / "by-evidence.json").read_text()
-)
+VECTORS: Final = Path(__file__).parents[3] / "spec" / "vectors"
+FILE: Final[dict[str, Any]] = json.loads((VECTORS / "ra-tls" / "by-evidence.json").read_text())
 CASES: Final = {case["name"]: case for case in FILE["cases"]}
+PEERS: Final[dict[str, Any]] = json.loads((VECTORS / "peers.json").read_text())
+ASKED: Final = {case["name"]: case for case in PEERS["cases"]}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -54,10 +58,42 @@ def platforms(case: dict[str, Any]) -> Any:
         name: Asked(
             asked.get("tcb", {}),
             {value: frozenset(admitted) for value, admitted in asked.get("require", {}).items()},
-            tuple(
-                Waiver(None, frozenset(), waived["lacks"], parse_time(waived["until"]))
-                for waived in asked.get("waive", ())
-            ),
+            tuple(waiver(waived) for waived in asked.get("waive", ())),
         )
         for name, asked in case["platforms"].items()
     }
+
+
+def waiver(waived: dict[str, Any]) -> Waiver:
+    advisories = frozenset(waived.get("advisories", ()))
+    return Waiver(waived.get("status"), advisories, waived.get("lacks"), parse_time(waived["until"]))
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_the_platform_is_judged_as_the_vector_says(name: str) -> None:
+    case = ASKED[name]
+    assert excused_by(platforms(case)) == set(case["excused"])
+    step = None
+    try:
+        check_platform(claims(case["claims"]), platforms(case), parse_time(PEERS["at"]))
+    except EvidenceRejectedError as error:
+        step = error.step
+    assert step == case["step"]
+
+
+def claims(said: dict[str, Any]) -> VerifiedClaims:
+    return VerifiedClaims(
+        platform=said["platform"],
+        product=said["platform"],
+        runtime_measurement="sha384:" + "0" * 96,
+        manifest=bytes(32),
+        report_data=bytes(64),
+        hardware=b"",
+        tcb=said.get("tcb", {}),
+        values=said.get("values", {}),
+        tcb_status=said.get("tcb_status"),
+        advisories=tuple(said.get("advisories", ())),
+        lacks=frozenset(said.get("lacks", ())),
+        verified_at=parse_time(PEERS["at"]),
+        token=VERIFIER_TOKEN,
+    )
