@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from enum import Enum
@@ -55,9 +56,10 @@ class Cache:
         """The entry as it lies there; None where there is none, or one that no reader takes."""
         path = self.folder / check_name(name)
         try:
-            # Non-blocking, and no links: on a host's disk anything may be in its place.
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-            with os.fdopen(descriptor, "rb") as file:
+            with open(path, "rb", opener=_open) as file:
+                # What is no file may have nothing to read yet.
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    return None
                 data = file.read(MAX_ENTRY_BYTES + 1)
         except OSError:
             return None
@@ -128,6 +130,11 @@ class Cache:
         """The entry, where it is one."""
         data = self.get(name)
         return data if data is not None and self.facts(name) is not None else None
+
+
+def _open(path: str, flags: int) -> int:
+    """Non-blocking, and no links: on a host's disk anything may be in a file's place."""
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _write(path: Path, data: bytes) -> None:

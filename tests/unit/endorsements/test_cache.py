@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -135,6 +136,43 @@ def test_whatever_lies_in_a_files_place_is_passed_by(cache: Cache, chip: Case, t
     assert cache.facts(LIST) is None
     with pytest.raises(EndorsementError):
         judged(chip, completed)
+
+
+def test_a_folder_in_a_files_place_holds_no_descriptor(cache: Cache) -> None:
+    (cache.folder / LIST).mkdir(parents=True)
+    before = len(os.listdir("/proc/self/fd"))
+    assert [cache.get(LIST) for _ in range(20)] == [None] * 20
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_pipe_in_a_files_place_into_which_nobody_wrote_yet_is_passed_by(cache: Cache) -> None:
+    (cache.folder / LIST).parent.mkdir(parents=True)
+    os.mkfifo(cache.folder / LIST)
+    writer = os.open(cache.folder / LIST, os.O_RDWR)
+    try:
+        assert cache.get(LIST) is None
+        assert cache.facts(LIST) is None
+    finally:
+        os.close(writer)
+
+
+def test_entries_of_a_table_that_nobody_reads_do_not_become_many_bytes(cache: Cache, chip: Case) -> None:
+    """All of them name the same bytes: of 64 KB were made 44 MB once, in half a minute."""
+    filled(cache, chip)
+    certificates = parse_certificate_table(chip.endorsements.certificates)
+    entries, shared = 1200, 28_000
+    start = 24 * (entries + len(certificates) + 1)
+    named = {UUID(int=number + 1): (start, shared) for number in range(entries)}
+    behind = b"x" * shared
+    for place, data in certificates.items():
+        named[place] = (start + len(behind), len(data))
+        behind += data
+    head = b"".join(struct.pack("<16sII", place.bytes, *where) for place, where in named.items())
+    came = chip.endorsements.model_copy(update={"certificates": head + bytes(24) + behind})
+    assert judged(chip, came) == "sev-snp"
+    completed = cache.completed(chip.evidence, came)
+    assert parse_certificate_table(completed.certificates) == certificates
+    assert judged(chip, completed) == "sev-snp"
 
 
 def test_a_bundle_brings_everything_to_another_cache_and_nothing_that_is_older(

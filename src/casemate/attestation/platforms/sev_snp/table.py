@@ -51,12 +51,11 @@ def parse_certificate_table(data: bytes) -> dict[uuid.UUID, bytes]:
 
 def build_certificate_table(certificates: Mapping[uuid.UUID, bytes]) -> bytes:
     """Exact inverse of `parse_certificate_table`."""
-    offset = _ENTRY.size * (len(certificates) + 1)
-    head, body = b"", b""
+    offset, heads = _ENTRY.size * (len(certificates) + 1), []
     for guid, certificate in certificates.items():
-        head += _ENTRY.pack(guid.bytes, offset + len(body), len(certificate))
-        body += certificate
-    return head + bytes(_ENTRY.size) + body
+        heads.append(_ENTRY.pack(guid.bytes, offset, len(certificate)))
+        offset += len(certificate)
+    return b"".join((*heads, bytes(_ENTRY.size), *certificates.values()))
 
 
 def _places(data: bytes) -> dict[uuid.UUID, tuple[int, int]]:

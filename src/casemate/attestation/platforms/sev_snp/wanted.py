@@ -29,6 +29,8 @@ _PARAMETERS: Final = {"fmc": "fmcSPL", "bootloader": "blSPL", "tee": "teeSPL", "
 _MODELS: Final = ((MILAN, 0x00, 0x0F), (GENOA, 0x10, 0x1F), (GENOA, 0xA0, 0xAF))
 """Of family 19h; Bergamo and Siena are certified as Genoa (specification 56860, "CPUID_FAM_ID")."""
 
+_READ: Final = frozenset({ARK, ASK, *LEAVES.values()})
+
 LINES: Final = {product.name.lower(): product for product in PRODUCTS.values()}
 
 
@@ -56,9 +58,14 @@ def of_line(product: Product, *, vlek: bool = False) -> tuple[Wanted, ...]:
 
 
 def joined(came: bytes, cached: Sequence[bytes]) -> bytes:
-    """A table: what came, and of the cache what it has no entry for. What came is not a table: as it is."""
+    """A table: what came of it that a verifier reads, and of the cache what that has no entry for. What came is not a
+    table: as it is.
+
+    Other entries are left behind: a few KB of them may all name the same bytes, and would become many MB here.
+    """
     try:
-        table = parse_certificate_table(came) if came else {}
+        entries = parse_certificate_table(came) if came else {}
+        table = {place: data for place, data in entries.items() if place in _READ}
         for data in cached:
             for part in pem_blocks(data, b"CERTIFICATE") or [data]:
                 found = Certificate.parse(part, "certificate")
