@@ -1,7 +1,8 @@
 //! Revocation lists (RFC 5280, section 5): read, verified, and the newest of each authority chosen.
 //!
 //! An entry may name the issuer of what it revokes (an indirect list): AMD's one list a root names intermediate
-//! certificates by their serial numbers, and report keys, which all have the serial number 0, only in that way.
+//! certificates by their serial numbers, and report keys, which all have the serial number 0, only in that way. Intel's
+//! lists all have the number 1, so among those of one number the youngest is the newest.
 
 use std::collections::HashSet;
 
@@ -47,16 +48,21 @@ impl RevocationList {
 /// Whether an authority signed bytes, in the way of its vendor: authority, bytes, signature.
 pub type Holds = fn(&Certificate, &[u8], &[u8]) -> bool;
 
-/// The list of this authority with the highest number, the youngest of several; None where none came.
-pub fn newest_list(lists: &[Vec<u8>], authority: &Certificate, holds: Holds) -> Result<Option<RevocationList>, Error> {
-    let mut newest: Option<RevocationList> = None;
+/// Of each of these authorities the list with the highest number, the youngest of several; None where none came. No list
+/// is anybody else's.
+pub fn newest_lists<'a>(
+    lists: impl IntoIterator<Item = &'a Vec<u8>>,
+    authorities: &[&Certificate],
+    holds: Holds,
+) -> Result<Vec<Option<RevocationList>>, Error> {
+    let mut newest: Vec<Option<RevocationList>> = authorities.iter().map(|_| None).collect();
     for data in lists {
-        let found = parse(data, authority, holds)?;
-        let newer = newest
+        let (place, found) = parse(data, authorities, holds)?;
+        let newer = newest[place]
             .as_ref()
             .is_none_or(|known| (found.number, found.start) > (known.number, known.start));
         if newer {
-            newest = Some(found);
+            newest[place] = Some(found);
         }
     }
     Ok(newest)
@@ -79,7 +85,8 @@ pub fn check_floor(found: Option<&RevocationList>, floor: Option<u64>) -> Result
     .got(got))
 }
 
-fn parse(data: &[u8], authority: &Certificate, holds: Holds) -> Result<RevocationList, Error> {
+/// With the place of its authority among these.
+fn parse(data: &[u8], authorities: &[&Certificate], holds: Holds) -> Result<(usize, RevocationList), Error> {
     if data.len() > MAX_LIST_BYTES {
         return Err(bad("a revocation list is too large").got(data.len().to_string()));
     }
@@ -95,16 +102,19 @@ fn parse(data: &[u8], authority: &Certificate, holds: Holds) -> Result<Revocatio
     let signature = list.signature.as_bytes().unwrap_or_default();
     let issuer = Name::read(&list.tbs_cert_list.issuer).map_err(unreadable)?;
     // First of all: what somebody else wrote is not looked at.
-    if issuer != authority.subject || !holds(authority, &first_item(data).map_err(unreadable)?, signature) {
+    let signed = first_item(data).map_err(unreadable)?;
+    let is_of = |one: &&Certificate| issuer == one.subject && holds(one, &signed, signature);
+    let Some(place) = authorities.iter().position(is_of) else {
         return Err(bad("a revocation list is not signed by an authority of the chain"));
-    }
+    };
     let next = list.tbs_cert_list.next_update;
-    Ok(RevocationList {
+    let found = RevocationList {
         number: number(&list)?,
         start: seconds(list.tbs_cert_list.this_update),
         end: next.map(seconds).ok_or_else(|| bad("a revocation list has no end"))?,
         revoked: entries(&list, issuer)?,
-    })
+    };
+    Ok((place, found))
 }
 
 /// Its number, after a look at what else the list says of itself.
@@ -206,10 +216,10 @@ mod tests {
     fn a_list_is_of_version_2() {
         let authority = Certificate::from_der(ARK, "ARK").unwrap();
         let signed: Holds = |_, _, _| true;
-        assert_eq!(parse(LIST, &authority, signed).unwrap().number, 7);
+        assert_eq!(parse(LIST, &[&authority], signed).unwrap().1.number, 7);
         let place = LIST.windows(VERSION.len()).position(|part| part == VERSION).unwrap();
         let mut older = LIST.to_vec();
         older[place + 2] = 0;
-        assert_eq!(parse(&older, &authority, signed).unwrap_err().step, STEP);
+        assert_eq!(parse(&older, &[&authority], signed).unwrap_err().step, STEP);
     }
 }

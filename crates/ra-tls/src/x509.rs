@@ -55,6 +55,8 @@ pub struct Certificate {
     pub signs_certificates: bool,
     pub signs_lists: bool,
     pub signed: Vec<u8>,
+    /// Of whole bytes, and by the algorithm that is under it as well (RFC 5280, section 4.1.1.2): what stands beside a
+    /// signature is covered by nothing. Else empty, which is nobody's signature.
     pub signature: Vec<u8>,
     /// Those that X.509 does not define.
     extensions: Vec<(ObjectIdentifier, Vec<u8>)>,
@@ -85,10 +87,11 @@ impl Certificate {
     fn read(der: &[u8]) -> Result<Self, Problem> {
         let loaded = x509_cert::Certificate::from_der(der)?;
         let body = loaded.tbs_certificate();
-        // What stands beside the signature is covered by nothing, so it is compared (RFC 5280, section 4.1.1.2).
-        if body.version() != Version::V3 || loaded.signature_algorithm() != body.signature() {
+        if body.version() != Version::V3 {
             return Err(Problem::Unreadable);
         }
+        let is_said = loaded.signature_algorithm() == body.signature();
+        let signature = loaded.signature().as_bytes().filter(|_| is_said);
         let known = Known::read(body.extensions())?;
         let usage = known.usage;
         let subject = Name::read(body.subject())?;
@@ -106,7 +109,7 @@ impl Certificate {
             signs_certificates: usage.as_ref().is_some_and(KeyUsage::key_cert_sign),
             signs_lists: usage.as_ref().is_some_and(KeyUsage::crl_sign),
             signed: first_item(der)?,
-            signature: loaded.signature().as_bytes().ok_or(Problem::Unreadable)?.to_vec(),
+            signature: signature.unwrap_or_default().to_vec(),
             extensions: known.others,
         })
     }

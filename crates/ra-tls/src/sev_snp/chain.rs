@@ -9,7 +9,7 @@ use super::key_extensions::KeyExtensions;
 use super::products::{PRODUCTS, Product};
 use super::signing::{is_signed_by, report_key, signature_holds};
 use super::table::{ARK, ASK, Guid, Table, VCEK, VLEK};
-use crate::revocation::{RevocationList, check_floor, newest_list};
+use crate::revocation::{RevocationList, check_floor, newest_lists};
 use crate::x509::{Certificate, check_covers};
 use crate::{Endorsements, Error, Platform, Roots};
 
@@ -209,7 +209,8 @@ fn checked_list(
     certificates: [&Certificate; 2],
     without_list: bool,
 ) -> Result<Option<RevocationList>, Error> {
-    let Some(newest) = newest_list(lists, root, signature_holds)? else {
+    let newest = newest_lists(lists, &[root], signature_holds)?.pop().flatten();
+    let Some(newest) = newest else {
         if without_list {
             return Ok(None);
         }
