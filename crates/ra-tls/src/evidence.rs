@@ -3,7 +3,7 @@
 //! What the caller still must do: compute the report data with the right purpose, and judge the claims. Genuine evidence
 //! of the wrong workload verifies.
 
-use crate::{Claims, Endorsements, Error, Evidence, Expected, Format, Roots, sev_snp};
+use crate::{Claims, Endorsements, Error, Evidence, Expected, Format, Roots, sev_snp, sgx, tdx};
 
 /// Verifies evidence at a time (Unix seconds), by spec/evidence.md.
 ///
@@ -18,11 +18,13 @@ pub fn verify(
 ) -> Result<Claims, Error> {
     match evidence.format {
         Format::SevSnp => sev_snp::verify(evidence, endorsements, roots, at, expected),
-        Format::Tpm | Format::Tdx | Format::Sgx | Format::Nitro => Err(Error::new(
+        Format::Sgx => sgx::verify(evidence, endorsements, roots, at, expected),
+        Format::Tdx => tdx::verify(evidence, endorsements, roots, at, expected),
+        Format::Tpm | Format::Nitro => Err(Error::new(
             "evidence.format",
             "evidence of this platform is not verified by this client",
         )
-        .expected("sev-snp-report")
+        .expected("sev-snp-report, sgx-quote or tdx-quote")
         .got(evidence.format.name())),
     }
 }

@@ -1,7 +1,8 @@
 //! Certificates that carry evidence (RA-TLS, spec/ra-tls.md): read, and verified by what they carry.
 //!
-//! [`AttestedPeer`] says who may be on the other side, [`tls`] gives rustls a verifier of that. [`verify`] judges evidence
-//! alone. Verified are SEV-SNP and the simulated platforms that speak its format; evidence of other platforms is refused.
+//! [`AttestedPeer`] says who may be on the other side, [`tls`] gives rustls a verifier of that. [`verify`] judges
+//! evidence alone. Verified are SEV-SNP and the simulated platforms that speak its format, TDX and SGX; evidence of other
+//! platforms is refused.
 //!
 //! No network, no file, no clock: bytes, roots and time come in.
 #![forbid(unsafe_code)]
@@ -16,10 +17,13 @@ mod error;
 mod eventlog;
 mod evidence;
 mod expectations;
+mod intel;
 mod peer;
 mod platforms;
 mod revocation;
 mod sev_snp;
+mod sgx;
+mod tdx;
 pub mod tls;
 #[cfg(test)]
 mod vectors;
@@ -67,5 +71,13 @@ pub mod parsers {
             crate::eventlog::replay(&read, bank)?;
         }
         Ok(())
+    }
+
+    /// A quote of TDX or SGX with the certificates in it, and what Intel says in the first one of a machine.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn quote(quote: &[u8]) -> Result<(), Error> {
+        crate::intel::read_quote(quote)
     }
 }
