@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::time::Duration;
 
 use thiserror::Error as ThisError;
 
@@ -8,6 +9,11 @@ pub enum Error {
     /// The socket to the platform broke.
     #[error("the platform does not answer: {0}; is its agent running?")]
     Silent(#[from] std::io::Error),
+    /// The platform took longer than it may over one question.
+    #[error(
+        "the platform did not answer within {0:?}: its agent hangs, or has too much to do; look at its log, start it again"
+    )]
+    Late(Duration),
     /// A device or file of the platform cannot be used.
     #[error("{path}: {error}")]
     Device {

@@ -12,6 +12,7 @@ pub mod frame;
 pub mod nsm;
 pub mod sev_guest;
 mod simulated;
+mod timed;
 pub mod tpm;
 pub mod tsm;
 

@@ -1,4 +1,6 @@
+use std::borrow::Borrow;
 use std::fmt::Write as _;
+use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -10,14 +12,24 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::timed::Timed;
 use crate::{Binding, Error, Evidence, Format, Platform, frame, host_data};
+
+/// How long the agent may take over one question, from first byte to last, and to be reached before it: a report takes
+/// it milliseconds, the rest is for a busy machine. Shorter than the 30 s that a custodian gives its shield, which
+/// so hears the reason.
+const ANSWER_TIME: Duration = Duration::from_secs(20);
 
 /// The simulated platform, through the private socket that its agent made at launch. It protects nothing.
 ///
 /// In a container the socket is one that this process joined by (`simulated-container`), which says even less.
+///
+/// An answer has 20 seconds, however its bytes come. After an error that is not the agent's own refusal nothing more is
+/// asked: the next answer could be to an older question.
 #[derive(Debug)]
 pub struct SimulatedPlatform {
     socket: UnixStream,
+    time: Duration,
 }
 
 #[derive(Deserialize)]
@@ -53,39 +65,53 @@ impl Drop for KeyAnswer {
     }
 }
 
-/// How long the agent may take to measure a process that joins.
-const JOIN_TIME: Duration = Duration::from_secs(10);
-
 /// Joins the simulated platform from a container, by the socket at `path`, as a domain with this `host_data`; what leads
 /// to the platform from then on, as descriptor 3 of a launched domain does, and what it measured.
 ///
 /// # Errors
-/// When nobody answers there, or the agent refuses.
+/// When nobody answers there in time, or the agent refuses.
 pub fn join_simulated(path: &Path, host_data: &[u8; 32]) -> Result<(OwnedFd, String), Error> {
-    let mut socket = UnixStream::connect(path)?;
-    socket.set_read_timeout(Some(JOIN_TIME))?;
-    socket.set_write_timeout(Some(JOIN_TIME))?;
-    frame::write(&mut socket, &json!({"op": "join", "host_data": hex(host_data)}))?;
-    let answer = frame::read(&mut socket)?.ok_or(Error::Malformed("it closed the connection"))?;
-    socket.set_read_timeout(None)?;
-    socket.set_write_timeout(None)?;
+    join_within(ANSWER_TIME, path, host_data)
+}
+
+fn join_within(time: Duration, path: &Path, host_data: &[u8; 32]) -> Result<(OwnedFd, String), Error> {
+    let mut agent = Timed::connect(path, time)?;
+    let answer = exchange(&mut agent, &json!({"op": "join", "host_data": hex(host_data)}))?;
     match serde_json::from_slice(&answer) {
-        Ok(JoinAnswer::Joined { measurement }) => Ok((socket.into(), measurement)),
+        Ok(JoinAnswer::Joined { measurement }) => Ok((agent.into_socket().into(), measurement)),
         Ok(JoinAnswer::Refused { reason }) => Err(Error::Refused(reason.replace(char::is_control, " "))),
         Err(_) => Err(Error::Malformed("not the documented fields")),
     }
+}
+
+fn exchange(agent: &mut Timed<impl Borrow<UnixStream>>, request: &Value) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let answer = frame::write(agent, request).and_then(|()| frame::read(agent));
+    let answer = answer.map_err(|error| agent.told(error))?;
+    answer.ok_or(Error::Malformed("it closed the connection"))
 }
 
 impl SimulatedPlatform {
     /// Speaks over `socket`, descriptor 3 of a domain that the agent launched.
     #[must_use]
     pub fn from_fd(socket: OwnedFd) -> Self {
-        Self { socket: socket.into() }
+        let socket = socket.into();
+        Self {
+            socket,
+            time: ANSWER_TIME,
+        }
     }
 
     fn ask<A: for<'a> Deserialize<'a>>(&mut self, request: &Value) -> Result<A, Error> {
-        frame::write(&mut self.socket, request)?;
-        let answer = frame::read(&mut self.socket)?.ok_or(Error::Malformed("it closed the connection"))?;
+        let answer = self.answer(request);
+        if matches!(answer, Err(ref error) if !matches!(error, Error::Refused(_))) {
+            // Where this fails the connection is gone already.
+            let _ = self.socket.shutdown(Shutdown::Both);
+        }
+        answer
+    }
+
+    fn answer<A: for<'a> Deserialize<'a>>(&self, request: &Value) -> Result<A, Error> {
+        let answer = exchange(&mut Timed::new(&self.socket, self.time), request)?;
         if let Ok(refusal) = serde_json::from_slice::<Refusal>(&answer) {
             return Err(Error::Refused(refusal.error.replace(char::is_control, " ")));
         }
@@ -143,6 +169,33 @@ mod tests {
 
     use super::*;
 
+    const MOMENT: Duration = Duration::from_millis(200);
+
+    /// A platform whose agent does `agent` with its end of the connection.
+    fn hurried(agent: impl FnOnce(UnixStream) + Send + 'static) -> (SimulatedPlatform, thread::JoinHandle<()>) {
+        let (socket, theirs) = UnixStream::pair().unwrap();
+        let platform = SimulatedPlatform { socket, time: MOMENT };
+        (platform, thread::spawn(move || agent(theirs)))
+    }
+
+    /// Reads until the other side hangs up.
+    fn listen(mut socket: UnixStream) {
+        let _ = std::io::copy(&mut socket, &mut std::io::sink());
+    }
+
+    /// Sends a good answer slowly: all of it takes far longer than a moment, the next byte never does.
+    fn dribble(mut socket: UnixStream, answer: &Value) {
+        let mut bytes = Vec::new();
+        frame::write(&mut bytes, answer).unwrap();
+        frame::read(&mut socket).unwrap();
+        for byte in bytes {
+            if std::io::Write::write_all(&mut socket, &[byte]).is_err() {
+                return;
+            }
+            thread::sleep(MOMENT / 10);
+        }
+    }
+
     fn answered(answer: &'static str) -> (SimulatedPlatform, thread::JoinHandle<Vec<u8>>) {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let agent = thread::spawn(move || {
@@ -186,6 +239,72 @@ mod tests {
     fn unknown_fields_are_refused() {
         let (mut platform, agent) = answered(r#"{"report":"","certificates":"","crls":[],"more":1}"#);
         assert!(matches!(platform.evidence(&[0; 64]).unwrap_err(), Error::Malformed(_)));
+        agent.join().unwrap();
+    }
+
+    #[test]
+    fn an_agent_that_never_answers_is_not_waited_for() {
+        let (mut platform, agent) = hurried(listen);
+        let error = platform.evidence(&[0; 64]).unwrap_err();
+        assert!(matches!(error, Error::Late(MOMENT)), "{error}");
+        drop(platform);
+        agent.join().unwrap();
+    }
+
+    #[test]
+    fn an_agent_that_never_reads_is_not_waited_for() {
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        let (mut platform, agent) = hurried(move |_socket| assert!(held.recv().is_err()));
+        // More than the socket's buffer takes.
+        let error = platform.derive_key(&[0; 500_000]).unwrap_err();
+        assert!(matches!(error, Error::Late(MOMENT)), "{error}");
+        drop(hold);
+        agent.join().unwrap();
+    }
+
+    #[test]
+    fn an_answer_that_comes_a_byte_at_a_time_has_no_more_time() {
+        let (mut platform, agent) = hurried(|socket| dribble(socket, &json!({"key": "AA".repeat(21) + "A"})));
+        let error = platform.derive_key(b"").unwrap_err();
+        assert!(matches!(error, Error::Late(MOMENT)), "{error}");
+        agent.join().unwrap();
+    }
+
+    #[test]
+    fn after_a_late_answer_nothing_is_asked() {
+        let (mut platform, agent) = hurried(|mut socket| {
+            frame::read(&mut socket).unwrap();
+            thread::sleep(MOMENT * 2);
+            // It may be heard or not: nobody may take it for the answer to the next question.
+            let _ = frame::write(&mut socket, &json!({"key": "AA".repeat(21) + "A"}));
+        });
+        assert!(matches!(platform.derive_key(b"one").unwrap_err(), Error::Late(_)));
+        platform.time = ANSWER_TIME;
+        let error = platform.derive_key(b"another").unwrap_err();
+        assert!(matches!(error, Error::Silent(_)), "{error}");
+        agent.join().unwrap();
+    }
+
+    #[test]
+    fn an_agent_that_lets_nobody_in_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("platform.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let _first_in_the_queue = UnixStream::connect(&path).unwrap();
+        let error = join_within(MOMENT, &path, &[0; 32]).unwrap_err();
+        assert!(matches!(error, Error::Late(MOMENT)), "{error}");
+    }
+
+    #[test]
+    fn an_agent_that_dribbles_is_not_joined() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("platform.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let joined = json!({"event": "joined", "measurement": "sha384:00"});
+        let agent = thread::spawn(move || dribble(listener.accept().unwrap().0, &joined));
+        let error = join_within(MOMENT, &path, &[0; 32]).unwrap_err();
+        assert!(matches!(error, Error::Late(MOMENT)), "{error}");
         agent.join().unwrap();
     }
 
