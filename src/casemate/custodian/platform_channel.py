@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, TypeVar
 
@@ -22,7 +23,7 @@ _MAX_FRAME: Final = 1024 * 1024
 _OPERATIONS: Final = {Purpose.CUSTODIAN: "evidence", Purpose.RA_TLS: "ra_tls"}
 
 ANSWER_SECONDS: Final = 30.0
-"""A report takes firmware some milliseconds, and on a busy machine a queue of them."""
+"""A report takes firmware some milliseconds, and on a busy machine a queue of them. For the whole of an answer."""
 
 M = TypeVar("M", bound=Model)
 
@@ -44,8 +45,8 @@ class PlatformChannel:
     """
 
     def __init__(self, connection: socket.socket, seconds: float = ANSWER_SECONDS) -> None:
-        connection.settimeout(seconds)
         self._connection = connection
+        self._seconds = seconds
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> PlatformChannel:
@@ -86,6 +87,14 @@ class PlatformChannel:
             answer = self._exchange(canonical.encode(request))
             if not _is_refusal(answer):
                 return canonical.parse_model(model, answer, what="platform answer")
+        except TimeoutError as error:
+            self._connection.close()
+            raise PlatformError(
+                "the shield does not answer",
+                step="platform.channel",
+                got=f"no whole answer in {self._seconds:g} s",
+                remedy="see the log of its platform: it hangs, or has too much to do; then start the custodian again",
+            ) from error
         except OSError as error:
             self._connection.close()
             raise PlatformError(f"the shield does not answer: {error}", step="platform.channel") from error
@@ -95,15 +104,22 @@ class PlatformChannel:
         raise PlatformError(f"the platform refused: {answer['error']}", step="platform.refused")
 
     def _exchange(self, body: bytes) -> Any:
+        end = time.monotonic() + self._seconds
+        self._connection.settimeout(self._seconds)
         self._connection.sendall(len(body).to_bytes(4, "big") + body)
-        length = int.from_bytes(self._exactly(4), "big")
+        length = int.from_bytes(self._exactly(4, end), "big")
         if length > _MAX_FRAME:
             raise TooLargeError("a frame is too large", step="platform.frame")
-        return canonical.decode(self._exactly(length), limit=_MAX_FRAME)
+        return canonical.decode(self._exactly(length, end), limit=_MAX_FRAME)
 
-    def _exactly(self, length: int) -> bytes:
+    def _exactly(self, length: int, end: float) -> bytes:
+        """Until a moment that no trickle of bytes moves."""
         parts = bytearray()
         while len(parts) < length:
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("timed out")
+            self._connection.settimeout(left)
             part = self._connection.recv(min(length - len(parts), 1 << 20))
             if not part:
                 raise ConnectionResetError("it closed the platform channel")

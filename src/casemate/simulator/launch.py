@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +17,11 @@ from casemate.simulator.measure import container_measurement_of, measurement_of,
 from casemate.simulator.running import Running, bundle_file
 
 __all__ = ["Launch", "answers", "check", "launch", "measure"]
+
+_SECONDS: Final = 30.0
+"""How long the agent may take to be reached, and to start a domain: it measures a file of some MiB."""
+
+_TIMEVAL: Final = struct.Struct("@ll")
 
 _SAME_RELEASE: Final = "are command line and platform of the same release?"
 
@@ -68,6 +75,7 @@ def launch(
     arguments: list[str],
     environment: dict[str, str],
     stdio: tuple[int, int, int],
+    seconds: float = _SECONDS,
 ) -> Launch:
     """Has the agent at `path` launch `shield` with `host_data` (32 bytes) fixed. The bundle never touches a disk."""
     request = {
@@ -77,15 +85,25 @@ def launch(
         "arguments": arguments,
         "environment": environment,
     }
-    connection = _connect(path)
+    end = time.monotonic() + seconds
+    connection = _connect(path, seconds)
     try:
+        connection.settimeout(seconds)
         # Where it refuses before it has read everything, its reason is there to be read.
         with bundle_file(bundle) as memory, suppress(BrokenPipeError):
             send(connection, request, (*stdio, memory))
-        return _started(connection, receive(connection))
+        return _started(connection, receive(connection, seconds=end - time.monotonic()))
     except InputError as error:
         connection.close()
         raise PlatformError("what answers is no platform", step="platform.launch", remedy=_SAME_RELEASE) from error
+    except TimeoutError as error:
+        connection.close()
+        raise PlatformError(
+            "the platform's agent does not answer",
+            step="platform.launch",
+            got=f"nothing in {seconds:g} s",
+            remedy="it hangs, or has too much to do: see its log; start it again",
+        ) from error
     except OSError as error:
         connection.close()
         raise PlatformError(f"the platform's agent went away: {error.strerror or error}") from error
@@ -107,17 +125,20 @@ def answers(path: Path) -> bool:
     return True
 
 
-def _connect(path: Path) -> socket.socket:
+def _connect(path: Path, seconds: float = _SECONDS) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # Python's own limit does not wait in the queue of a busy agent at all (connect(2), EAGAIN).
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(*divmod(int(seconds * 1e6), 1_000_000)))
     try:
         with reachable(path) as address:
             connection.connect(address)
     except OSError as error:
         connection.close()
+        why = f"nobody lets us in for {seconds:g} s" if isinstance(error, BlockingIOError) else error.strerror or error
         raise PlatformError(
             "no platform answers",
             step="platform.connect",
-            got=f"{path}: {error.strerror or error}",
+            got=f"{path}: {why}",
             remedy="start it: casemate platform simulate; there is no fall-back from one platform to another",
         ) from error
     return connection

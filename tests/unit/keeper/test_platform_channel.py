@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 
@@ -97,6 +98,28 @@ def test_a_shield_that_falls_silent_is_not_waited_for(answer: bytes) -> None:
     with channel([answer, GENUINE], then_close=False) as shield:
         assert refused(shield.sealing_key) == "platform.channel"
         assert refused(shield.sealing_key) == "platform.channel"
+
+
+def test_an_answer_that_comes_a_byte_at_a_time_has_no_more_time() -> None:
+    theirs, ours = socket.socketpair()
+
+    def drip() -> None:
+        """All of it takes far longer than the answer may, the next byte never does."""
+        theirs.recv(65536)
+        with suppress(OSError):
+            for byte in GENUINE:
+                theirs.sendall(bytes([byte]))
+                time.sleep(0.02)
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    with ours, theirs:
+        shield = PlatformChannel(ours, seconds=0.2)
+        with pytest.raises(PlatformError) as error:
+            shield.sealing_key()
+        assert (error.value.step, error.value.got) == ("platform.channel", "no whole answer in 0.2 s")
+        assert refused(shield.sealing_key) == "platform.channel"
+        thread.join()
 
 
 @pytest.mark.parametrize("value", [None, "", "three", "-1", "987"])

@@ -8,6 +8,8 @@ import socket
 import stat
 import tempfile
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -262,3 +264,45 @@ def test_something_else_behind_the_socket_is_noticed(tmp_path: Path, answer: byt
         with pytest.raises(PlatformError, match=reason):
             launch(path, shield=path, host_data=b"", bundle=b"", arguments=[], environment={}, stdio=(2, 2, 2))
         server.join()
+
+
+@pytest.mark.parametrize("pace", [None, 0.02], ids=["nothing", "a byte at a time"])
+def test_an_agent_that_hangs_is_not_waited_for(tmp_path: Path, pace: float | None) -> None:
+    path = tmp_path / "agent.sock"
+    told = b'\0\0\0\x3a{"event":"started","pid":1,"measurement":"sha384:0000000"}'
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def serve() -> None:
+            """All of the answer takes far longer than it may, the next byte never does."""
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.recv(65536)
+                for byte in told if pace else b"":
+                    connection.sendall(bytes([byte]))
+                    time.sleep(pace or 0)
+                while connection.recv(65536):
+                    pass
+
+        server = threading.Thread(target=serve)
+        server.start()
+        with pytest.raises(PlatformError, match="does not answer") as error:
+            _launch_at(path)
+        assert (error.value.step, error.value.got) == ("platform.launch", "nothing in 0.2 s")
+        server.join()
+
+
+def test_an_agent_that_lets_nobody_in_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "agent.sock"
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first_in_the_queue:
+        listener.bind(str(path))
+        listener.listen(0)
+        first_in_the_queue.connect(str(path))
+        with pytest.raises(PlatformError, match="no platform answers") as error:
+            _launch_at(path)
+        assert "nobody lets us in" in str(error.value.got)
+
+
+def _launch_at(path: Path) -> None:
+    launch(path, shield=path, host_data=b"", bundle=b"", arguments=[], environment={}, stdio=(2, 2, 2), seconds=0.2)
