@@ -11,8 +11,8 @@ use crate::Error;
 pub const TYPE: &str = "application/vnd.casemate.ra-tls+json";
 
 /// A chain has three certificates; each issuer publishes one list.
-const MAX_CRLS: usize = 8;
-const MAX_DOCUMENTS: usize = 4;
+pub const MAX_CRLS: usize = 8;
+pub const MAX_DOCUMENTS: usize = 4;
 const MAX_INSTANCE: usize = 8192;
 const SIGNATURE_BYTES: usize = 64;
 

@@ -13,12 +13,14 @@ mod carried;
 mod certificate;
 mod claims;
 mod cmw;
+mod entries;
 mod error;
 mod eventlog;
 mod evidence;
 mod expectations;
 mod intel;
 mod peer;
+mod pem;
 mod platforms;
 mod revocation;
 mod sev_snp;
@@ -27,16 +29,19 @@ mod tdx;
 pub mod tls;
 #[cfg(test)]
 mod vectors;
+mod wanted;
 mod x509;
 
 pub use asked::{Asked, Waived, Waiver};
 pub use carried::{Carried, Endorsements, Evidence, Format, Vouched};
 pub use certificate::{LONGEST, MAX_CERTIFICATE_BYTES, RaTlsCertificate};
 pub use claims::{Claims, Platform, UP_TO_DATE};
+pub use entries::MAX_ENTRY_BYTES;
 pub use error::Error;
 pub use evidence::verify;
 pub use expectations::{Expected, Roots};
 pub use peer::{AttestedPeer, Completing};
+pub use wanted::completed;
 
 /// Parsers of what a certificate brings, for fuzzing: any bytes give a value or an [`Error`]. Behind signatures, noise
 /// would not get to them.
@@ -50,6 +55,19 @@ pub mod parsers {
     /// When it is not of the known form.
     pub fn carried(value: &[u8]) -> Result<Carried, Error> {
         Carried::parse(crate::cmw::record(value, TYPE)?)
+    }
+
+    /// An entry of a cache of endorsements, of any kind.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn entry(data: &[u8]) -> Result<(), Error> {
+        use crate::entries::Kind;
+        let kinds = [Kind::Certificates, Kind::List, Kind::Document];
+        let found = kinds.into_iter().any(|kind| kind.holds(data));
+        found
+            .then_some(())
+            .ok_or_else(|| Error::new("endorsements.entry", "no entry of a cache"))
     }
 
     /// A certificate in DER or PEM, and what AMD says in it of a key, were it one of each product line.

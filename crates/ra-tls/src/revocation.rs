@@ -85,6 +85,20 @@ pub fn check_floor(found: Option<&RevocationList>, floor: Option<u64>) -> Result
     .got(got))
 }
 
+/// Whether these bytes are a list, whoever wrote it: with a number, an end, and an issuer of one name.
+pub fn is_list(data: &[u8]) -> bool {
+    let Ok(list) = <CertificateList>::from_der(data) else {
+        return false;
+    };
+    let said = list.tbs_cert_list;
+    let all = said.crl_extensions.unwrap_or_default();
+    let once = (0..all.len()).all(|place| !comes_before(&all[..place], &all[place]));
+    let number = all.iter().find(|extension| extension.extn_id == CRL_NUMBER);
+    let numbered = number.is_some_and(|found| CrlNumber::from_der(found.extn_value.as_bytes()).is_ok());
+    let named = Name::read(&said.issuer).is_ok_and(|issuer| !issuer.common_name().is_empty());
+    once && numbered && named && said.next_update.is_some()
+}
+
 /// With the place of its authority among these.
 fn parse(data: &[u8], authorities: &[&Certificate], holds: Holds) -> Result<(usize, RevocationList), Error> {
     if data.len() > MAX_LIST_BYTES {

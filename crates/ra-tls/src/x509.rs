@@ -225,7 +225,8 @@ impl Name {
         parts.collect::<Result<_, _>>().map(Self)
     }
 
-    fn common_name(&self) -> String {
+    /// The only one; empty where there is none, or several.
+    pub fn common_name(&self) -> String {
         let mut found = self.0.iter().flatten().filter(|(name, _)| *name == COMMON_NAME);
         match (found.next(), found.next()) {
             (Some((_, Value::Text(text))), None) => text.clone(),

@@ -16,11 +16,12 @@ from casemate.custodian.keys.tls import issue_tls
 from casemate.endorsements.cache import Cache
 from casemate.policy.genesis import make_genesis
 from casemate.simulator import pki
+from casemate.testing.amd.peers import MADE_FOR, over_a_report, revoking
 from casemate.testing.amd.plan import AT
 from casemate.testing.ra_tls import Domain, TlsServer
 from casemate.wire.fields import format_time
 from casemate.wire.rules import Access, AnyRule, Principal
-from tests.unit.attestation.amd import MADE_FOR, over_a_report, revoking, trusting
+from tests.unit.attestation.amd import trusting
 
 from .conftest import Casemate, pin
 

@@ -15,8 +15,9 @@ from casemate.client.workloads import PolicyPeer
 from casemate.endorsements.cache import Cache
 from casemate.policy.model import parse_document
 from casemate.secrets.catalogue import SCHEMAS
+from casemate.testing.amd.peers import MADE_FOR, over_a_report, revoking
 from casemate.testing.amd.plan import AT
-from tests.unit.attestation.amd import MADE_FOR, over_a_report, revoking, trusting
+from tests.unit.attestation.amd import trusting
 
 CUSTODIAN = "sha256:" + "c" * 64
 RUNTIME = "sha384:" + (b"m" * 48).hex()

@@ -30,6 +30,22 @@ static SHIPPED_ROOTS: LazyLock<Vec<Certificate>> = LazyLock::new(|| {
         .collect()
 });
 
+#[cfg(not(test))]
+fn shipped() -> &'static [Certificate] {
+    &SHIPPED_ROOTS
+}
+
+/// Those of a made-up AMD, in tests that say so.
+#[cfg(test)]
+fn shipped() -> &'static [Certificate] {
+    super::tests::made_up().unwrap_or(&SHIPPED_ROOTS)
+}
+
+/// Whether it is one of AMD's.
+pub fn is_shipped(root: &Certificate) -> bool {
+    shipped().iter().any(|shipped| shipped.der == root.der)
+}
+
 /// `platform` and `product` follow from the root. `key` signs reports; `extensions` is what AMD certified of it.
 #[derive(Debug)]
 pub struct Chain {
@@ -122,7 +138,7 @@ fn trusted_root(
     intermediate: &Certificate,
     roots: &Roots,
 ) -> Result<(Platform, Certificate), Error> {
-    let known = SHIPPED_ROOTS
+    let known = shipped()
         .iter()
         .find(|root| roots.amd && root.subject == intermediate.issuer);
     let used = known.filter(|known| offered.as_ref().is_none_or(|offered| offered.der == known.der));
@@ -152,7 +168,7 @@ fn trusted_root(
 
 fn product_of(root: &Certificate) -> Result<&'static Product, Error> {
     let named = root.common_name.strip_prefix("ARK-");
-    let product = PRODUCTS.iter().find(|product| Some(product.name) == named);
+    let product = PRODUCTS.into_iter().find(|product| Some(product.name) == named);
     product.ok_or_else(|| bad("evidence.root", "a root of an unknown product line").got(&root.common_name))
 }
 

@@ -20,6 +20,9 @@ mod products;
 mod report;
 mod signing;
 mod table;
+#[cfg(test)]
+mod tests;
+mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +32,7 @@ use crate::{Claims, Endorsements, Error, Evidence, Expected, Roots};
 use chain::Chain;
 use key_extensions::KeyExtensions;
 use report::Report;
+pub use wanted::{joined, wanted};
 
 /// Which bit says that of the machine (ABI 56860, PLATFORM_INFO): what the host's firmware was told, not what a guest
 /// asked for (`guest_policy`).

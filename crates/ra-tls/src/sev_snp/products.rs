@@ -28,33 +28,35 @@ pub struct Product {
     pub family: u8,
 }
 
-/// Those that there are. Genoa is with Bergamo and Siena, which are certified as Genoa.
-pub static PRODUCTS: [Product; 3] = [
-    Product {
-        name: "Milan",
-        label: "milan",
-        tcb: BEFORE_TURIN,
-        chip_id_bytes: 64,
-        structure: 0,
-        family: ZEN3_ZEN4,
-    },
-    Product {
-        name: "Genoa",
-        label: "genoa",
-        tcb: BEFORE_TURIN,
-        chip_id_bytes: 64,
-        structure: 0,
-        family: ZEN3_ZEN4,
-    },
-    Product {
-        name: "Turin",
-        label: "turin",
-        tcb: SINCE_TURIN,
-        chip_id_bytes: 8,
-        structure: 1,
-        family: ZEN5,
-    },
-];
+/// One of them.
+pub static MILAN: Product = Product {
+    name: "Milan",
+    label: "milan",
+    tcb: BEFORE_TURIN,
+    chip_id_bytes: 64,
+    structure: 0,
+    family: ZEN3_ZEN4,
+};
+
+/// With Bergamo and Siena, which are certified as Genoa.
+pub static GENOA: Product = Product {
+    name: "Genoa",
+    label: "genoa",
+    ..MILAN
+};
+
+/// The newest.
+pub static TURIN: Product = Product {
+    name: "Turin",
+    label: "turin",
+    tcb: SINCE_TURIN,
+    chip_id_bytes: 8,
+    structure: 1,
+    family: ZEN5,
+};
+
+/// Those that there are.
+pub static PRODUCTS: [&Product; 3] = [&MILAN, &GENOA, &TURIN];
 
 impl Product {
     /// The components of a TCB_VERSION, in the order of the layout.

@@ -128,6 +128,11 @@ impl<'a> Report<'a> {
         (self.version >= 3).then(|| self.data[0x188])
     }
 
+    /// Of that family.
+    pub fn cpu_model(&self) -> u8 {
+        self.data[0x189]
+    }
+
     pub fn reported_tcb(&self) -> Tcb {
         at(self.data, 0x180)
     }

@@ -43,9 +43,37 @@ impl<'a> Table<'a> {
         found.collect::<Result<_, _>>().map(Self)
     }
 
+    /// One without entries where there is none.
+    pub fn parse_if_any(data: &'a [u8]) -> Result<Self, Error> {
+        if data.is_empty() {
+            return Ok(Self(Vec::new()));
+        }
+        Self::parse(data)
+    }
+
+    pub fn entries(&self) -> impl Iterator<Item = (Guid, &'a [u8])> {
+        self.0.iter().copied()
+    }
+
     pub fn get(&self, name: &Guid) -> Option<&'a [u8]> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, data)| *data)
     }
+}
+
+/// Inverse of [`Table::parse`]. None of what is too much for its numbers.
+pub fn build(entries: &[(Guid, Vec<u8>)]) -> Option<Vec<u8>> {
+    let mut offset = ENTRY * (entries.len() + 1);
+    let (mut table, mut body) = (Vec::new(), Vec::new());
+    for (name, certificate) in entries {
+        table.extend(name);
+        table.extend(u32::try_from(offset).ok()?.to_le_bytes());
+        table.extend(u32::try_from(certificate.len()).ok()?.to_le_bytes());
+        body.extend_from_slice(certificate);
+        offset = offset.checked_add(certificate.len())?;
+    }
+    table.extend([0; ENTRY]);
+    table.extend(body);
+    Some(table)
 }
 
 /// GUID, offset and length, up to the entry of zeros.
@@ -97,6 +125,21 @@ mod tests {
             (found.get(&ARK), found.get(&ASK), found.get(&VCEK)),
             (Some(&b"ab"[..]), Some(&b"c"[..]), None)
         );
+    }
+
+    #[test]
+    fn what_is_built_is_read_again() {
+        let entries = [(ARK, b"ab".to_vec()), (VLEK, b"c".to_vec())];
+        let built = build(&entries).unwrap();
+        assert_eq!(built, table(&[(ARK, 72, 2), (VLEK, 74, 1)], b"abc"));
+        let read: Vec<_> = Table::parse(&built)
+            .unwrap()
+            .entries()
+            .map(|(name, data)| (name, data.to_vec()))
+            .collect();
+        assert_eq!(read, entries);
+        assert!(Table::parse_if_any(b"").unwrap().entries().next().is_none());
+        Table::parse(b"").unwrap_err();
     }
 
     #[test]

@@ -1,0 +1,11 @@
+//! Entries of a cache of endorsements, of any kind: any bytes are one or a refusal of one line.
+#![no_main]
+
+use casemate_ra_tls::parsers;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Err(error) = parsers::entry(bytes) {
+        assert!(!error.to_string().contains('\n'));
+    }
+});
