@@ -32,7 +32,7 @@ from scripts.vectors._form import (
     sha256,
     signing_key,
 )  # fmt: skip
-from scripts.vectors.wrappers import wrapped
+from scripts.vectors.wrappers import head, octets, record, tag, text, wrapped
 
 __all__ = ["document"]
 
@@ -211,13 +211,40 @@ def _respelled(certificate: bytes) -> bytes:
 
 def _wrappers() -> list[Case]:
     data = canonical(CARRIED)
-    return [
-        _case("of another type", _certificate(value=wrapped("application/vnd.casemate.evidence+json", data)),
-              "ra_tls.type"),
-        _case("a wrapper with bits", _certificate(value=wrapped(TYPE, data, 4)), "ra_tls.type"),
-        _case("no wrapper", _certificate(value=data), "evidence.cmw"),
-        _case("a wrapper of JSON", _certificate(value=canonical([TYPE, b64u(data)])), "evidence.cmw"),
-        _case("an empty extension", _certificate(value=b""), "evidence.cmw"),
-        _case("a wrapper with something behind", _certificate(value=wrapped(TYPE, data) + b"\0"), "evidence.cbor"),
-        _case("a wrapper that is cut off", _certificate(value=wrapped(TYPE, data)[:-1]), "evidence.cbor"),
-    ]  # fmt: skip
+    right = wrapped(TYPE, data)
+    collection = text("a") + right
+    another: dict[str, bytes] = {
+        "of another type": wrapped("application/vnd.casemate.evidence+json", data),
+        "of a type that is no media type": wrapped("evidence", data),
+        "a wrapper with bits": wrapped(TYPE, data, 4),
+        "a wrapper with bits that mean nothing": wrapped(TYPE, data, 99),
+        "a wrapper by the number of its type": record(head(0, 263), octets(data)),
+        "a wrapper by a number that no type has": record(head(0, 70_000), octets(data)),
+        "a wrapper with a tag": head(6, tag(263)) + octets(data),
+        "a wrapper with a tag that is not of a type": head(6, tag(263) + 1_000_000) + octets(data),
+        "a collection": head(5, 1) + collection,
+        "a collection whose type is none": head(5, 2) + text("__cmwc_t") + text("x") + collection,
+    }
+    none: dict[str, bytes] = {
+        "no wrapper": data,
+        "a wrapper of JSON": canonical([TYPE, b64u(data)]),
+        "a wrapper of JSON, of another type": canonical(["application/vnd.casemate.evidence+json", b64u(data)]),
+        "a wrapper of JSON, of many": canonical({"a": [TYPE, b64u(data)]}),
+        "an empty extension": b"",
+        "a wrapper of text": record(text(TYPE), text("e30")),
+        "a wrapper whose type is bytes": record(octets(TYPE.encode()), octets(data)),
+        "a wrapper whose type is true": record(b"\xf5", octets(data)),
+    }
+    broken: dict[str, bytes] = {
+        "a wrapper with something behind": right + b"\0",
+        "a wrapper that is cut off": right[:-1],
+        "a wrapper whose type is no text": record(head(3, 2) + b"\xff\xff", octets(data)),
+        "a wrapper with a length that is longer than it must be": record(_longer(TYPE), octets(data)),
+    }
+    steps = (another, "ra_tls.type"), (none, "evidence.cmw"), (broken, "evidence.cbor")
+    return [_case(name, _certificate(value=value), step) for cases, step in steps for name, value in cases.items()]
+
+
+def _longer(value: str) -> bytes:
+    """A text whose length, under 256, is written in two bytes."""
+    return b"\x79" + len(value).to_bytes(2, "big") + value.encode()

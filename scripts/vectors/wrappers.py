@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scripts.vectors._form import Case, b64u, canonical, render
 
-__all__ = ["document", "text", "wrapped"]
+__all__ = ["document", "head", "octets", "record", "tag", "text", "wrapped"]
 
 VALUE = bytes.fromhex("2347da55")
 EXAMPLE = "application/vnd.example.rats-conceptual-msg"
@@ -30,7 +30,11 @@ def octets(value: bytes) -> bytes:
 
 def wrapped(media_type: str, value: bytes, *more: int) -> bytes:
     """A record in CBOR."""
-    parts = [text(media_type), octets(value), *(head(0, number) for number in more)]
+    return record(text(media_type), octets(value), *(head(0, number) for number in more))
+
+
+def record(*parts: bytes) -> bytes:
+    """Whatever its parts are."""
     return head(4, len(parts)) + b"".join(parts)
 
 

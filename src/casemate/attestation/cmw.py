@@ -25,6 +25,7 @@ __all__ = [
     "decode_cmw",
     "encode_cbor",
     "encode_json",
+    "looks_like_cbor",
     "looks_wrapped",
     "records_in",
 ]
@@ -87,9 +88,14 @@ class Collection:
 Cmw = Record | Collection
 
 
+def looks_like_cbor(data: bytes) -> bool:
+    """By the first byte, as RFC 9999 proposes: a record, a tag or a collection of CBOR, if it is a wrapper."""
+    return data[:1] in (b"\x82", b"\x83", b"\xda") or b"\xa1" <= data[:1] <= b"\xb8"
+
+
 def looks_wrapped(data: bytes) -> bool:
-    """By the first byte, as RFC 9999 proposes, and a look at the second: our own JSON is an object as well."""
-    if data[:1] in (b"\x82", b"\x83", b"\xda") or b"\xa1" <= data[:1] <= b"\xb8":
+    """By the first byte, and of JSON a look at the second: our own is an object as well."""
+    if looks_like_cbor(data):
         return True
     text = data.lstrip(b" \t\r\n")
     return text.startswith(b"[") or (text.startswith(b"{") and b'"application/' in text and b"[" in text)
@@ -97,7 +103,7 @@ def looks_wrapped(data: bytes) -> bool:
 
 def decode_cmw(data: bytes) -> Cmw:
     """Errors: EvidenceMalformedError."""
-    if data[:1] in (b"\x82", b"\x83", b"\xda") or b"\xa1" <= data[:1] <= b"\xb8":
+    if looks_like_cbor(data):
         return _from_cbor(cbor.decode(data, what="the wrapper", tags=True), 0)
     try:
         return _from_json(canonical.decode(data), 0)

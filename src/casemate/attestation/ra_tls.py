@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from casemate.attestation import cbor
 from casemate.attestation.carried import DICE_CMW
 from casemate.attestation.certificate_form import EXTENSION, Found, read_form
 from casemate.attestation.certificates import der_of, reading
-from casemate.attestation.cmw import Record, decode_cmw, encode_cbor
+from casemate.attestation.cmw import looks_like_cbor
 from casemate.attestation.verify import Expected, Roots, verify
 from casemate.claims import VerifiedClaims
 from casemate.errors import EvidenceMalformedError, EvidenceRejectedError, InputError, TooLargeError
@@ -173,16 +174,33 @@ def _check_size(data: bytes, most: int) -> None:
 
 
 def _carried(value: bytes) -> RaTls:
-    found = decode_cmw(value)
-    if not isinstance(found, Record) or found.type != RA_TLS_TYPE or found.indicators:
-        got = found.media_type if isinstance(found, Record) else "a collection"
-        raise EvidenceMalformedError("evidence that is not ours", step="ra_tls.type", expected=RA_TLS_TYPE, got=got)
-    if encode_cbor(found) != value:
-        raise EvidenceMalformedError("a wrapper that is not of CBOR", step="evidence.cmw", expected="a record of CBOR")
+    content = _record(value)
     try:
-        return canonical.parse_exact(RaTls, canonical.decode_canonical(found.value), what="ra_tls")
+        return canonical.parse_exact(RaTls, canonical.decode_canonical(content), what="ra_tls")
     except InputError as error:
         raise EvidenceMalformedError(f"the certificate carries {error.message}", step="ra_tls.form") from error
+
+
+def _record(value: bytes) -> bytes:
+    """What is in the one record of our type. Of every other wrapper we need not know more than that it is none of ours:
+    whether it is a good one is for others to say.
+    """
+    if not looks_like_cbor(value):
+        raise EvidenceMalformedError("no wrapper of CBOR", step="evidence.cmw", expected="a record of CBOR")
+    match cbor.decode(value, what="the wrapper", tags=True):
+        case [str(kind), bytes(content)] if kind == RA_TLS_TYPE:
+            return content
+        case [bool(), *_]:
+            pass
+        case [str(kind) | int(kind), bytes(), *more] if len(more) <= 1:
+            raise _of_another_type(f"{kind!r:.80} with indicators" if more else f"{kind!r:.80}")
+        case dict() | cbor.Tagged():
+            raise _of_another_type("a wrapper of another kind")
+    raise EvidenceMalformedError("a record of CBOR is a type and bytes", step="evidence.cmw")
+
+
+def _of_another_type(got: str) -> EvidenceMalformedError:
+    return EvidenceMalformedError("evidence that is not ours", step="ra_tls.type", expected=RA_TLS_TYPE, got=got)
 
 
 def check_times(certificate: RaTlsCertificate, at: datetime) -> None:
