@@ -110,11 +110,7 @@ def _against(
 
 def _records(findings: list[Finding]) -> Iterator[StepRecord]:
     for index, step in enumerate(STEPS):
-        if index < len(findings):
-            finding = findings[index]
-            yield StepRecord(step=step, held=finding.held, expected=finding.expected, got=finding.got)
-        else:
-            yield StepRecord(step=step)
+        yield findings[index].recorded(step) if index < len(findings) else StepRecord(step=step)
 
 
 def _digest(claims: VerifiedClaims, manifest: ParsedManifest) -> Finding:

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from casemate.claims import VerifiedClaims
 from casemate.platforms import PLATFORMS, UP_TO_DATE
-from casemate.policy._finding import Finding
+from casemate.policy._finding import Finding, judged
 from casemate.policy.model import Asked, PolicyDocument, Service
 from casemate.policy.releases import Released, Sent, Wanted, judge_release, open_all
 from casemate.wire.policies import StepRecord
@@ -85,11 +85,7 @@ def judge_platform(
 ) -> tuple[tuple[StepRecord, ...], str | None]:
     """The steps, and what would mend the first that does not hold; None where all of them do."""
     findings = platform_findings(service, claims, Releases(document, service, statements, now), now)
-    steps = tuple(
-        StepRecord(step=step, held=found.held, expected=found.expected, got=found.got)
-        for step, found in zip(PLATFORM_STEPS, findings, strict=True)
-    )
-    return steps, next((found.remedy for found in findings if not found.held), None)
+    return judged(PLATFORM_STEPS, findings)
 
 
 def is_vouched_for(claims: VerifiedClaims, service: Service | None) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 from casemate.claims import VerifiedClaims
 from casemate.errors import DeniedError
 from casemate.platforms import SIMULATED_PLATFORMS
-from casemate.policy._finding import Finding
+from casemate.policy._finding import Finding, judged
 from casemate.policy.model import PolicyDocument, Service
 from casemate.policy.platform_steps import PLATFORM_STEPS, Releases, platform_findings
 from casemate.policy.releases import Released, Wanted
@@ -43,11 +43,7 @@ def judge_workload(
         *platform_findings(service, claims, releases, now),
         workload_finding(service, name, manifest, releases),
     ]
-    steps = tuple(
-        StepRecord(step=step, held=found.held, expected=found.expected, got=found.got)
-        for step, found in zip((SIMULATION_STEP, *PLATFORM_STEPS, WORKLOAD_STEP), findings, strict=True)
-    )
-    return steps, next((found.remedy for found in findings if not found.held), None)
+    return judged((SIMULATION_STEP, *PLATFORM_STEPS, WORKLOAD_STEP), findings)
 
 
 def _simulation(document: PolicyDocument, claims: VerifiedClaims) -> Finding:
