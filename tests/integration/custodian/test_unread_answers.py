@@ -26,21 +26,21 @@ SMALLEST = 8 * 1024
 Connect = Callable[[Worker], socket.socket]
 
 
-def in_the_clear(it: Worker) -> socket.socket:
+def connected(address: tuple[str, int]) -> socket.socket:
     """With little room for what is not read."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.settimeout(PATIENCE * 10)
-    client.connect(it.plain)
+    client.connect(address)
     return client
 
 
+def in_the_clear(it: Worker) -> socket.socket:
+    return connected(it.plain)
+
+
 def over_tls(it: Worker) -> ssl.SSLSocket:
-    client = socket.socket()
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    client.settimeout(PATIENCE * 10)
-    client.connect(it.tls)
-    return trusting().wrap_socket(client, suppress_ragged_eofs=False)
+    return trusting().wrap_socket(connected(it.tls), suppress_ragged_eofs=False)
 
 
 @pytest.fixture(params=[in_the_clear, over_tls], ids=["clear", "tls"])
@@ -66,6 +66,10 @@ async def talk(it: Worker, connect: Connect, *parts: bytes, pause: float = 0.0) 
     return client
 
 
+async def all_gone(it: Worker) -> None:
+    await until(lambda: it.places.taken == 0)
+
+
 @pytest.mark.parametrize("request_", [LARGE_REQUEST, LAST_REQUEST, LARGE_REQUEST * 3], ids=["one", "last", "three"])
 def test_who_reads_nothing_of_an_answer_loses_the_connection(run: Run, connect: Connect, request_: bytes) -> None:
     async def body() -> None:
@@ -73,7 +77,7 @@ def test_who_reads_nothing_of_an_answer_loses_the_connection(run: Run, connect: 
             for _ in range(3):
                 await talk(it, connect, request_)
             assert it.places.taken == 3
-            await until(lambda: it.places.taken == 0)
+            await all_gone(it)
 
     run(body())
 
@@ -84,7 +88,7 @@ def test_who_reads_no_answers_to_many_requests_loses_the_connection(run: Run, co
     async def body() -> None:
         async with worker() as it:
             await talk(it, connect, *([REQUEST] * 20), *([LARGE_REQUEST] * 3), pause=0.002)
-            await until(lambda: it.places.taken == 0)
+            await all_gone(it)
 
     run(body())
 
@@ -105,7 +109,7 @@ def test_what_is_left_of_an_answer_keeps_no_connection_open(
     async def body() -> None:
         async with worker(1000) as it:
             await asyncio.to_thread(a_client_for_each_size, it, connect)
-            await until(lambda: it.places.taken == 0)
+            await all_gone(it)
 
     run(body())
 
@@ -114,7 +118,7 @@ def test_what_is_left_of_the_last_answer_keeps_no_connection_open(run: Run, conn
     async def body() -> None:
         async with worker(1000) as it:
             await asyncio.to_thread(a_client_for_each_size, it, connect, b"connection: close\r\n")
-            await until(lambda: it.places.taken == 0)
+            await all_gone(it)
 
     run(body())
 
@@ -163,37 +167,31 @@ def test_what_is_left_of_the_last_answer_after_a_pause_keeps_no_connection_open(
     run(body())
 
 
+async def after_answers_of_each_size(connect: Connect, then: Callable[[socket.socket], None]) -> None:
+    async with worker(1000) as it:
+        await asyncio.to_thread(a_client_for_each_size, it, connect)
+        await asyncio.sleep(PATIENCE / 4)
+        for client in it.clients:
+            assert isinstance(client, socket.socket)
+            then(client)
+        await all_gone(it)
+
+
 @pytest.mark.parametrize("junk", [b"\0\0\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 40_000], ids=["no", "much"])
 def test_what_is_left_for_those_who_send_junk_keeps_no_connection_open(run: Run, connect: Connect, junk: bytes) -> None:
-    async def body() -> None:
-        async with worker(1000) as it:
-            await asyncio.to_thread(a_client_for_each_size, it, connect)
-            await asyncio.sleep(PATIENCE / 4)
-            for client in it.clients:
-                assert isinstance(client, socket.socket)
-                client.settimeout(PATIENCE / 10)
-                with contextlib.suppress(OSError):
-                    client.sendall(junk)
-            await until(lambda: it.places.taken == 0)
+    def send(client: socket.socket) -> None:
+        client.settimeout(PATIENCE / 10)
+        with contextlib.suppress(OSError):
+            client.sendall(junk)
 
-    run(body())
+    run(after_answers_of_each_size(connect, send))
 
 
 def test_what_is_left_for_those_who_send_no_more_keeps_no_connection_open(
     run: Run, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("casemate.custodian.workers.KEEP_ALIVE_SECONDS", PATIENCE)
-
-    async def body() -> None:
-        async with worker(1000) as it:
-            await asyncio.to_thread(a_client_for_each_size, it, connect)
-            await asyncio.sleep(PATIENCE / 4)
-            for client in it.clients:
-                assert isinstance(client, socket.socket)
-                socket.socket.shutdown(client, socket.SHUT_WR)
-            await until(lambda: it.places.taken == 0)
-
-    run(body())
+    run(after_answers_of_each_size(connect, lambda client: socket.socket.shutdown(client, socket.SHUT_WR)))
 
 
 def test_who_reads_nothing_and_sends_no_more_loses_the_connection(run: Run, connect: Connect) -> None:
@@ -201,7 +199,7 @@ def test_who_reads_nothing_and_sends_no_more_loses_the_connection(run: Run, conn
         async with worker() as it:
             client = await talk(it, connect, LARGE_REQUEST)
             socket.socket.shutdown(client, socket.SHUT_WR)
-            await until(lambda: it.places.taken == 0)
+            await all_gone(it)
 
     run(body())
 
@@ -224,7 +222,7 @@ def test_requests_ahead_of_an_answer_are_not_kept(run: Run, connect: Connect, pa
             assert answers.count(b"HTTP/1.1") == answers.count(b"HTTP/1.1 200 OK\r\n") == 1
             assert b"\r\nconnection: close\r\n" in answers
             assert answers.endswith(b'"well"')
-            await until(lambda: it.places.taken == 0)
+            await all_gone(it)
 
     run(body())
 
@@ -251,7 +249,7 @@ def test_who_reads_a_large_answer_slowly_gets_all_of_it(
             client = await talk(it, connect, request_)
             assert await read(client) >= LARGE
             client.close()
-            await until(lambda: it.places.taken == 0)
+            await all_gone(it)
 
     run(body())
 
@@ -265,7 +263,7 @@ def test_who_says_something_that_is_no_request_after_one_loses_the_connection(
     async def body() -> None:
         async with worker() as it:
             await talk(it, connect, REQUEST, junk, pause=PATIENCE / 4)
-            await until(lambda: it.places.taken == 0)
+            await all_gone(it)
 
     run(body())
 
@@ -275,7 +273,7 @@ def test_the_rest_of_a_refused_body_has_an_end(run: Run, connect: Connect) -> No
         async with worker() as it:
             head = b"POST /healthz HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n"
             await talk(it, connect, head, b"x", pause=PATIENCE / 4)
-            await until(lambda: it.places.taken == 0)
+            await all_gone(it)
 
     run(body())
 
