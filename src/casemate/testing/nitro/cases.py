@@ -22,6 +22,8 @@ from casemate.testing.nitro.plan import AT, Chain, Plan, encode
 
 __all__ = ["RIGHT", "WRONG", "Case", "case", "chain"]
 
+Make = Callable[[], Plan | bytes]
+
 _HOUR: Final = timedelta(hours=1)
 _SECOND: Final = timedelta(seconds=1)
 
@@ -47,8 +49,17 @@ def _right() -> Plan:
     return Plan.right(chain())
 
 
-def _with_chain(**options: Any) -> Plan:
-    return Plan.right(chain(**options))
+def _but(**changes: Any) -> Callable[[], Plan]:
+    return lambda: _right().but(**changes)
+
+
+def _pcr(number: int, value: bytes) -> Callable[[], Plan]:
+    return lambda: _right().pcr(number, value)
+
+
+def _under(**options: Any) -> Callable[[], Plan]:
+    """The right one under another chain."""
+    return lambda: Plan.right(chain(**options))
 
 
 def _swapped() -> Plan:
@@ -61,13 +72,13 @@ def _signed_for_another() -> bytes:
     return _right().built()[:-96] + replace(_right(), content={}).built()[-96:]
 
 
-_RIGHT: Final[Mapping[str, Callable[[], Plan | bytes]]] = {
+_RIGHT: Final[Mapping[str, Make]] = {
     "right": _right,
     "with-the-tag-of-cose": lambda: b"\xd2" + _right().built(),
-    "with-a-nonce-and-a-key": lambda: _right().but(nonce=b"nonce", public_key=bytes(294)),
-    "with-empty-fields": lambda: _right().but(nonce=b"", public_key=b""),
-    "registers-beyond-the-manifests": lambda: _right().pcr(31, bytes(48)),
-    "path-length-is-enough": lambda: _with_chain(path_length=None),
+    "with-a-nonce-and-a-key": _but(nonce=b"nonce", public_key=bytes(294)),
+    "with-empty-fields": _but(nonce=b"", public_key=b""),
+    "registers-beyond-the-manifests": _pcr(31, bytes(48)),
+    "path-length-is-enough": _under(path_length=None),
 }
 
 _TIMES: Final = {
@@ -78,45 +89,45 @@ _TIMES: Final = {
 }
 """Of the right document. The last two are refused."""
 
-_CHAINS: Final[Mapping[str, tuple[Callable[[], Plan | bytes], str]]] = {
+_CHAINS: Final[Mapping[str, tuple[Make, str]]] = {
     "another-root": (lambda: _right().but(cabundle=chain().der()[1:3]), "root"),
     "authorities-in-another-order": (_swapped, "chain"),
     "authority-is-missing": (lambda: _right().but(cabundle=chain().der()[:2]), "chain"),
-    "authority-may-not-sign": (lambda: _with_chain(authority=False), "chain"),
-    "more-below-than-an-authority-allows": (lambda: _with_chain(path_length=0), "chain"),
-    "key-of-another-curve": (lambda: _with_chain(curve=ec.SECP256R1()), "report_key"),
+    "authority-may-not-sign": (_under(authority=False), "chain"),
+    "more-below-than-an-authority-allows": (_under(path_length=0), "chain"),
+    "key-of-another-curve": (_under(curve=ec.SECP256R1()), "report_key"),
     "key-of-an-authority": (
         lambda: _right().but(cabundle=chain().der()[:2], certificate=chain().der()[2]),
         "report_key",
     ),
-    "certificate-is-none": (lambda: _right().but(certificate=b"\x30\x03\x02\x01\x01"), "certificates"),
+    "certificate-is-none": (_but(certificate=b"\x30\x03\x02\x01\x01"), "certificates"),
 }
 
-_REJECTED: Final[Mapping[str, tuple[Callable[[], Plan | bytes], str]]] = {
-    "debug": (lambda: _right().pcr(0, bytes(48)), "debug"),
-    "debug-in-part": (lambda: _right().pcr(2, bytes(48)), "debug"),
-    "another-manifest": (lambda: _right().pcr(MANIFEST_PCR, pcr_of(bytes(32))), "manifest"),
-    "no-manifest": (lambda: _right().pcr(MANIFEST_PCR, bytes(48)), "manifest"),
-    "extended-once-more": (lambda: _right().pcr(MANIFEST_PCR, bytes.fromhex("ab" * 48)), "manifest"),
-    "other-report-data": (lambda: _right().but(user_data=bytes(64)), "report_data"),
-    "no-report-data": (lambda: _right().but(user_data=None), "report_data"),
+_REJECTED: Final[Mapping[str, tuple[Make, str]]] = {
+    "debug": (_pcr(0, bytes(48)), "debug"),
+    "debug-in-part": (_pcr(2, bytes(48)), "debug"),
+    "another-manifest": (_pcr(MANIFEST_PCR, pcr_of(bytes(32))), "manifest"),
+    "no-manifest": (_pcr(MANIFEST_PCR, bytes(48)), "manifest"),
+    "extended-once-more": (_pcr(MANIFEST_PCR, bytes.fromhex("ab" * 48)), "manifest"),
+    "other-report-data": (_but(user_data=bytes(64)), "report_data"),
+    "no-report-data": (_but(user_data=None), "report_data"),
 }
 
-_MALFORMED: Final[Mapping[str, tuple[Callable[[], Plan | bytes], str]]] = {
-    "unknown-field": (lambda: _right().but(more=1), "document"),
-    "another-digest": (lambda: _right().but(digest="SHA256"), "document"),
-    "no-module": (lambda: _right().but(module_id=...), "document"),
-    "module-that-does-not-print": (lambda: _right().but(module_id="i-\x1b[2J"), "document"),
-    "no-time": (lambda: _right().but(timestamp=...), "document"),
-    "time-beyond-all": (lambda: _right().but(timestamp=2**63), "document"),
-    "no-registers": (lambda: _right().but(pcrs={}), "document"),
-    "register-beyond-the-last": (lambda: _right().pcr(32, bytes(48)), "document"),
-    "register-of-another-bank": (lambda: _right().pcr(5, bytes(32)), "document"),
-    "no-bundle": (lambda: _right().but(cabundle=[]), "document"),
-    "bundle-of-nothing": (lambda: _right().but(cabundle=[b""]), "document"),
+_MALFORMED: Final[Mapping[str, tuple[Make, str]]] = {
+    "unknown-field": (_but(more=1), "document"),
+    "another-digest": (_but(digest="SHA256"), "document"),
+    "no-module": (_but(module_id=...), "document"),
+    "module-that-does-not-print": (_but(module_id="i-\x1b[2J"), "document"),
+    "no-time": (_but(timestamp=...), "document"),
+    "time-beyond-all": (_but(timestamp=2**63), "document"),
+    "no-registers": (_but(pcrs={}), "document"),
+    "register-beyond-the-last": (_pcr(32, bytes(48)), "document"),
+    "register-of-another-bank": (_pcr(5, bytes(32)), "document"),
+    "no-bundle": (_but(cabundle=[]), "document"),
+    "bundle-of-nothing": (_but(cabundle=[b""]), "document"),
     "bundle-without-an-end": (lambda: _right().but(cabundle=chain().der()[:1] * 9), "document"),
-    "nonce-that-is-text": (lambda: _right().but(nonce="1"), "document"),
-    "user-data-that-is-long": (lambda: _right().but(user_data=bytes(1025)), "document"),
+    "nonce-that-is-text": (_but(nonce="1"), "document"),
+    "user-data-that-is-long": (_but(user_data=bytes(1025)), "document"),
     "another-algorithm": (lambda: replace(_right(), protected=b"\xa1\x01\x26"), "document"),
     "header-that-is-not-signed": (lambda: replace(_right(), unprotected={4: b"key"}), "document"),
     "no-envelope": (lambda: encode([_right().protected, {}, b""]), "document"),
@@ -125,7 +136,7 @@ _MALFORMED: Final[Mapping[str, tuple[Callable[[], Plan | bytes], str]]] = {
     "cut-off": (lambda: _right().built()[:-1], "cbor"),
 }
 
-_SIGNATURES: Final[Mapping[str, tuple[Callable[[], Plan | bytes], str]]] = {
+_SIGNATURES: Final[Mapping[str, tuple[Make, str]]] = {
     "signature-of-another": (_signed_for_another, "signature"),
     "signature-of-nothing": (lambda: _right().built()[:-96] + bytes(96), "signature"),
 }
