@@ -2,85 +2,30 @@
 //! lengths in their shortest form, with a media type and without indicator bits (spec/ra-tls.md).
 
 use crate::Error;
+use crate::cbor::{Value, decode};
 
 const STEP_CMW: &str = "evidence.cmw";
-const STEP_CBOR: &str = "evidence.cbor";
 const STEP_TYPE: &str = "ra_tls.type";
-
-const UNSIGNED: u8 = 0;
-const BYTES: u8 = 2;
-const TEXT: u8 = 3;
 
 /// The bytes of the one record in `value`, which is of type `wanted`.
 ///
 /// # Errors
 /// `evidence.cmw` for what is no wrapper, `evidence.cbor` for what is not spelled so, `ra_tls.type` for another one.
 pub fn record<'a>(value: &'a [u8], wanted: &str) -> Result<&'a [u8], Error> {
-    let rest = match value.first() {
-        Some(0x82) => &value[1..],
-        // A record with indicators, a collection, a tag: wrappers, and none of ours.
-        Some(0x83 | 0xa1..=0xb8 | 0xda) => return Err(other("a wrapper of another kind", wanted)),
-        _ => return Err(Error::new(STEP_CMW, "what the certificate carries is no wrapper")),
+    if !matches!(value.first(), Some(0x82 | 0x83 | 0xa1..=0xb8 | 0xda)) {
+        return Err(Error::new(STEP_CMW, "what the certificate carries is no wrapper"));
+    }
+    let Value::Array(parts) = decode(value, "the wrapper", true)? else {
+        // A collection, a tag: wrappers, and none of ours.
+        return Err(other("a wrapper of another kind", wanted));
     };
-    let (kind, rest) = item(rest)?;
-    let (content, rest) = item(rest)?;
-    if !rest.is_empty() {
-        return Err(Error::new(STEP_CBOR, "the wrapper has bytes behind its end"));
+    match parts.as_slice() {
+        [Value::Text(name), Value::Bytes(bytes)] if *name == wanted => Ok(bytes),
+        [Value::Text(name), Value::Bytes(_)] => Err(other(name, wanted)),
+        [Value::Integer(_), Value::Bytes(_)] => Err(other("a content format", wanted)),
+        [Value::Text(_) | Value::Integer(_), Value::Bytes(_), _] => Err(other("a record with indicators", wanted)),
+        _ => Err(Error::new(STEP_CMW, "a record of CBOR is a type and bytes")),
     }
-    let Item::Bytes(bytes) = content else {
-        return Err(Error::new(STEP_CMW, "a record of CBOR is a type and bytes"));
-    };
-    match kind {
-        Item::Text(name) if name == wanted => Ok(bytes),
-        Item::Text(name) => Err(other(name, wanted)),
-        Item::Number => Err(other("a content format", wanted)),
-        Item::Bytes(_) => Err(Error::new(STEP_CMW, "a record of CBOR is a type and bytes")),
-    }
-}
-
-enum Item<'a> {
-    Number,
-    Bytes(&'a [u8]),
-    Text(&'a str),
-}
-
-/// The next item, and what is behind it.
-fn item(data: &[u8]) -> Result<(Item<'_>, &[u8]), Error> {
-    let cut = || Error::new(STEP_CBOR, "the wrapper is cut off");
-    let (&first, rest) = data.split_first().ok_or_else(cut)?;
-    let (major, short) = (first >> 5, first & 31);
-    let size = match short {
-        0..=23 => 0,
-        24..=27 => 1_usize << (short - 24),
-        _ => return Err(Error::new(STEP_CBOR, "the wrapper has an indefinite length")),
-    };
-    let (head, rest) = rest.split_at_checked(size).ok_or_else(cut)?;
-    let long = head.iter().fold(0_u64, |length, byte| length << 8 | u64::from(*byte));
-    let least = match size {
-        0 => 0,
-        1 => 24,
-        _ => 1 << (4 * size),
-    };
-    let argument = if size == 0 { u64::from(short) } else { long };
-    if argument < least {
-        return Err(Error::new(
-            STEP_CBOR,
-            "the wrapper has a number that is longer than it must be",
-        ));
-    }
-    if major == UNSIGNED {
-        return Ok((Item::Number, rest));
-    }
-    if major != BYTES && major != TEXT {
-        return Err(Error::new(STEP_CMW, "a record of CBOR is a type and bytes"));
-    }
-    let length = usize::try_from(argument).map_err(|_| cut())?;
-    let (content, rest) = rest.split_at_checked(length).ok_or_else(cut)?;
-    if major == BYTES {
-        return Ok((Item::Bytes(content), rest));
-    }
-    let text = std::str::from_utf8(content).map_err(|_| Error::new(STEP_CBOR, "the wrapper has text that is none"))?;
-    Ok((Item::Text(text), rest))
 }
 
 fn other(got: &str, wanted: &str) -> Error {
@@ -93,6 +38,7 @@ fn other(got: &str, wanted: &str) -> Error {
 mod tests {
     use super::*;
 
+    const STEP_CBOR: &str = "evidence.cbor";
     const WANTED: &str = "a/b";
 
     fn step(value: &[u8]) -> &'static str {
@@ -114,7 +60,8 @@ mod tests {
             (b"[\"a/b\",\"eHk\"]", STEP_CMW),
             (b"\x82\x42xy\x42xy", STEP_CMW),
             (b"\x82\x63a/b\x62xy", STEP_CMW),
-            (b"\x82\x63a/b\x82", STEP_CMW),
+            (b"\x82\x63a/b\x80", STEP_CMW),
+            (b"\x82\x63a/b\x82", STEP_CBOR),
             (b"\x82", STEP_CBOR),
             (b"\x82\x63a/b", STEP_CBOR),
             (b"\x82\x63a/b\x43xy", STEP_CBOR),

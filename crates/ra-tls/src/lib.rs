@@ -10,6 +10,7 @@
 
 mod asked;
 mod carried;
+mod cbor;
 mod certificate;
 mod claims;
 mod cmw;
