@@ -3,7 +3,7 @@
 //! What the caller still must do: compute the report data with the right purpose, and judge the claims. Genuine evidence
 //! of the wrong workload verifies.
 
-use crate::{Claims, Endorsements, Error, Evidence, Expected, Format, Roots, sev_snp, sgx, tdx};
+use crate::{Claims, Endorsements, Error, Evidence, Expected, Format, Roots, nitro, sev_snp, sgx, tdx};
 
 /// Verifies evidence at a time (Unix seconds), by spec/evidence.md.
 ///
@@ -20,11 +20,12 @@ pub fn verify(
         Format::SevSnp => sev_snp::verify(evidence, endorsements, roots, at, expected),
         Format::Sgx => sgx::verify(evidence, endorsements, roots, at, expected),
         Format::Tdx => tdx::verify(evidence, endorsements, roots, at, expected),
-        Format::Tpm | Format::Nitro => Err(Error::new(
+        Format::Nitro => nitro::verify(evidence, roots, at, expected),
+        Format::Tpm => Err(Error::new(
             "evidence.format",
             "evidence of this platform is not verified by this client",
         )
-        .expected("sev-snp-report, sgx-quote or tdx-quote")
+        .expected("sev-snp-report, sgx-quote, tdx-quote or nitro-document")
         .got(evidence.format.name())),
     }
 }

@@ -1,8 +1,8 @@
 //! Certificates that carry evidence (RA-TLS, spec/ra-tls.md): read, and verified by what they carry.
 //!
 //! [`AttestedPeer`] says who may be on the other side, [`tls`] gives rustls a verifier of that. [`verify`] judges
-//! evidence alone. Verified are SEV-SNP and the simulated platforms that speak its format, TDX and SGX; evidence of other
-//! platforms is refused.
+//! evidence alone. Verified are SEV-SNP and the simulated platforms that speak its format, TDX, SGX and Nitro; evidence of
+//! other platforms is refused.
 //!
 //! No network, no file, no clock: bytes, roots and time come in.
 #![forbid(unsafe_code)]
@@ -20,6 +20,8 @@ mod eventlog;
 mod evidence;
 mod expectations;
 mod intel;
+mod keys;
+mod nitro;
 mod peer;
 mod pem;
 mod platforms;
@@ -78,6 +80,14 @@ pub mod parsers {
     pub fn report_key(certificate: &[u8]) -> Result<(), Error> {
         let read = crate::x509::Certificate::parse(certificate, "certificate")?;
         crate::sev_snp::certified_by_any_line(&read)
+    }
+
+    /// An attestation document of Nitro.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn nitro_document(document: &[u8]) -> Result<(), Error> {
+        crate::nitro::parse(document)
     }
 
     /// An event log, and what registers each bank leads to that it has digests of.
