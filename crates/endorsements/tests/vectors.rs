@@ -28,10 +28,9 @@ impl Parts {
     }
 }
 
-fn format(name: &str) -> Option<Format> {
-    [Format::SevSnp, Format::Nitro]
-        .into_iter()
-        .find(|format| format.name() == name)
+fn format(name: &str) -> Format {
+    let all = [Format::SevSnp, Format::Tdx, Format::Sgx, Format::Nitro];
+    all.into_iter().find(|format| format.name() == name).unwrap()
 }
 
 #[test]
@@ -39,14 +38,12 @@ fn a_cache_adds_what_the_vectors_say() {
     let file = vectors("completed.json");
     let parts = file["parts"].as_array().unwrap();
     let parts = Parts(parts.iter().map(|part| hex(part.as_str().unwrap())).collect());
-    let mut looked_at = 0;
-    for case in file["cases"].as_array().unwrap() {
+    let cases = file["cases"].as_array().unwrap();
+    assert!(cases.len() > 80);
+    for case in cases {
         let said = &case["evidence"];
-        let Some(format) = format(said["format"].as_str().unwrap()) else {
-            continue;
-        };
         let evidence = Evidence {
-            format,
+            format: format(said["format"].as_str().unwrap()),
             report: parts.get(&said["report"]),
             log: None,
         };
@@ -54,7 +51,5 @@ fn a_cache_adds_what_the_vectors_say() {
         let (_folder, cache) = cache_with(entries.map(|(name, place)| (name.as_str(), parts.get(place))));
         let completed = cache.completed(&evidence, &parts.endorsements(&case["came"]));
         assert_eq!(completed, parts.endorsements(&case["completed"]), "{}", case["name"]);
-        looked_at += 1;
     }
-    assert!(looked_at > 70);
 }

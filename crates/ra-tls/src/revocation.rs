@@ -14,7 +14,7 @@ use x509_cert::ext::pkix::name::{GeneralName, GeneralNames};
 use x509_cert::ext::pkix::{CrlNumber, IssuingDistributionPoint};
 
 use crate::Error;
-use crate::x509::{Certificate, Name, comes_before, first_item, seconds};
+use crate::x509::{Certificate, Name, comes_before, first_item, is_readable, seconds};
 
 /// Real lists are below 2 KiB.
 const MAX_LIST_BYTES: usize = 64 * 1024;
@@ -87,23 +87,20 @@ pub fn check_floor(found: Option<&RevocationList>, floor: Option<u64>) -> Result
 
 /// Whether these bytes are a list, whoever wrote it: with a number, an end, and an issuer of one name.
 pub fn is_list(data: &[u8]) -> bool {
-    let Ok(list) = <CertificateList>::from_der(data) else {
-        return false;
-    };
+    let Ok(list) = read(data) else { return false };
     let said = list.tbs_cert_list;
     let all = said.crl_extensions.unwrap_or_default();
-    let once = (0..all.len()).all(|place| !comes_before(&all[..place], &all[place]));
+    let readable = all.iter().enumerate().all(|(place, extension)| {
+        let value = extension.extn_value.as_bytes();
+        !comes_before(&all[..place], extension) && is_readable(extension.extn_id, value) != Some(false)
+    });
     let number = all.iter().find(|extension| extension.extn_id == CRL_NUMBER);
     let numbered = number.is_some_and(|found| CrlNumber::from_der(found.extn_value.as_bytes()).is_ok());
     let named = Name::read(&said.issuer).is_ok_and(|issuer| !issuer.common_name().is_empty());
-    once && numbered && named && said.next_update.is_some()
+    readable && numbered && named && said.next_update.is_some()
 }
 
-/// With the place of its authority among these.
-fn parse(data: &[u8], authorities: &[&Certificate], holds: Holds) -> Result<(usize, RevocationList), Error> {
-    if data.len() > MAX_LIST_BYTES {
-        return Err(bad("a revocation list is too large").got(data.len().to_string()));
-    }
+fn read(data: &[u8]) -> Result<CertificateList, Error> {
     let list = CertificateList::from_der(data).map_err(unreadable)?;
     // What stands beside the signature is covered by nothing (RFC 5280, section 5.1.1.2).
     if list.signature_algorithm != list.tbs_cert_list.signature {
@@ -113,6 +110,15 @@ fn parse(data: &[u8], authorities: &[&Certificate], holds: Holds) -> Result<(usi
     if list.tbs_cert_list.version != Version::V2 {
         return Err(unreadable(()));
     }
+    Ok(list)
+}
+
+/// With the place of its authority among these.
+fn parse(data: &[u8], authorities: &[&Certificate], holds: Holds) -> Result<(usize, RevocationList), Error> {
+    if data.len() > MAX_LIST_BYTES {
+        return Err(bad("a revocation list is too large").got(data.len().to_string()));
+    }
+    let list = read(data)?;
     let signature = list.signature.as_bytes().unwrap_or_default();
     let issuer = Name::read(&list.tbs_cert_list.issuer).map_err(unreadable)?;
     // First of all: what somebody else wrote is not looked at.

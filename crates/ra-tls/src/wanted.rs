@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::carried::{MAX_CRLS, MAX_DOCUMENTS};
 use crate::entries::Kind;
-use crate::{Endorsements, Error, Evidence, Format, sev_snp};
+use crate::{Endorsements, Error, Evidence, Format, intel, sev_snp};
 
 /// What a vendor publishes, by its name in a cache (`amd/milan/crl.der`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,11 +21,22 @@ impl From<String> for Wanted {
     }
 }
 
+impl Wanted {
+    /// Its signers' certificates come with it, by this name.
+    pub fn with(self, chain: impl Into<String>) -> Self {
+        Self {
+            chain: Some(chain.into()),
+            ..self
+        }
+    }
+}
+
 /// What there is for this evidence, given what came with it: nothing where its vendor publishes nothing for it.
 fn wanted(evidence: &Evidence, came: &Endorsements) -> Result<Vec<Wanted>, Error> {
     match evidence.format {
         Format::SevSnp => sev_snp::wanted(&evidence.report, came),
-        Format::Tdx | Format::Sgx | Format::Tpm | Format::Nitro => Ok(Vec::new()),
+        Format::Tdx | Format::Sgx => intel::wanted(&evidence.report),
+        Format::Tpm | Format::Nitro => Ok(Vec::new()),
     }
 }
 
@@ -67,7 +78,8 @@ pub fn completed(evidence: &Evidence, came: &Endorsements, get: impl Fn(&str) ->
 fn joined(format: Format, came: &[u8], cached: &[Vec<u8>]) -> Vec<u8> {
     match format {
         Format::SevSnp => sev_snp::joined(came, cached),
-        Format::Tdx | Format::Sgx | Format::Tpm | Format::Nitro => came.to_vec(),
+        Format::Tdx | Format::Sgx => intel::joined(came, cached),
+        Format::Tpm | Format::Nitro => came.to_vec(),
     }
 }
 

@@ -182,7 +182,7 @@ pub fn comes_before(before: &[Extension], extension: &Extension) -> bool {
 }
 
 /// Of an extension that X.509 defines, and that we have no need of, whether it is what its name says; None of another.
-fn is_readable(name: ObjectIdentifier, value: &[u8]) -> Option<bool> {
+pub fn is_readable(name: ObjectIdentifier, value: &[u8]) -> Option<bool> {
     Some(match name.to_string().as_str() {
         "2.5.29.14" => SubjectKeyIdentifier::from_der(value).is_ok(),
         "2.5.29.35" => AuthorityKeyIdentifier::from_der(value).is_ok(),
@@ -223,6 +223,12 @@ impl Name {
             Ok(part)
         });
         parts.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether any part of it is this text.
+    pub fn says(&self, wanted: &str) -> bool {
+        let mut values = self.0.iter().flatten().map(|(_, value)| value);
+        values.any(|value| matches!(value, Value::Text(text) if text == wanted))
     }
 
     /// The only one; empty where there is none, or several.

@@ -19,11 +19,9 @@ static SHIPPED_ROOT: LazyLock<Option<Certificate>> = LazyLock::new(|| {
     Certificate::parse(SHIPPED, "shipped root").ok()
 });
 
+const PLATFORM_CA: &str = "Intel SGX PCK Platform CA";
 /// By the common name of what certified the machine.
-const AUTHORITIES: [(&str, &str); 2] = [
-    ("Intel SGX PCK Platform CA", "platform"),
-    ("Intel SGX PCK Processor CA", "processor"),
-];
+const AUTHORITIES: [(&str, &str); 2] = [(PLATFORM_CA, "platform"), ("Intel SGX PCK Processor CA", "processor")];
 const LEAF: &str = "Intel SGX PCK Certificate";
 const MAX_PEM_BYTES: usize = 64 * 1024;
 /// Of the three in a quote, which have 4 KB.
@@ -89,6 +87,11 @@ pub fn verified_chain(pem: &[u8], trusted: &Certificate) -> Result<PckChain, Err
 pub fn machine_of(leaf: &Certificate) -> Result<Machine, Error> {
     let extension = leaf.extension(&SGX_EXTENSIONS);
     Machine::parse(extension.ok_or_else(|| bad(PCK, "the machine's certificate does not say which machine"))?)
+}
+
+/// Whether a machine's certificate names that authority as the one that certified it, and not the other.
+pub fn is_of_a_platform(leaf: &Certificate) -> bool {
+    leaf.issuer.says(PLATFORM_CA)
 }
 
 /// The trusted one, or one that Intel issued for the same key: both sign themselves.

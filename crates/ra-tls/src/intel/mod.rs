@@ -14,6 +14,7 @@ mod reports;
 mod signing;
 mod tcb;
 mod vouched;
+mod wanted;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +31,7 @@ pub use quote::{Body, Quote};
 pub use reader::malformed;
 pub use reports::{ENCLAVE_DEBUG, EnclaveReport, TdReport};
 pub use tcb::Verdict;
+pub use wanted::{joined, wanted};
 
 /// A quote that a machine of Intel's vouches for, whatever it says and whatever Intel says of that machine. `root` is
 /// the one that is trusted.
