@@ -109,4 +109,12 @@ pub mod parsers {
     pub fn quote(quote: &[u8]) -> Result<(), Error> {
         crate::intel::read_quote(quote)
     }
+
+    /// TCB info or the identity of an enclave as Intel sends it, whoever signed it.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn intel_document(document: &[u8]) -> Result<(), Error> {
+        crate::intel::read_document(document)
+    }
 }

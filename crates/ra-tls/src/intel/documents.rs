@@ -153,9 +153,7 @@ pub fn opened(document: &[u8], signers: &[Point]) -> Result<Document, Error> {
             .expected(format!("at most {MAX_DOCUMENT_BYTES} bytes"))
             .got(document.len().to_string()));
     }
-    let outer = Outer::read(document).ok_or_else(|| {
-        bad("no document of Intel's").expected(r#"{"tcbInfo": {...}, "signature": "..."}, or enclaveIdentity"#)
-    })?;
+    let outer = Outer::of(document)?;
     // First of all: what somebody else wrote is not looked at.
     let by = signers
         .iter()
@@ -164,13 +162,12 @@ pub fn opened(document: &[u8], signers: &[Point]) -> Result<Document, Error> {
         let reason = "a document is not signed by Intel's key for it, or not as it was sent";
         Error::new("evidence.document_signature", reason)
     })?;
-    let value: Value = serde_json::from_slice(outer.text).map_err(|_| not_understood("JSON"))?;
-    let read = if outer.is_info {
-        info(&value).map(|content| Document::Info(Signed { content, by }))
-    } else {
-        identity(&value).map(|content| Document::Identity(Signed { content, by }))
-    };
-    read.map_err(not_understood)
+    outer.content(by)
+}
+
+/// For parsers alone: one document, whoever signed it.
+pub fn read_document(document: &[u8]) -> Result<(), Error> {
+    Outer::of(document)?.content(0).map(drop)
 }
 
 /// `{"tcbInfo": {…}, "signature": "…"}`, or with `enclaveIdentity`: nothing else, and in this order. `text` is what was
@@ -184,6 +181,22 @@ struct Outer<'a> {
 const SIGNATURE_DIGITS: usize = 128;
 
 impl<'a> Outer<'a> {
+    fn of(document: &'a [u8]) -> Result<Self, Error> {
+        Self::read(document).ok_or_else(|| {
+            bad("no document of Intel's").expected(r#"{"tcbInfo": {...}, "signature": "..."}, or enclaveIdentity"#)
+        })
+    }
+
+    fn content(&self, by: usize) -> Result<Document, Error> {
+        let value: Value = serde_json::from_slice(self.text).map_err(|_| not_understood("JSON"))?;
+        let read = if self.is_info {
+            info(&value).map(|content| Document::Info(Signed { content, by }))
+        } else {
+            identity(&value).map(|content| Document::Identity(Signed { content, by }))
+        };
+        read.map_err(not_understood)
+    }
+
     fn read(document: &'a [u8]) -> Option<Self> {
         let inside = after(document, b"{")?;
         let (is_info, inside) = match after(inside, br#""tcbInfo""#) {
@@ -363,4 +376,182 @@ fn not_understood(field: &'static str) -> Error {
 
 fn bad(reason: &str) -> Error {
     Error::new(STEP, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vectors::{ours, read};
+
+    fn outer(document: &str) -> Option<(bool, String)> {
+        let found = Outer::read(document.as_bytes())?;
+        Some((found.is_info, String::from_utf8(found.text.to_vec()).unwrap()))
+    }
+
+    /// What Python's expression takes, and nothing else.
+    #[test]
+    fn the_outer_form_is_read_to_the_byte() {
+        let digits = "aB".repeat(64);
+        let inner = r#"{"a":"}, \"signature\":"} , "signature" : {}"#.to_owned() + "\u{b}}";
+        for document in [
+            format!(r#"{{"tcbInfo":{inner},"signature":"{digits}"}}"#),
+            format!("\t\u{b}\u{c}\r\n {{ \"tcbInfo\" : {inner}\u{c}, \"signature\"\n:\u{b}\"{digits}\" }}\r\n"),
+        ] {
+            assert_eq!(outer(&document), Some((true, inner.clone())), "{document}");
+            for wrong in [
+                document.replace("tcbInfo", "TcbInfo"),
+                document.replace("tcbInfo", "tcbInfo "),
+                document.replace("\"tcbInfo\"", "\"tcbInfo\",\"enclaveIdentity\""),
+                document.replace(&digits, &digits[2..]),
+                document.replace(&digits, &format!("{digits}0")),
+                document.replace(&digits, &format!("g{}", &digits[1..])),
+                document.replace(&digits, &format!(" {digits}")),
+                format!("{document}x"),
+                format!("{document}}}"),
+                format!("x{document}"),
+                document.replace(&inner, "[]"),
+                document.replace(&inner, "{"),
+                document.replace(&inner, ""),
+                format!("\u{1c}{document}"),
+                format!("\u{a0}{document}"),
+                "{}".to_owned(),
+                String::new(),
+            ] {
+                assert_eq!(outer(&wrong), None, "{wrong}");
+            }
+        }
+        let identity = format!(r#"{{"enclaveIdentity":{{}},"signature":"{digits}"}}"#);
+        assert_eq!(outer(&identity), Some((false, "{}".to_owned())));
+    }
+
+    fn value(name: &str) -> Value {
+        let document = read(&ours(&format!("tdx/documents/{name}.json")));
+        serde_json::from_slice(Outer::of(&document).unwrap().text).unwrap()
+    }
+
+    /// Every field that is read, put to what it may not be.
+    #[test]
+    fn each_field_is_of_its_type() {
+        let wrong = [
+            Value::Null,
+            Value::Bool(false),
+            Value::from(-1),
+            Value::from(1.0),
+            Value::from(1_u64 << 32),
+            Value::from("x"),
+            Value::from(vec![Value::Null]),
+        ];
+        let of_info = [
+            "/id",
+            "/version",
+            "/issueDate",
+            "/nextUpdate",
+            "/fmspc",
+            "/pceId",
+            "/tcbType",
+            "/tcbLevels",
+            "/tcbEvaluationDataNumber",
+            "/tdxModuleIdentities",
+            "/tdxModuleIdentities/0/mrsigner",
+            "/tdxModuleIdentities/0/attributes",
+            "/tdxModuleIdentities/0/attributesMask",
+            "/tdxModuleIdentities/0/tcbLevels",
+            "/tdxModuleIdentities/0/tcbLevels/0/tcb/isvsvn",
+            "/tcbLevels/0/tcb",
+            "/tcbLevels/0/tcb/sgxtcbcomponents",
+            "/tcbLevels/0/tcb/sgxtcbcomponents/0",
+            "/tcbLevels/0/tcb/sgxtcbcomponents/15/svn",
+            "/tcbLevels/0/tcb/tdxtcbcomponents",
+            "/tcbLevels/0/tcb/pcesvn",
+            "/tcbLevels/0/tcbDate",
+            "/tcbLevels/0/tcbStatus",
+        ];
+        let of_identity = [
+            "/id",
+            "/version",
+            "/issueDate",
+            "/nextUpdate",
+            "/tcbEvaluationDataNumber",
+            "/miscselect",
+            "/miscselectMask",
+            "/attributes",
+            "/attributesMask",
+            "/mrsigner",
+            "/isvprodid",
+            "/tcbLevels",
+            "/tcbLevels/0/tcb/isvsvn",
+            "/tcbLevels/0/tcbDate",
+            "/tcbLevels/0/tcbStatus",
+        ];
+        let reads = [
+            |value: &Value| info(value).is_ok(),
+            |value: &Value| identity(value).is_ok(),
+        ];
+        for (right, fields, reads) in [
+            (value("version-4.0"), &of_info[..], reads[0]),
+            (value("version-4.1"), &of_identity[..], reads[1]),
+        ] {
+            assert!(reads(&right));
+            for field in fields {
+                for other in &wrong {
+                    let mut changed = right.clone();
+                    *changed.pointer_mut(field).unwrap() = other.clone();
+                    assert!(!reads(&changed), "{field} {other}");
+                }
+                let mut without = right.clone();
+                let (parent, name) = field.rsplit_once('/').unwrap();
+                if let Some(parent) = without.pointer_mut(parent).and_then(Value::as_object_mut) {
+                    parent.remove(name).unwrap();
+                    // Of a kind of machine whose module was not numbered, there are none.
+                    assert_eq!(reads(&without), *field == "/tdxModuleIdentities", "without {field}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn advisories_are_strings_and_may_be_left_out() {
+        let read = |advisories: &str| {
+            let text = format!(r#"{{"tcbDate":"2026-01-01T00:00:00Z","tcbStatus":"UpToDate"{advisories}}}"#);
+            let value: Value = serde_json::from_str(&text).unwrap();
+            said(value.as_object().unwrap(), &Status::OF_VERSIONS).map(|said| said.advisories.len())
+        };
+        assert_eq!(read(""), Ok(0));
+        assert_eq!(read(r#","advisoryIDs":["b","a","b"]"#), Ok(2));
+        for wrong in ["null", r#""a""#, r#"["a",1]"#, "{}"] {
+            assert!(read(&format!(r#","advisoryIDs":{wrong}"#)).is_err(), "{wrong}");
+        }
+        let many = |count: usize| format!(r#","advisoryIDs":{:?}"#, vec!["a"; count]);
+        assert_eq!((read(&many(256)), read(&many(257))), (Ok(1), Err("advisoryIDs")));
+    }
+
+    /// The last of two fields of one name counts, as for Python's reader.
+    #[test]
+    fn of_two_fields_the_last_counts() {
+        let read = |text: &str| {
+            let value: Value = serde_json::from_str(text).unwrap();
+            number::<u8>(value.as_object().unwrap(), "svn")
+        };
+        assert_eq!(read(r#"{"svn":"x","svn":2}"#), Ok(2));
+        assert!(read(r#"{"svn":2,"svn":"x"}"#).is_err());
+        for wrong in ["-0", "2.0", "2e0", "256", "true", "18446744073709551616"] {
+            assert!(read(&format!(r#"{{"svn":{wrong}}}"#)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn levels_are_not_too_many() {
+        let level = |isv: usize| serde_json::json!({"tcb": {"isvsvn": isv}, "tcbDate": "2026-01-01T00:00:00Z", "tcbStatus": "UpToDate"});
+        for (count, wanted) in [(1000, true), (1001, false)] {
+            let mut right = value("version-4.1");
+            right["tcbLevels"] = (0..count).rev().map(level).collect();
+            assert_eq!(identity(&right).is_ok(), wanted, "{count}");
+        }
+        for (count, wanted) in [(100, true), (101, false)] {
+            let mut right = value("version-4.0");
+            let one = right["tdxModuleIdentities"][0].clone();
+            right["tdxModuleIdentities"] = vec![one; count].into();
+            assert_eq!(info(&right).is_ok(), wanted, "{count}");
+        }
+    }
 }

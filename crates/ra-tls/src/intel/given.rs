@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::vectors::{hex, json, ours, read};
 use crate::x509::Certificate;
-use crate::{Endorsements, Evidence, Expected, Format};
+use crate::{Claims, Endorsements, Error, Evidence, Expected, Format, sgx, tdx};
 
 /// One of them, with what must come of it.
 #[derive(Clone)]
@@ -62,6 +62,19 @@ impl Case {
             },
             outcome: value["outcome"].clone(),
         }
+    }
+
+    pub fn judge(&self) -> Result<Claims, Error> {
+        self.judge_under(Some(&self.root))
+    }
+
+    pub fn judge_under(&self, root: Option<&Certificate>) -> Result<Claims, Error> {
+        let verify = if self.evidence.format == Format::Tdx {
+            tdx::verify_under
+        } else {
+            sgx::verify_under
+        };
+        verify(root, &self.evidence, &self.endorsements, self.at, &self.expected)
     }
 
     /// All of a platform.

@@ -10,9 +10,13 @@ mod json;
 mod machine;
 mod quote;
 mod reader;
+#[cfg(test)]
+mod real;
 mod reports;
 mod signing;
 mod tcb;
+#[cfg(test)]
+mod tests;
 mod vouched;
 mod wanted;
 
@@ -26,6 +30,7 @@ use tcb::judged;
 use vouched::{QuotingEnclave, check_quote, pck_chain, quoting_enclave};
 
 pub use chain::trusted_root;
+pub use documents::read_document;
 pub use endorsed::{Endorsed, Names};
 pub use quote::{Body, Quote};
 pub use reader::malformed;
@@ -74,7 +79,7 @@ impl<'a> Vouched<'a> {
     }
 }
 
-/// For fuzzing: a quote, and where it brings certificates and they can be read, its machine.
+/// For parsers alone: a quote, and where it brings certificates and they can be read, its machine.
 pub fn read_quote(data: &[u8]) -> Result<(), Error> {
     let quote = Quote::parse(data)?;
     let parts = chain::pem_parts(quote.attested.certification)?;

@@ -51,19 +51,19 @@ pub fn verify(
     at: i64,
     expected: &Expected,
 ) -> Result<Claims, Error> {
-    verify_under(trusted_root(roots), &evidence.report, endorsements, at, expected)
+    verify_under(trusted_root(roots), evidence, endorsements, at, expected)
 }
 
 /// Under the one root that the caller trusts, if there is any.
-fn verify_under(
+pub fn verify_under(
     root: Option<&Certificate>,
-    quote: &[u8],
+    evidence: &Evidence,
     endorsements: &Endorsements,
     at: i64,
     expected: &Expected,
 ) -> Result<Claims, Error> {
     // 1. A quote of an enclave that is understood in every part.
-    let quote = Quote::parse(quote)?;
+    let quote = Quote::parse(&evidence.report)?;
     let Body::Sgx(report) = &quote.body else {
         return Err(malformed("of another kind of environment").got(quote.body.name()));
     };

@@ -60,7 +60,7 @@ pub fn verify(
 }
 
 /// Under the one root that the caller trusts, if there is any.
-fn verify_under(
+pub fn verify_under(
     root: Option<&Certificate>,
     evidence: &Evidence,
     endorsements: &Endorsements,
@@ -130,7 +130,7 @@ fn check_launch(report: &TdReport) -> Result<(), Error> {
 
 /// Registers of the log are counted from MRTD, which nothing is extended into once a domain runs (UEFI 2.11, section
 /// 38.4.1): a record of it would be believed, and compared with nothing.
-fn check_log(report: &TdReport, log: Option<&[u8]>) -> Result<(), Error> {
+pub fn check_log(report: &TdReport, log: Option<&[u8]>) -> Result<(), Error> {
     let Some(log) = log else { return Ok(()) };
     let refused = |reason: String| Error::new("evidence.log", reason);
     let mut registers = replay(&EventLog::parse(log)?, Algorithm::Sha384)?;
