@@ -122,9 +122,9 @@ fn a_quote_that_came_with_nothing_is_endorsed_by_what_a_cache_has() {
         let nothing = Endorsements::default();
         let mut case = given.clone();
         case.endorsements = nothing.clone();
-        judge(&case).unwrap_err();
+        case.judge().unwrap_err();
         case.endorsements = completed(&case.evidence, &nothing, |name| cached(&given, name));
-        let (found, expected) = (judge(&case).unwrap(), judge(&given).unwrap());
+        let (found, expected) = (case.judge().unwrap(), given.judge().unwrap());
         assert_eq!(
             (found.tcb_status, found.seen, found.chosen),
             (expected.tcb_status, expected.seen, expected.chosen),
@@ -138,7 +138,7 @@ fn what_a_cache_has_counts_against_what_came() {
     let came = Case::named("tdx", "machine-up-to-date");
     let revoked = Case::named("tdx", "machine-revoked-by-the-list-with-the-highest-number");
     let mut case = came.clone();
-    judge(&case).unwrap();
+    case.judge().unwrap();
     case.endorsements = completed(&case.evidence, &came.endorsements, |name| cached(&revoked, name));
-    assert_eq!(judge(&case).unwrap_err().step, "evidence.revoked");
+    assert_eq!(case.judge().unwrap_err().step, "evidence.revoked");
 }
