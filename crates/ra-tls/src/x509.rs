@@ -58,6 +58,8 @@ pub struct Certificate {
     /// Of whole bytes, and by the algorithm that is under it as well (RFC 5280, section 4.1.1.2): what stands beside a
     /// signature is covered by nothing. Else empty, which is nobody's signature.
     pub signature: Vec<u8>,
+    /// AlgorithmIdentifier, DER, as it is signed.
+    pub algorithm: Vec<u8>,
     /// Those that X.509 does not define.
     extensions: Vec<(ObjectIdentifier, Vec<u8>)>,
 }
@@ -110,6 +112,7 @@ impl Certificate {
             signs_lists: usage.as_ref().is_some_and(KeyUsage::crl_sign),
             signed: first_item(der)?,
             signature: signature.unwrap_or_default().to_vec(),
+            algorithm: body.signature().to_der()?,
             extensions: known.others,
         })
     }

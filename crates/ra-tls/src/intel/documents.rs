@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::json::{self, text, time};
 use super::json::{Field, Object, bytes, exactly, from_hex, inner, list, list_or_none, number, object, optional};
-use super::json::{text, time};
 use super::machine::COMPONENTS;
 use super::signing::Point;
 use crate::Error;
@@ -188,7 +188,7 @@ impl<'a> Outer<'a> {
     }
 
     fn content(&self, by: usize) -> Result<Document, Error> {
-        let value: Value = serde_json::from_slice(self.text).map_err(|_| not_understood("JSON"))?;
+        let value = json::read(self.text).map_err(not_understood)?;
         let read = if self.is_info {
             info(&value).map(|content| Document::Info(Signed { content, by }))
         } else {
@@ -258,14 +258,17 @@ fn info(value: &Value) -> Field<TcbInfo> {
         return Err("tdxtcbcomponents");
     }
     let modules = list_or_none(from, "tdxModuleIdentities", MAX_MODULES)?;
+    let module = match optional(from, "tdxModule") {
+        Some(value) => Some(module(object(value, "tdxModule")?)?),
+        // An info of TDX has one, whatever modules are numbered besides: Intel's library asks for it as well.
+        None if dated.id == "TDX" => return Err("tdxModule"),
+        None => None,
+    };
     Ok(TcbInfo {
         fmspc: bytes(from, "fmspc")?,
         pce_id: bytes(from, "pceId")?,
         levels: in_order(levels)?,
-        module: match optional(from, "tdxModule") {
-            Some(value) => Some(module(object(value, "tdxModule")?)?),
-            None => None,
-        },
+        module,
         modules: modules.iter().map(module_identity).collect::<Field<_>>()?,
         dated,
     })

@@ -10,6 +10,8 @@ use crate::x509::Certificate;
 
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const SECP256R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+/// AlgorithmIdentifier of ecdsa-with-SHA256, which has no parameters (RFC 5758, section 3.2).
+const ALGORITHM: &[u8] = b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02";
 const UNCOMPRESSED: u8 = 4;
 const COORDINATES: usize = 64;
 
@@ -43,9 +45,10 @@ impl Point {
     }
 }
 
-/// Names chain, and the issuer's key signed it.
+/// Names chain, and the issuer's key signed it, by the algorithm that it names.
 pub fn is_signed_by(certificate: &Certificate, issuer: &Certificate) -> bool {
-    certificate.issuer == issuer.subject && signature_holds(issuer, &certificate.signed, &certificate.signature)
+    let named = certificate.issuer == issuer.subject && certificate.algorithm == ALGORITHM;
+    named && signature_holds(issuer, &certificate.signed, &certificate.signature)
 }
 
 /// Whether `signature` is one of Intel's profile, by the issuer's key, whatever the bytes say of their algorithm.
@@ -54,4 +57,21 @@ pub fn signature_holds(issuer: &Certificate, signed: &[u8], signature: &[u8]) ->
         let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point.0);
         key.verify(signed, signature).is_ok()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOT: &[u8] = include_bytes!("../../../../src/casemate/attestation/platforms/intel/roots/sgx-root.pem");
+
+    #[test]
+    fn what_is_signed_names_the_algorithm() {
+        let root = Certificate::parse(ROOT, "root").unwrap();
+        assert!(is_signed_by(&root, &root));
+        let mut other = root.clone();
+        // ecdsa-with-SHA384.
+        *other.algorithm.last_mut().unwrap() += 1;
+        assert!(!is_signed_by(&other, &root));
+    }
 }

@@ -224,7 +224,7 @@ _DOCUMENTS_OF_THE_OTHER: Final = {
             "documents",
             info(tdxModuleIdentities=lambda modules: [{**one, "tcbLevels": one["tcbLevels"][::-1]} for one in modules]),
         ),
-        "module-of-version-0-that-nobody-knows": rejected("module", then(info(tdxModule=None), body(1, b"\0"))),
+        "tcb-info-without-a-module": endorsement("documents", info(tdxModule=None)),
         "component-of-the-report-below-all": rejected("tcb", body(15, b"\0")),
         "module-of-version-0-below-all": rejected("tcb", body(0, b"\x04\0")),
     },

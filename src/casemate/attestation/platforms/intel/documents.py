@@ -187,6 +187,13 @@ class TcbInfo(_Dated):
             raise ValueError("levels with components of TDX are those of TDX")
         return self
 
+    @model_validator(mode="after")
+    def _tells_of_the_module(self) -> Self:
+        """An info of TDX has one, whatever modules are numbered besides: Intel's library asks for it as well."""
+        if self.id == "TDX" and self.tdx_module is None:
+            raise ValueError("an info of TDX tells of its module")
+        return self
+
 
 class EnclaveIdentity(_Dated):
     """Of a quoting enclave."""
