@@ -4,9 +4,13 @@
 mod given;
 
 use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use casemate_endorsements::Cache;
 use casemate_ra_tls::{Completing, Endorsements, Evidence, Format, MAX_ENTRY_BYTES};
@@ -14,6 +18,7 @@ use casemate_ra_tls::{Completing, Endorsements, Evidence, Format, MAX_ENTRY_BYTE
 use given::{cache_with, hex, vectors};
 
 const LIST: &str = "amd/milan/crl.der";
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Evidence of a chip, and what a cache has for it.
 fn chip() -> (Evidence, Vec<(String, Vec<u8>)>) {
@@ -68,16 +73,20 @@ fn no_link_is_followed() {
 
 #[test]
 fn a_pipe_keeps_nobody_waiting() {
-    let made = |path: &Path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
-    let completed = completed_with(|path, _| made(path));
-    assert!(completed.crls.is_empty());
-    // Nor one that somebody holds open who has not written yet.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(LIST);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    made(&path);
-    let _writer = OpenOptions::new().read(true).write(true).open(&path).unwrap();
-    assert_eq!(Cache::new(folder.path()).get(LIST), None);
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let cache = Cache::new(folder.path());
+    let (told, answer) = mpsc::channel();
+    let reader = cache.clone();
+    thread::spawn(move || told.send(reader.get(LIST)));
+    assert_eq!(answer.recv_timeout(PATIENCE), Ok(None));
+    // Nor one that somebody holds open who has not written yet, or who has.
+    let mut writer = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    assert_eq!(cache.get(LIST), None);
+    writer.write_all(b"anything").unwrap();
+    assert_eq!(cache.get(LIST), None);
 }
 
 #[test]
