@@ -4,6 +4,8 @@
 //! evidence alone. Verified are SEV-SNP and the simulated platforms that speak its format, TDX, SGX and Nitro; evidence of
 //! other platforms is refused.
 //!
+//! [`completed`] puts what a cache of endorsements has beside what came.
+//!
 //! No network, no file, no clock: bytes, roots and time come in.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
