@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
@@ -60,8 +60,13 @@ impl Arising {
     }
 
     /// Gives it its name, once it is on the disk; the name is there too then. An error where another has that meanwhile.
-    pub fn finish(mut self) -> io::Result<()> {
-        self.file.sync_all()?;
+    pub fn finish(self) -> io::Result<()> {
+        self.finish_by(|open| Ok(rustix::fs::fsync(open)?))
+    }
+
+    /// `sync` brings to the disk what a file or a folder has by then.
+    fn finish_by(mut self, mut sync: impl FnMut(BorrowedFd<'_>) -> io::Result<()>) -> io::Result<()> {
+        sync(self.file.as_fd())?;
         match &self.temporary {
             None => {
                 let open = format!("/proc/self/fd/{}", self.file.as_raw_fd());
@@ -75,7 +80,7 @@ impl Arising {
         }
         // The temporary name goes before that, where it is still there.
         self.forget();
-        Ok(rustix::fs::fsync(&self.folder)?)
+        sync(self.folder.as_fd())
     }
 
     /// False where it has both names now: file systems that rename over what is there only have hard links.
@@ -122,6 +127,7 @@ mod tests {
     use std::fs;
     use std::io::Write;
 
+    use rustix::fs::FileType;
     use tempfile::TempDir;
 
     use super::*;
@@ -148,6 +154,52 @@ mod tests {
             arising.finish().unwrap();
             assert_eq!(fs::read(&target).unwrap(), b"whole");
             assert_eq!(names(&folder), ["target"]);
+        }
+    }
+
+    #[test]
+    fn until_then_it_has_no_name() {
+        let folder = TempDir::new().unwrap();
+        let arising = Arising::create(&folder.path().join("target")).unwrap();
+        arising.file().write_all(b"half").unwrap();
+        assert!(names(&folder).is_empty());
+    }
+
+    #[test]
+    fn its_bytes_are_on_the_disk_before_its_name_and_its_name_before_its_end() {
+        for create in WAYS {
+            let folder = TempDir::new().unwrap();
+            let target = folder.path().join("target");
+            let arising = create(&target).unwrap();
+            arising.file().write_all(b"whole").unwrap();
+            let mut synced = Vec::new();
+            let done = arising.finish_by(|open| {
+                let status = rustix::fs::fstat(open)?;
+                let is_folder = FileType::from_raw_mode(status.st_mode) == FileType::Directory;
+                synced.push((is_folder, target.exists()));
+                assert!(is_folder || status.st_size == 5);
+                assert!(!is_folder || names(&folder) == ["target"]);
+                Ok(())
+            });
+            done.unwrap();
+            assert_eq!(synced, [(false, false), (true, true)]);
+        }
+    }
+
+    #[test]
+    fn what_does_not_reach_the_disk_has_no_name_and_a_name_that_does_not_is_an_error() {
+        for create in WAYS {
+            for (fails, left) in [(1, &[][..]), (2, &["target"])] {
+                let folder = TempDir::new().unwrap();
+                let arising = create(&folder.path().join("target")).unwrap();
+                let mut syncs = 0;
+                let done = arising.finish_by(|_| {
+                    syncs += 1;
+                    if syncs == fails { Err(Errno::IO.into()) } else { Ok(()) }
+                });
+                assert_eq!(done.unwrap_err().raw_os_error(), Some(Errno::IO.raw_os_error()));
+                assert_eq!(names(&folder), left);
+            }
         }
     }
 

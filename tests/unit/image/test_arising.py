@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from casemate.errors import ImageError
 from casemate.image import arising as module
 from casemate.image.archives import add_bytes, new_archive
 from casemate.image.arising import TEMPORARY, arising
+from casemate.image.guarded import Guarded
 
 WRITES = """
 import os, signal, sys
@@ -94,6 +96,45 @@ def test_where_it_must_have_one_it_is_a_temporary_one(tmp_path: Path, known: str
     os.close(descriptor)
     assert len(names) == (known == "named")
     assert all(re.fullmatch(TEMPORARY, name) for name in names)
+
+
+@pytest.fixture
+def synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, bytes | None]]:
+    """What is brought to the disk: a file or a folder, how much of it there is, and what is called `x` by then."""
+    found: list[tuple[str, int, bytes | None]] = []
+    reached = os.fsync
+
+    def noting(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        kind = "folder" if stat.S_ISDIR(status.st_mode) else "file"
+        there = (tmp_path / "x").read_bytes() if (tmp_path / "x").exists() else None
+        found.append((kind, status.st_size if kind == "file" else 0, there))
+        reached(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    return found
+
+
+@pytest.mark.parametrize("before", [None, b"old"])
+def test_its_bytes_are_on_the_disk_before_its_name_and_its_name_before_its_end(
+    tmp_path: Path, known: str, synced: list[tuple[str, int, bytes | None]], before: bytes | None
+) -> None:
+    if before is not None:
+        (tmp_path / "x").write_bytes(before)
+    write(tmp_path, "x", b"new")
+    assert synced == [("file", 3, before), ("folder", 0, b"new")]
+
+
+@pytest.mark.parametrize("before", [None, b"old"])
+def test_a_file_that_is_moved_is_on_the_disk_before_its_name(
+    tmp_path: Path, synced: list[tuple[str, int, bytes | None]], before: bytes | None
+) -> None:
+    if before is not None:
+        (tmp_path / "x").write_bytes(before)
+    (tmp_path / "y").write_bytes(b"new")
+    Guarded(tmp_path).adopt(tmp_path / "y", "", "x")
+    assert synced == [("file", 3, before), ("folder", 0, b"new")]
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
 def test_an_archive_whose_writer_is_killed_leaves_nothing(tmp_path: Path) -> None:
