@@ -19,10 +19,16 @@ from casemate.policy._platforms import Waiver
 from casemate.policy.model import Asked
 from casemate.wire.fields import parse_time
 
-VECTORS: Final = Path(__file__).parents[3] / "spec" / "vectors"
-FILE: Final[dict[str, Any]] = json.loads((VECTORS / "ra-tls" / "by-evidence.json").read_text())
+
+def vectors(name: str) -> dict[str, Any]:
+    path = Path(__file__).parents[3] / "spec" / "vectors" / f"{name}.json"
+    read: dict[str, Any] = json.loads(path.read_text())
+    return read
+
+
+FILE: Final = vectors("ra-tls/by-evidence")
 CASES: Final = {case["name"]: case for case in FILE["cases"]}
-PEERS: Final[dict[str, Any]] = json.loads((VECTORS / "peers.json").read_text())
+PEERS: Final = vectors("peers")
 ASKED: Final = {case["name"]: case for case in PEERS["cases"]}
 
 
