@@ -202,6 +202,21 @@ fn extension() -> Vec<u8> {
     leaf.extension(&super::machine::SGX_EXTENSIONS).unwrap().to_vec()
 }
 
+/// Of two values of one name readers take the first or the last.
+#[test]
+fn nothing_is_said_of_a_machine_twice() {
+    let extension = extension();
+    Machine::parse(&extension).unwrap();
+    let [0x30, 0x82, high, low, content @ ..] = extension.as_slice() else {
+        panic!("another length")
+    };
+    let first = &content[..usize::from(content[1]) + 2];
+    let length = u16::from_be_bytes([*high, *low]) + u16::try_from(first.len()).unwrap();
+    let twice = [&[0x30, 0x82], &length.to_be_bytes()[..], content, first].concat();
+    let refused = Machine::parse(&twice).unwrap_err();
+    assert!(refused.reason.ends_with("an OID twice"), "{refused}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
