@@ -11,7 +11,7 @@ use x509_cert::crl::{CertificateList, RevokedCert};
 use x509_cert::der::Decode;
 use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::ext::pkix::name::{GeneralName, GeneralNames};
-use x509_cert::ext::pkix::{CrlNumber, IssuingDistributionPoint};
+use x509_cert::ext::pkix::{CrlNumber, CrlReason, IssuingDistributionPoint};
 
 use crate::Error;
 use crate::x509::{Certificate, Name, comes_before, first_item, is_readable, seconds};
@@ -26,6 +26,7 @@ const STEP: &str = "evidence.crl";
 const CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");
 const DELTA_INDICATOR: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.27");
 const DISTRIBUTION_POINT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.28");
+const REASON: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.21");
 const CERTIFICATE_ISSUER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.29");
 
 /// A list that its issuer signed.
@@ -152,6 +153,7 @@ fn number(list: &CertificateList) -> Result<u64, Error> {
             other if extension.critical || other == DELTA_INDICATOR || other == DISTRIBUTION_POINT => {
                 return Err(bad("a revocation list is not about all certificates of its issuer").got(other.to_string()));
             }
+            other if is_readable(other, value) == Some(false) => return Err(unreadable(())),
             _ => {}
         }
     }
@@ -198,6 +200,8 @@ fn own_issuer(entry: &RevokedCert) -> Result<Option<Name>, Error> {
             named = Some(only_name(extension.extn_value.as_bytes())?);
         } else if extension.critical {
             return Err(bad("a revocation list has an entry that is not understood").got(extension.extn_id.to_string()));
+        } else if extension.extn_id == REASON {
+            CrlReason::from_der(extension.extn_value.as_bytes()).map_err(unreadable)?;
         }
     }
     Ok(named)
@@ -225,6 +229,10 @@ fn bad(reason: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use x509_cert::der::asn1::OctetString;
+    use x509_cert::ext::Extension;
+    use x509_cert::serial_number::SerialNumber;
+
     use super::*;
 
     const ARK: &[u8] = include_bytes!("../../../spec/vectors/sev-snp/certificates/milan-vcek-v2.ark.der");
@@ -241,5 +249,33 @@ mod tests {
         let mut older = LIST.to_vec();
         older[place + 2] = 0;
         assert_eq!(parse(&older, &[&authority], signed).unwrap_err().step, STEP);
+    }
+
+    #[test]
+    fn extensions_that_are_known_can_be_read() {
+        let value = |name: &str, bytes: &[u8]| Extension {
+            extn_id: ObjectIdentifier::new_unwrap(name),
+            critical: false,
+            extn_value: OctetString::new(bytes).unwrap(),
+        };
+        let with = |extension| {
+            let mut list = read(LIST).unwrap();
+            list.tbs_cert_list.crl_extensions.as_mut().unwrap().push(extension);
+            number(&list).is_ok()
+        };
+        assert!(with(value("1.2.3.4", b"x")));
+        assert!(with(value("2.5.29.35", b"\x30\0")));
+        assert!(!with(value("2.5.29.35", b"x")));
+        let entry = |extension| {
+            let revoked = RevokedCert {
+                serial_number: SerialNumber::new(&[1]).unwrap(),
+                revocation_date: read(LIST).unwrap().tbs_cert_list.this_update,
+                crl_entry_extensions: Some(vec![extension]),
+            };
+            own_issuer(&revoked).is_ok()
+        };
+        assert!(entry(value("1.2.3.4", b"x")));
+        assert!(entry(value("2.5.29.21", b"\x0a\x01\x01")));
+        assert!(!entry(value("2.5.29.21", b"\x0a\x01\x07")));
     }
 }

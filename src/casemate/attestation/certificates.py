@@ -29,12 +29,16 @@ _BEGIN: Final = b"-----BEGIN "
 _BEGIN_CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----\r?\n([A-Za-z0-9+/=\r\n]+)-----END CERTIFICATE-----(?:\r?\n)?")
 _LONGEST_LABEL: Final = 32
+_SEQUENCE: Final = 0x30
+_LONG: Final = 0x80
+"""From here on, a first byte of a length says how many bytes it has (X.690 §8.1.3.5)."""
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """`extensions` are those that X.509 does not define, by dotted OID. `path_length` None: no limit. `algorithm`, a
-    dotted OID, stands beside the signature, which does not cover it. `signs_data`: anything but certificates and lists.
+    """`extensions` are those that X.509 does not define, by dotted OID. `path_length` None: no limit. `algorithm` is of
+    the signature, a dotted OID; where another stands under it than beside it (RFC 5280 §4.1.1.2), `signature` is empty,
+    which is nobody's. `signs_data`: anything but certificates and lists.
     """
 
     der: bytes
@@ -83,7 +87,7 @@ class Certificate:
                     if isinstance(extension.value, x509.UnrecognizedExtension)
                 },
                 signed=loaded.tbs_certificate_bytes,
-                signature=loaded.signature,
+                signature=loaded.signature if _named_alike(loaded) else b"",
                 algorithm=loaded.signature_algorithm_oid.dotted_string,
             )
 
@@ -196,6 +200,33 @@ def _constraints(
                 got=extension.oid.dotted_string,
             )
     return constraints, usage
+
+
+def _named_alike(loaded: x509.Certificate) -> bool:
+    """Whether the algorithm under the signature is, to the byte, the one beside it, which nothing covers."""
+    signed, beside, _ = _items(loaded.public_bytes(Encoding.DER))
+    under = next(item for item in _items(signed) if item[0] == _SEQUENCE)
+    return under == beside
+
+
+def _items(der: bytes) -> Iterator[bytes]:
+    """Of a sequence that is known to be DER, item after item, whole. Before the algorithm there is no other sequence in
+    what is signed: a version, which has a tag of its own, and a number.
+    """
+    position, end = _content(der, 0)
+    while position < end:
+        _, after = _content(der, position)
+        yield der[position:after]
+        position = after
+
+
+def _content(der: bytes, position: int) -> tuple[int, int]:
+    """Where the content of the item at `position` begins and ends."""
+    length, start = der[position + 1], position + 2
+    if length >= _LONG:
+        start += length - _LONG
+        length = int.from_bytes(der[position + 2 : start], "big")
+    return start, start + length
 
 
 def _common_name(name: x509.Name) -> str:

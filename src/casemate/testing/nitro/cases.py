@@ -68,6 +68,13 @@ def _swapped() -> Plan:
     return _right().but(cabundle=[root, instance, zone], certificate=leaf)
 
 
+def _named_otherwise() -> Plan:
+    """The module's certificate, with the name of another algorithm beside its signature, which no signature covers."""
+    name = bytes.fromhex("2a8648ce3d040303")
+    before, _, behind = chain().der()[-1].rpartition(name)
+    return _right().but(certificate=before + name[:-1] + b"\x02" + behind)
+
+
 def _signed_for_another() -> bytes:
     return _right().built()[:-96] + replace(_right(), content={}).built()[-96:]
 
@@ -93,6 +100,7 @@ _CHAINS: Final[Mapping[str, tuple[Make, str]]] = {
     "another-root": (lambda: _right().but(cabundle=chain().der()[1:3]), "root"),
     "authorities-in-another-order": (_swapped, "chain"),
     "authority-is-missing": (lambda: _right().but(cabundle=chain().der()[:2]), "chain"),
+    "certificate-with-another-algorithm-named": (_named_otherwise, "chain"),
     "authority-may-not-sign": (_under(authority=False), "chain"),
     "more-below-than-an-authority-allows": (_under(path_length=0), "chain"),
     "key-of-another-curve": (_under(curve=ec.SECP256R1()), "report_key"),
