@@ -1,30 +1,42 @@
-"""Certificates with evidence, right and wrong in one way each: `python -m casemate.testing.ra_tls_vectors FILE`
-(spec/vectors/ra-tls/README.md says how they look). Keys are made for it and forgotten but one, so each run writes other
-bytes.
+"""Certificates with evidence, right and wrong in one way each: `python -m casemate.testing.ra_tls_vectors FOLDER`
+(spec/vectors/ra-tls/README.md says how they look). The platforms are those in FOLDER/platform, made once: their
+authorities' keys are forgotten. Each run writes the same bytes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from casemate.custodian.keys.tls import certificate_over, public_key_of
+from casemate.attestation.certificate_form import Form, certificate_of
+from casemate.attestation.cmw import Record, encode_cbor
+from casemate.attestation.platforms.sev_snp.report import Report
+from casemate.custodian.keys.tls import public_key_of
 from casemate.simulator import pki
 from casemate.testing.ra_tls import Domain
+from casemate.wire import canonical
 from casemate.wire.binding import Purpose
 from casemate.wire.fields import b64u_encode, format_time
-from casemate.wire.ra_tls import RaTls
+from casemate.wire.ra_tls import RA_TLS_TYPE, RaTls
 
-__all__ = ["Case", "Made", "made"]
+__all__ = ["Case", "made"]
+
+_START: Final = datetime(2026, 12, 1, tzinfo=UTC)
+"""Of the certificates. The platforms' own are valid from the day before on, for ten years."""
+_SERIAL: Final = b"\x41" * 16
 
 _CUSTODIAN: Final = "sha256:" + "c" * 64
 _OTHER: Final = "sha256:" + "d" * 64
@@ -64,14 +76,27 @@ class Case:
         }
 
 
-class Made:
-    """All cases, over two platforms that are made in `folder`."""
+class _Steady(pki.SimulatedPlatform):
+    """One whose reports about one thing are the same each time."""
 
-    def __init__(self, folder: Path) -> None:
-        self.domain = Domain(pki.create(folder / "platform"), _CUSTODIAN)
-        self._contained = replace(self.domain, platform=pki.load(pki.containers(folder / "platform")))
-        self.key, self._another = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-        self._start = datetime.now(UTC).replace(microsecond=0)
+    @classmethod
+    def of(cls, platform: pki.SimulatedPlatform) -> _Steady:
+        return cls(**{part.name: getattr(platform, part.name) for part in fields(platform)})
+
+    def report(self, measurement: bytes, host_data: bytes, report_data: bytes, **options: bool) -> bytes:
+        made = Report.parse(super().report(measurement, host_data, report_data, **options))
+        unsigned = replace(made, report_id=hashlib.sha256(report_data).digest(), signature=(0, 0))
+        signature = self._key.sign(unsigned.signed_bytes(), ec.ECDSA(hashes.SHA384(), deterministic_signing=True))
+        return replace(unsigned, signature=decode_dss_signature(signature)).to_bytes()
+
+
+class _Made:
+    """All cases, over two platforms."""
+
+    def __init__(self, platform: pki.SimulatedPlatform, contained: pki.SimulatedPlatform) -> None:
+        self.domain = Domain(_Steady.of(platform), _CUSTODIAN)
+        self._contained = replace(self.domain, platform=_Steady.of(contained))
+        self.key, self._another = (_key(name) for name in ("tls key", "another tls key"))
         self._right = self.domain.carried(public_key_of(self.key))
 
     def cases(self) -> list[Case]:
@@ -80,12 +105,12 @@ class Made:
     def _case(self, name: str, outcome: str, carried: RaTls | None = None, **change: Any) -> Case:
         """`hours` of the certificate's life, `key` that it is for, `after` what of its life it is looked at."""
         key, hours, after = (change.pop(part, default) for part, default in self._defaults())
-        data = certificate_over(key, carried or self._right, start=self._start, end=self._start + hours)
+        data = _certificate(key, carried or self._right, _START + hours)
         roots = {
             "simulated": [self.domain.platform.root_fingerprint],
             "simulated_containers": [self._contained.platform.root_fingerprint],
         }
-        case = Case(name, data.public_bytes(Encoding.DER), self._start + after, outcome, roots)
+        case = Case(name, data, _START + after, outcome, roots)
         return replace(case, **change)
 
     def _defaults(self) -> tuple[tuple[str, Any], ...]:
@@ -98,7 +123,7 @@ class Made:
         signed_by_nobody = {"id_key_digest": [_NO_KEY], "product": ["genoa", "milan"]}
         asked = {"simulated": {"tcb": {"snp": _SNP, "guest": 0}, "require": signed_by_nobody}}
         yield self._case("of a workload", "simulated")
-        yield self._case("of a custodian", "simulated", self._right.model_copy(update=vouched))
+        yield self._case("of a custodian", "simulated", self._but(**vouched))
         yield self._case("in a container", "simulated-container", contained)
         yield self._case("under a root that is pinned as both", "simulated-container",
                          roots={"simulated": both, "simulated_containers": both})  # fmt: skip
@@ -125,11 +150,11 @@ class Made:
             yield self._case(f"for {purpose.value}", data, self.domain.carried(key, purpose=purpose))
         yield self._case("over another key", data, key=self._another)
         for name, value in (("signing_key", "ed25519:B" + "A" * 42), ("hpke_key", "x25519:B" + "A" * 42)):
-            yield self._case(f"with another {name}", data, self._right.model_copy(update={name: value}))
+            yield self._case(f"with another {name}", data, self._but(**{name: value}))
         other = {"custodian": _OTHER}
-        yield self._case("that calls its custodian another", data, self._right.model_copy(update=other), **other)
+        yield self._case("that calls its custodian another", data, self._but(**other), **other)
         yield self._case("that calls its manifest another", "evidence.host_data",
-                         self._right.model_copy(update={"manifest": _OTHER}), manifests=(_OTHER,))  # fmt: skip
+                         self._but(manifest=_OTHER), manifests=(_OTHER,))  # fmt: skip
         yield self._case("with debug", "evidence.debug", self.domain.carried(key, debug=True))
         yield self._case("under an older TCB than was certified", "evidence.tcb",
                          self.domain.carried(key, old_tcb=True))  # fmt: skip
@@ -137,12 +162,9 @@ class Made:
         for name, place in (("measurement", 0x90), ("signature", 0x2A0)):
             changed = report.copy()
             changed[place] ^= 1
-            evidence = self._right.evidence.model_copy(update={"report": bytes(changed)})
-            carried = self._right.model_copy(update={"evidence": evidence})
-            yield self._case(f"with another {name}", "evidence.signature", carried)
-        longer = self._right.evidence.model_copy(update={"report": bytes((*report, 0))})
-        yield self._case("with something behind the report", "evidence.report",
-                         self._right.model_copy(update={"evidence": longer}))  # fmt: skip
+            yield self._case(f"with another {name}", "evidence.signature", self._reported(bytes(changed)))
+        longer = self._reported(bytes((*report, 0)))
+        yield self._case("with something behind the report", "evidence.report", longer)
 
     def _endorsements(self) -> Iterator[Case]:
         root = self.domain.platform.root_fingerprint
@@ -183,19 +205,39 @@ class Made:
         yield self._case("without a list, which is waived elsewhere", "ra_tls.endorsements.complete",
                          self._without_list(), platforms=elsewhere)  # fmt: skip
 
+    def _but(self, **change: Any) -> RaTls:
+        return self._right.model_copy(update=change)
+
+    def _reported(self, report: bytes) -> RaTls:
+        return self._but(evidence=self._right.evidence.model_copy(update={"report": report}))
+
     def _endorsed(self, **change: Any) -> RaTls:
-        return self._right.model_copy(update={"endorsements": self._right.endorsements.model_copy(update=change)})
+        return self._but(endorsements=self._right.endorsements.model_copy(update=change))
 
     def _without_list(self) -> RaTls:
         return self._endorsed(crls=[])
 
     def _waived(self, after: timedelta) -> dict[str, Any]:
-        return {"simulated": {"waive": [{"lacks": "crl", "until": format_time(self._start + after)}]}}
+        return {"simulated": {"waive": [{"lacks": "crl", "until": format_time(_START + after)}]}}
 
 
-def made(folder: Path) -> dict[str, Any]:
-    """What lies in spec/vectors/ra-tls/by-evidence.json."""
-    making = Made(folder)
+def _key(name: str) -> ec.EllipticCurvePrivateKey:
+    return ec.derive_private_key(int.from_bytes(hashlib.sha256(name.encode()).digest()[:31], "big"), ec.SECP256R1())
+
+
+def _certificate(key: ec.EllipticCurvePrivateKey, carried: RaTls, end: datetime) -> bytes:
+    value = encode_cbor(Record(RA_TLS_TYPE, canonical.encode(carried.to_object())))
+    signed = Form(_SERIAL, _START, end, public_key_of(key), value).signed()
+    return certificate_of(signed, key.sign(signed, ec.ECDSA(hashes.SHA256(), deterministic_signing=True)))
+
+
+def made(platform: Path) -> dict[str, Any]:
+    """What lies in spec/vectors/ra-tls/by-evidence.json. `platform` is the folder of one, whoever may read it."""
+    with tempfile.TemporaryDirectory() as closed:
+        shutil.copytree(platform, closed, dirs_exist_ok=True)
+        for folder in (Path(closed), pki.containers(Path(closed))):
+            folder.chmod(0o700)
+        making = _Made(pki.load(Path(closed)), pki.load(pki.containers(Path(closed))))
     key = making.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     return {
         "about": "certificates (DER, hex) over evidence of made-up platforms: who is wanted, and what comes of it",
@@ -205,5 +247,5 @@ def made(folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as _folder:
-        Path(sys.argv[1]).write_text(json.dumps(made(Path(_folder)), indent=1) + "\n")
+    _folder = Path(sys.argv[1])
+    (_folder / "by-evidence.json").write_text(json.dumps(made(_folder / "platform"), indent=1) + "\n")

@@ -17,6 +17,7 @@ from casemate.client.peers import UP_TO_DATE_PLATFORMS, check_platform, excused_
 from casemate.errors import CasemateError, EvidenceRejectedError
 from casemate.policy._platforms import Waiver
 from casemate.policy.model import Asked
+from casemate.testing.ra_tls_vectors import made
 from casemate.wire.fields import parse_time
 
 
@@ -30,6 +31,10 @@ FILE: Final = vectors("ra-tls/by-evidence")
 CASES: Final = {case["name"]: case for case in FILE["cases"]}
 PEERS: Final = vectors("peers")
 ASKED: Final = {case["name"]: case for case in PEERS["cases"]}
+
+
+def test_the_vectors_are_those_that_are_made() -> None:
+    assert made(VECTORS / "ra-tls" / "platform") == FILE
 
 
 @pytest.mark.parametrize("name", CASES)
