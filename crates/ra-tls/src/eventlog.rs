@@ -30,6 +30,12 @@ const SHA1_ONLY: [&[u8]; 2] = [b"Spec ID Event00\0", b"Spec ID Event02\0"];
 /// Where the number of banks stands in a first record (TCG_EfiSpecIdEvent), and where the banks begin.
 const BANKS: std::ops::Range<usize> = 24..28;
 
+const EXIT_REGISTER: u32 = 5;
+const INVOKED: &[u8] = b"Exit Boot Services Invocation";
+const FAILED: &[u8] = b"Exit Boot Services Returned with Failure";
+const SUCCEEDED: &[u8] = b"Exit Boot Services Returned with Success";
+const EXITS: [&[&[u8]]; 3] = [&[INVOKED, SUCCEEDED], &[INVOKED, FAILED], &[INVOKED, FAILED, SUCCEEDED]];
+
 /// Hashes of banks that can be replayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Algorithm {
@@ -175,6 +181,22 @@ pub fn replay(log: &EventLog<'_>, bank: Algorithm) -> Result<BTreeMap<u32, Vec<u
         *register = bank.digest(&[register.as_slice(), digest]);
     }
     Ok(registers)
+}
+
+/// What a register may hold that a log leads to as `replayed`, since firmware closed the log too early.
+///
+/// That is known of PCR 5 only: when boot services end, two or three fixed texts are extended into it (section 8.2.4), and
+/// some firmware no longer logs them.
+pub fn after_the_log(register: u32, bank: Algorithm, replayed: &[u8]) -> Vec<Vec<u8>> {
+    if register != EXIT_REGISTER {
+        return Vec::new();
+    }
+    let extended = |texts: &&[&[u8]]| {
+        texts.iter().fold(replayed.to_vec(), |value, text| {
+            bank.digest(&[&value, &bank.digest(&[text])])
+        })
+    };
+    EXITS.iter().map(extended).collect()
 }
 
 /// Zeros; PCR 0 ends with the locality of TPM2_Startup, or with 4 after an H-CRTM sequence (section 10.4.5.3).

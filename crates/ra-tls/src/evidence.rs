@@ -3,12 +3,12 @@
 //! What the caller still must do: compute the report data with the right purpose, and judge the claims. Genuine evidence
 //! of the wrong workload verifies.
 
-use crate::{Claims, Endorsements, Error, Evidence, Expected, Format, Roots, nitro, sev_snp, sgx, tdx};
+use crate::{Claims, Endorsements, Error, Evidence, Expected, Format, Roots, nitro, sev_snp, sgx, tdx, tpm};
 
 /// Verifies evidence at a time (Unix seconds), by spec/evidence.md.
 ///
 /// # Errors
-/// The step that refuses. `evidence.format` for platforms that this crate does not verify: they are refused whole.
+/// The step that refuses.
 pub fn verify(
     evidence: &Evidence,
     endorsements: &Endorsements,
@@ -21,11 +21,6 @@ pub fn verify(
         Format::Sgx => sgx::verify(evidence, endorsements, roots, at, expected),
         Format::Tdx => tdx::verify(evidence, endorsements, roots, at, expected),
         Format::Nitro => nitro::verify(evidence, roots, at, expected),
-        Format::Tpm => Err(Error::new(
-            "evidence.format",
-            "evidence of this platform is not verified by this client",
-        )
-        .expected("sev-snp-report, sgx-quote, tdx-quote or nitro-document")
-        .got(evidence.format.name())),
+        Format::Tpm => tpm::verify(evidence, endorsements, roots, at, expected),
     }
 }

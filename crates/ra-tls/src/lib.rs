@@ -1,8 +1,7 @@
 //! Certificates that carry evidence (RA-TLS, spec/ra-tls.md): read, and verified by what they carry.
 //!
 //! [`AttestedPeer`] says who may be on the other side, [`tls`] gives rustls a verifier of that. [`verify`] judges
-//! evidence alone. Verified are SEV-SNP and the simulated platforms that speak its format, TDX, SGX and Nitro; evidence of
-//! other platforms is refused.
+//! evidence alone. Verified are SEV-SNP and the simulated platforms that speak its format, TDX, SGX, Nitro and TPMs.
 //!
 //! [`completed`] puts what a cache of endorsements has beside what came.
 //!
@@ -32,6 +31,7 @@ mod sev_snp;
 mod sgx;
 mod tdx;
 pub mod tls;
+mod tpm;
 #[cfg(test)]
 mod vectors;
 mod wanted;
@@ -90,6 +90,14 @@ pub mod parsers {
     /// When it is none.
     pub fn nitro_document(document: &[u8]) -> Result<(), Error> {
         crate::nitro::parse(document)
+    }
+
+    /// A quote of a TPM, with a key that may sign it.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn tpm_quote(report: &[u8]) -> Result<(), Error> {
+        crate::tpm::parse(report)
     }
 
     /// An event log, and what registers each bank leads to that it has digests of.

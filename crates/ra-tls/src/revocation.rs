@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_list_is_of_version_2() {
-        let authority = Certificate::from_der(ARK, "ARK").unwrap();
+        let authority = Certificate::parse(ARK, "ARK").unwrap();
         let signed: Holds = |_, _, _| true;
         assert_eq!(parse(LIST, &[&authority], signed).unwrap().1.number, 7);
         let place = LIST.windows(VERSION.len()).position(|part| part == VERSION).unwrap();

@@ -54,6 +54,8 @@ pub struct Certificate {
     pub path_length: Option<u8>,
     pub signs_certificates: bool,
     pub signs_lists: bool,
+    /// Anything but certificates and lists.
+    pub signs_data: bool,
     pub signed: Vec<u8>,
     /// Of whole bytes, and by the algorithm that is under it as well (RFC 5280, section 4.1.1.2): what stands beside a
     /// signature is covered by nothing. Else empty, which is nobody's signature.
@@ -67,16 +69,20 @@ pub struct Certificate {
 impl Certificate {
     /// From DER or PEM. `what` is for people.
     pub fn parse(data: &[u8], what: &str) -> Result<Self, Error> {
-        if !data.starts_with(BEGIN.as_bytes()) {
-            return Self::from_der(data, what);
-        }
-        let der = from_pem(data).ok_or_else(|| unreadable(what))?;
-        Self::from_der(&der, what)
+        Self::parse_where(&[], data, what)
     }
 
-    /// From DER alone.
-    pub fn from_der(der: &[u8], what: &str) -> Result<Self, Error> {
-        Self::read(der).map_err(|problem| match problem {
+    /// The same, where extensions of these names may be critical, because the caller has no need of what they say.
+    pub fn parse_where(understood: &[ObjectIdentifier], data: &[u8], what: &str) -> Result<Self, Error> {
+        if !data.starts_with(BEGIN.as_bytes()) {
+            return Self::from_der(understood, data, what);
+        }
+        let der = from_pem(data).ok_or_else(|| unreadable(what))?;
+        Self::from_der(understood, &der, what)
+    }
+
+    fn from_der(understood: &[ObjectIdentifier], der: &[u8], what: &str) -> Result<Self, Error> {
+        Self::read(understood, der).map_err(|problem| match problem {
             Problem::Unreadable => unreadable(what),
             Problem::Critical(name) => Error::new(
                 STEP,
@@ -86,7 +92,7 @@ impl Certificate {
         })
     }
 
-    fn read(der: &[u8]) -> Result<Self, Problem> {
+    fn read(understood: &[ObjectIdentifier], der: &[u8]) -> Result<Self, Problem> {
         let loaded = x509_cert::Certificate::from_der(der)?;
         let body = loaded.tbs_certificate();
         if body.version() != Version::V3 {
@@ -94,7 +100,7 @@ impl Certificate {
         }
         let is_said = loaded.signature_algorithm() == body.signature();
         let signature = loaded.signature().as_bytes().filter(|_| is_said);
-        let known = Known::read(body.extensions())?;
+        let known = Known::read(understood, body.extensions())?;
         let usage = known.usage;
         let subject = Name::read(body.subject())?;
         Ok(Self {
@@ -110,6 +116,7 @@ impl Certificate {
             path_length: known.constraints.and_then(|found| found.path_len_constraint),
             signs_certificates: usage.as_ref().is_some_and(KeyUsage::key_cert_sign),
             signs_lists: usage.as_ref().is_some_and(KeyUsage::crl_sign),
+            signs_data: usage.as_ref().is_some_and(KeyUsage::digital_signature),
             signed: first_item(der)?,
             signature: signature.unwrap_or_default().to_vec(),
             algorithm: body.signature().to_der()?,
@@ -156,7 +163,7 @@ struct Known {
 }
 
 impl Known {
-    fn read(extensions: Option<&Extensions>) -> Result<Self, Problem> {
+    fn read(understood: &[ObjectIdentifier], extensions: Option<&Extensions>) -> Result<Self, Problem> {
         let mut known = Self::default();
         let all = extensions.map(Vec::as_slice).unwrap_or_default();
         for (place, extension) in all.iter().enumerate() {
@@ -167,7 +174,9 @@ impl Known {
             match extension.extn_id {
                 BASIC_CONSTRAINTS => known.constraints = Some(BasicConstraints::from_der(value)?),
                 KEY_USAGE => known.usage = Some(KeyUsage::from_der(value)?),
-                other if extension.critical => return Err(Problem::Critical(other.to_string())),
+                other if extension.critical && !understood.contains(&other) => {
+                    return Err(Problem::Critical(other.to_string()));
+                }
                 other => match is_readable(other, value) {
                     None => known.others.push((other, value.to_vec())),
                     Some(true) => {}
@@ -349,7 +358,7 @@ mod tests {
             critical: *critical,
             extn_value: OctetString::new(*value).unwrap(),
         });
-        Known::read(Some(&all.collect()))
+        Known::read(&[], Some(&all.collect()))
     }
 
     #[test]

@@ -17,6 +17,7 @@ fn every_seed_is_accepted() {
             "event-log" => parsers::event_log(&bytes),
             "report-key" => parsers::report_key(&bytes),
             "sev-snp" => sev_snp(&bytes),
+            "tpm-quote" => parsers::tpm_quote(&bytes),
             other => panic!("say here what target {other} accepts"),
         };
         assert!(read.is_ok(), "{target}/{name}: {read:?}");

@@ -49,7 +49,7 @@ impl Made {
         let wanted = &value["expected"];
         Self {
             document: file(&value["document"]),
-            root: Certificate::from_der(&file(&value["root"]), "root").unwrap(),
+            root: Certificate::parse(&file(&value["root"]), "root").unwrap(),
             at: time(&text(&value["at"])).unwrap(),
             expected: expected(&hex(&text(&wanted["report_data"])), &hex(&text(&wanted["manifest"]))),
             outcome: value["outcome"].clone(),

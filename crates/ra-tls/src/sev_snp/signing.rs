@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn a_report_key_says_that_it_is_of_p384() {
-        let mut certificate = Certificate::from_der(VCEK, "VCEK").unwrap();
+        let mut certificate = Certificate::parse(VCEK, "VCEK").unwrap();
         assert!(report_key(&certificate).is_some());
         let place = certificate
             .public_key
