@@ -21,9 +21,11 @@ from casemate.testing.ra_tls_vectors import made
 from casemate.wire.fields import parse_time
 
 
+VECTORS: Final = Path(__file__).parents[3] / "spec" / "vectors"
+
+
 def vectors(name: str) -> dict[str, Any]:
-    path = Path(__file__).parents[3] / "spec" / "vectors" / f"{name}.json"
-    read: dict[str, Any] = json.loads(path.read_text())
+    read: dict[str, Any] = json.loads((VECTORS / f"{name}.json").read_text())
     return read
 
 
