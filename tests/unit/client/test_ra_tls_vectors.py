@@ -20,7 +20,6 @@ from casemate.policy.model import Asked
 from casemate.testing.ra_tls_vectors import made
 from casemate.wire.fields import parse_time
 
-
 VECTORS: Final = Path(__file__).parents[3] / "spec" / "vectors"
 
 
