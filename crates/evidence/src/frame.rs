@@ -19,13 +19,18 @@ pub fn read(reader: &mut dyn Read) -> Result<Option<Zeroizing<Vec<u8>>>> {
         return Ok(None);
     }
     reader.read_exact(&mut head[1..])?;
+    let mut body = Zeroizing::new(vec![0; length(head)?]);
+    reader.read_exact(&mut body)?;
+    Ok(Some(body))
+}
+
+/// Of the body, as the head says.
+pub(crate) fn length(head: [u8; 4]) -> Result<usize> {
     let length = usize::try_from(u32::from_be_bytes(head)).unwrap_or(usize::MAX);
     if length > MAX_BYTES {
         return Err(Error::new(ErrorKind::InvalidData, "a frame is too large"));
     }
-    let mut body = Zeroizing::new(vec![0; length]);
-    reader.read_exact(&mut body)?;
-    Ok(Some(body))
+    Ok(length)
 }
 
 /// Writes one frame.

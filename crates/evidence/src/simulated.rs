@@ -1,5 +1,6 @@
 use std::borrow::Borrow;
 use std::fmt::Write as _;
+use std::io;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -12,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::timed::Timed;
+use crate::timed::{Came, Noting, Timed};
 use crate::{Binding, Error, Evidence, Format, Platform, frame, host_data};
 
 /// How long the agent may take over one question, from first byte to last, and to be reached before it: a report takes
@@ -24,12 +25,15 @@ const ANSWER_TIME: Duration = Duration::from_secs(20);
 ///
 /// In a container the socket is one that this process joined by (`simulated-container`), which says even less.
 ///
-/// An answer has 20 seconds, however its bytes come. After an error that is not the agent's own refusal nothing more is
-/// asked: the next answer could be to an older question.
+/// An answer has 20 seconds, however its bytes come. One that is late is waited for before the next question is asked, out
+/// of that one's time, and dropped: answers come in the order of questions. After any other error that is not the
+/// agent's own refusal nothing more is asked, as nobody knows what its next answer is to.
 #[derive(Debug)]
 pub struct SimulatedPlatform {
     socket: UnixStream,
     time: Duration,
+    /// The answer to the last question, where it was late.
+    owed: Option<Came>,
 }
 
 #[derive(Deserialize)]
@@ -76,7 +80,8 @@ pub fn join_simulated(path: &Path, host_data: &[u8; 32]) -> Result<(OwnedFd, Str
 
 fn join_within(time: Duration, path: &Path, host_data: &[u8; 32]) -> Result<(OwnedFd, String), Error> {
     let mut agent = Timed::connect(path, time)?;
-    let answer = exchange(&mut agent, &json!({"op": "join", "host_data": hex(host_data)}))?;
+    let question = json!({"op": "join", "host_data": hex(host_data)});
+    let answer = exchange(&mut agent, &mut None, &question)?;
     match serde_json::from_slice(&answer) {
         Ok(JoinAnswer::Joined { measurement }) => Ok((agent.into_socket().into(), measurement)),
         Ok(JoinAnswer::Refused { reason }) => Err(Error::Refused(reason.replace(char::is_control, " "))),
@@ -84,10 +89,30 @@ fn join_within(time: Duration, path: &Path, host_data: &[u8; 32]) -> Result<(Own
     }
 }
 
-fn exchange(agent: &mut Timed<impl Borrow<UnixStream>>, request: &Value) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let answer = frame::write(agent, request).and_then(|()| frame::read(agent));
-    let answer = answer.map_err(|error| agent.told(error))?;
+/// `owed` is the answer that is still to come: before this question, and afterwards where there was an error.
+fn exchange(
+    agent: &mut Timed<impl Borrow<UnixStream>>,
+    owed: &mut Option<Came>,
+    request: &Value,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let answer = in_turn(agent, owed, request).map_err(|error| agent.told(error))?;
     answer.ok_or(Error::Malformed("it closed the connection"))
+}
+
+fn in_turn(
+    agent: &mut Timed<impl Borrow<UnixStream>>,
+    owed: &mut Option<Came>,
+    request: &Value,
+) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    if let Some(came) = owed {
+        came.skip(agent)?;
+        *owed = None;
+    }
+    frame::write(agent, request)?;
+    let came = owed.insert(Came::default());
+    let answer = frame::read(&mut Noting { reader: agent, came })?;
+    *owed = None;
+    Ok(answer)
 }
 
 impl SimulatedPlatform {
@@ -98,20 +123,28 @@ impl SimulatedPlatform {
         Self {
             socket,
             time: ANSWER_TIME,
+            owed: None,
         }
     }
 
     fn ask<A: for<'a> Deserialize<'a>>(&mut self, request: &Value) -> Result<A, Error> {
         let answer = self.answer(request);
-        if matches!(answer, Err(ref error) if !matches!(error, Error::Refused(_))) {
+        let goes_on = match &answer {
+            Ok(_) | Err(Error::Refused(_)) => true,
+            // Else only a part of the question is there.
+            Err(Error::Late(_)) => self.owed.is_some(),
+            Err(_) => false,
+        };
+        if !goes_on {
             // Where this fails the connection is gone already.
             let _ = self.socket.shutdown(Shutdown::Both);
         }
         answer
     }
 
-    fn answer<A: for<'a> Deserialize<'a>>(&self, request: &Value) -> Result<A, Error> {
-        let answer = exchange(&mut Timed::new(&self.socket, self.time), request)?;
+    fn answer<A: for<'a> Deserialize<'a>>(&mut self, request: &Value) -> Result<A, Error> {
+        let mut agent = Timed::new(&self.socket, self.time);
+        let answer = exchange(&mut agent, &mut self.owed, request)?;
         if let Ok(refusal) = serde_json::from_slice::<Refusal>(&answer) {
             return Err(Error::Refused(refusal.error.replace(char::is_control, " ")));
         }
@@ -174,7 +207,10 @@ mod tests {
     /// A platform whose agent does `agent` with its end of the connection.
     fn hurried(agent: impl FnOnce(UnixStream) + Send + 'static) -> (SimulatedPlatform, thread::JoinHandle<()>) {
         let (socket, theirs) = UnixStream::pair().unwrap();
-        let platform = SimulatedPlatform { socket, time: MOMENT };
+        let platform = SimulatedPlatform {
+            time: MOMENT,
+            ..SimulatedPlatform::from_fd(socket.into())
+        };
         (platform, thread::spawn(move || agent(theirs)))
     }
 
@@ -270,15 +306,59 @@ mod tests {
         agent.join().unwrap();
     }
 
+    fn key(of: u8) -> Value {
+        json!({"key": URL_SAFE_NO_PAD.encode([of; 32])})
+    }
+
     #[test]
-    fn after_a_late_answer_nothing_is_asked() {
-        let (mut platform, agent) = hurried(|mut socket| {
-            frame::read(&mut socket).unwrap();
-            thread::sleep(MOMENT * 2);
-            // It may be heard or not: nobody may take it for the answer to the next question.
-            let _ = frame::write(&mut socket, &json!({"key": "AA".repeat(21) + "A"}));
+    fn a_late_answer_is_nobodys_and_the_next_question_has_its_own() {
+        // As far as the first answer came in time: not at all, the head in part, all of it, the body in part.
+        for cut in [0, 3, 4, 20] {
+            let (late, is_late) = std::sync::mpsc::channel();
+            let (mut platform, agent) = hurried(move |mut socket| {
+                frame::read(&mut socket).unwrap();
+                let mut bytes = Vec::new();
+                frame::write(&mut bytes, &key(1)).unwrap();
+                io::Write::write_all(&mut socket, &bytes[..cut]).unwrap();
+                is_late.recv().unwrap();
+                io::Write::write_all(&mut socket, &bytes[cut..]).unwrap();
+                frame::read(&mut socket).unwrap();
+                frame::write(&mut socket, &key(2)).unwrap();
+            });
+            for _again in 0..2 {
+                let error = platform.derive_key(b"one").unwrap_err();
+                assert!(matches!(error, Error::Late(MOMENT)), "{error}");
+            }
+            late.send(()).unwrap();
+            platform.time = ANSWER_TIME;
+            assert_eq!(*platform.derive_key(b"another").unwrap(), [2; 32], "{cut}");
+            agent.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn after_an_answer_that_is_none_nothing_is_asked() {
+        for bytes in [&b"\0\0\0\x01x"[..], b"\0\x10\0\x01", b"\xff\xff\xff\xff"] {
+            let (mut platform, agent) = hurried(move |mut socket| {
+                io::Write::write_all(&mut socket, bytes).unwrap();
+                listen(socket);
+            });
+            assert!(platform.derive_key(b"one").is_err());
+            let error = platform.derive_key(b"another").unwrap_err();
+            assert!(matches!(error, Error::Silent(_)), "{error}");
+            agent.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn after_a_part_of_a_question_nothing_is_asked() {
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        let (mut platform, agent) = hurried(move |socket| {
+            assert!(held.recv().is_err());
+            listen(socket);
         });
-        assert!(matches!(platform.derive_key(b"one").unwrap_err(), Error::Late(_)));
+        assert!(matches!(platform.derive_key(&[0; 500_000]), Err(Error::Late(MOMENT))));
+        drop(hold);
         platform.time = ANSWER_TIME;
         let error = platform.derive_key(b"another").unwrap_err();
         assert!(matches!(error, Error::Silent(_)), "{error}");

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use zeroize::Zeroizing;
 
-use crate::Error;
+use crate::{Error, frame};
 
 /// A socket that reads and writes until its time is over.
 #[derive(Debug)]
@@ -16,6 +17,19 @@ pub(crate) struct Timed<S> {
     socket: S,
     time: Duration,
     end: Instant,
+}
+
+/// How much came of the answer to a question.
+#[derive(Debug, Default)]
+pub(crate) struct Came {
+    head: [u8; 4],
+    bytes: usize,
+}
+
+/// Reads, and notes how much came.
+pub(crate) struct Noting<'a, R> {
+    pub(crate) reader: &'a mut R,
+    pub(crate) came: &'a mut Came,
 }
 
 impl<S: Borrow<UnixStream>> Timed<S> {
@@ -39,6 +53,41 @@ impl<S: Borrow<UnixStream>> Timed<S> {
             Some(left) if !left.is_zero() => Ok(Some(left)),
             _ => Err(ErrorKind::TimedOut.into()),
         }
+    }
+}
+
+impl Came {
+    /// Reads the rest, which nobody wants any more.
+    pub(crate) fn skip(&mut self, reader: &mut impl Read) -> io::Result<()> {
+        let mut rest = Noting { reader, came: self };
+        while let Some(missing) = rest.came.missing()? {
+            // It may be a key.
+            let mut unwanted = Zeroizing::new([0; 4096]);
+            let part = missing.min(unwanted.len());
+            rest.read_exact(&mut unwanted[..part])?;
+        }
+        Ok(())
+    }
+
+    /// How many bytes are known to be missing yet; None where all of them came.
+    fn missing(&self) -> io::Result<Option<usize>> {
+        let head = self.head.len();
+        let all = if self.bytes < head {
+            head
+        } else {
+            head + frame::length(self.head)?
+        };
+        Ok(all.checked_sub(self.bytes).filter(|missing| *missing > 0))
+    }
+}
+
+impl<R: Read> Read for Noting<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        let head = self.came.head.iter_mut().skip(self.came.bytes);
+        head.zip(&buffer[..count]).for_each(|(place, byte)| *place = *byte);
+        self.came.bytes += count;
+        Ok(count)
     }
 }
 

@@ -41,12 +41,16 @@ class _SealingKey(Model):
 class PlatformChannel:
     """One request at a time; used by the keeper alone. Errors: `PlatformError`.
 
-    After one that is not the shield's own refusal nothing more is asked: the next answer could be to an older question.
+    An answer that is late is waited for before the next question is asked, out of that one's time, and dropped: answers
+    come in the order of questions. After any other error that is not the shield's own refusal nothing more is asked, as
+    nobody knows what its next answer is to.
     """
 
     def __init__(self, connection: socket.socket, seconds: float = ANSWER_SECONDS) -> None:
         self._connection = connection
         self._seconds = seconds
+        self._owed: bytearray | None = None
+        """What came so far of the answer to the last question, where it was late."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> PlatformChannel:
@@ -64,6 +68,7 @@ class PlatformChannel:
 
     def close(self) -> None:
         self._connection.close()
+        self._owed = None
 
     def sealing_key(self) -> bytes:
         """32 bytes that only this chip gives, and only to this runtime and this manifest."""
@@ -88,43 +93,58 @@ class PlatformChannel:
             if not _is_refusal(answer):
                 return canonical.parse_model(model, answer, what="platform answer")
         except TimeoutError as error:
-            self._connection.close()
+            if self._owed is None:  # only a part of the question is there
+                self.close()
             raise PlatformError(
                 "the shield does not answer",
                 step="platform.channel",
                 got=f"no whole answer in {self._seconds:g} s",
-                remedy="see the log of its platform: it hangs, or has too much to do; then start the custodian again",
+                remedy="see the log of its platform: it hangs, or has too much to do; start both again if it stays so",
             ) from error
         except OSError as error:
-            self._connection.close()
+            self.close()
             raise PlatformError(f"the shield does not answer: {error}", step="platform.channel") from error
         except InputError as error:
-            self._connection.close()
+            self.close()
             raise PlatformError(f"no answer of a shield: {error.message}", step="platform.frame") from error
         raise PlatformError(f"the platform refused: {answer['error']}", step="platform.refused")
 
     def _exchange(self, body: bytes) -> Any:
         end = time.monotonic() + self._seconds
-        self._connection.settimeout(self._seconds)
+        if self._owed is not None:
+            self._answer(self._owed, end)
+        self._owed = None
+        self._connection.settimeout(_left(end))
         self._connection.sendall(len(body).to_bytes(4, "big") + body)
-        length = int.from_bytes(self._exactly(4, end), "big")
+        self._owed = bytearray()
+        answer = self._answer(self._owed, end)
+        self._owed = None
+        return canonical.decode(answer, limit=_MAX_FRAME)
+
+    def _answer(self, came: bytearray, end: float) -> bytes:
+        """The whole of it. `came` begins with what came before, and keeps what comes, whatever happens."""
+        self._fill(came, 4, end)
+        length = int.from_bytes(came[:4], "big")
         if length > _MAX_FRAME:
             raise TooLargeError("a frame is too large", step="platform.frame")
-        return canonical.decode(self._exactly(length, end), limit=_MAX_FRAME)
+        self._fill(came, 4 + length, end)
+        return bytes(came[4:])
 
-    def _exactly(self, length: int, end: float) -> bytes:
+    def _fill(self, came: bytearray, length: int, end: float) -> None:
         """Until a moment that no trickle of bytes moves."""
-        parts = bytearray()
-        while len(parts) < length:
-            left = end - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("timed out")
-            self._connection.settimeout(left)
-            part = self._connection.recv(min(length - len(parts), 1 << 20))
+        while len(came) < length:
+            self._connection.settimeout(_left(end))
+            part = self._connection.recv(min(length - len(came), 1 << 20))
             if not part:
                 raise ConnectionResetError("it closed the platform channel")
-            parts += part
-        return bytes(parts)
+            came += part
+
+
+def _left(end: float) -> float:
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("timed out")
+    return left
 
 
 def _is_refusal(answer: Any) -> bool:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 
 import pytest
 
@@ -21,8 +22,8 @@ GENUINE = frame({"key": b64u_encode(KEY)})
 
 
 @contextmanager
-def channel(answers: list[bytes], *, then_close: bool = True) -> Iterator[PlatformChannel]:
-    """To whatever is asked, the next of `answers`; then the shield closes its end, or says nothing."""
+def channel(answers: list[bytes]) -> Iterator[PlatformChannel]:
+    """To whatever is asked, the next of `answers`; then the shield closes its end."""
     theirs, ours = socket.socketpair()
 
     def answer() -> None:
@@ -30,13 +31,12 @@ def channel(answers: list[bytes], *, then_close: bool = True) -> Iterator[Platfo
             if not theirs.recv(65536):
                 return
             theirs.sendall(data)
-        if then_close:
-            theirs.close()
+        theirs.close()
 
     thread = threading.Thread(target=answer)
     thread.start()
     with ours, theirs:
-        yield PlatformChannel(ours, seconds=0.05 if not then_close else 30)
+        yield PlatformChannel(ours)
         thread.join()
 
 
@@ -93,11 +93,40 @@ def test_a_shield_that_goes_is_an_error(answer: bytes) -> None:
         assert refused(shield.sealing_key) == "platform.channel"
 
 
-@pytest.mark.parametrize("answer", [b"", GENUINE[:20]], ids=["nothing", "half a key"])
-def test_a_shield_that_falls_silent_is_not_waited_for(answer: bytes) -> None:
-    with channel([answer, GENUINE], then_close=False) as shield:
-        assert refused(shield.sealing_key) == "platform.channel"
-        assert refused(shield.sealing_key) == "platform.channel"
+@pytest.mark.parametrize("cut", [0, 3, 4, 20])
+def test_a_late_answer_is_dropped_and_the_next_question_has_its_own(cut: int) -> None:
+    theirs, ours = socket.socketpair()
+    late = frame({"key": b64u_encode(bytes(32))})
+
+    def answer() -> None:
+        theirs.recv(65536)
+        theirs.sendall(late[:cut])
+        asked_again.wait()
+        theirs.sendall(late[cut:])
+        theirs.recv(65536)
+        theirs.sendall(GENUINE)
+
+    asked_again = threading.Event()
+    thread = threading.Thread(target=answer)
+    thread.start()
+    with ours, theirs:
+        shield = PlatformChannel(ours, seconds=0.05)
+        assert [refused(shield.sealing_key) for _ in range(2)] == ["platform.channel"] * 2
+        shield._seconds = 30
+        asked_again.set()
+        assert shield.sealing_key() == KEY
+        thread.join()
+
+
+def test_behind_a_part_of_a_question_nothing_is_asked() -> None:
+    theirs, ours = socket.socketpair()
+    with ours, theirs:
+        shield = PlatformChannel(ours, seconds=0.05)
+        # More than the socket's buffer takes.
+        long = "x" * 900_000
+        ask = partial(shield.evidence, nonce=bytes(32), custodian=long, signing_key="", hpke_key="")
+        assert refused(ask) == "platform.channel"
+        assert ours.fileno() == -1
 
 
 def test_an_answer_that_comes_a_byte_at_a_time_has_no_more_time() -> None:
@@ -118,7 +147,7 @@ def test_an_answer_that_comes_a_byte_at_a_time_has_no_more_time() -> None:
         with pytest.raises(PlatformError) as error:
             shield.sealing_key()
         assert (error.value.step, error.value.got) == ("platform.channel", "no whole answer in 0.2 s")
-        assert refused(shield.sealing_key) == "platform.channel"
+        shield.close()
         thread.join()
 
 
