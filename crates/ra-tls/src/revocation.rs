@@ -8,8 +8,8 @@ use std::collections::HashSet;
 
 use x509_cert::Version;
 use x509_cert::crl::{CertificateList, RevokedCert};
-use x509_cert::der::Decode;
 use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::der::{Decode, Encode};
 use x509_cert::ext::pkix::name::{GeneralName, GeneralNames};
 use x509_cert::ext::pkix::{CrlNumber, CrlReason, IssuingDistributionPoint};
 
@@ -103,6 +103,10 @@ pub fn is_list(data: &[u8]) -> bool {
 
 fn read(data: &[u8]) -> Result<CertificateList, Error> {
     let list = CertificateList::from_der(data).map_err(unreadable)?;
+    // The library reads what DER does not write (X.690, section 11).
+    if list.to_der().map_err(unreadable)? != data {
+        return Err(unreadable(()));
+    }
     // What stands beside the signature is covered by nothing (RFC 5280, section 5.1.1.2).
     if list.signature_algorithm != list.tbs_cert_list.signature {
         return Err(unreadable(()));
@@ -249,6 +253,17 @@ mod tests {
         let mut older = LIST.to_vec();
         older[place + 2] = 0;
         assert_eq!(parse(&older, &[&authority], signed).unwrap_err().step, STEP);
+    }
+
+    #[test]
+    fn what_is_no_der_cannot_be_read() {
+        const LIST: &[u8] = include_bytes!("../../../spec/vectors/sev-snp/lists/list-with-distribution-point.0.crl");
+        assert!(read(LIST).is_ok());
+        // Of an extension that is critical: that it is not, which is not written.
+        let place = LIST.windows(4).position(|part| part == b"\x01\x01\xff\x04").unwrap();
+        let mut other = LIST.to_vec();
+        other[place + 2] = 0;
+        assert!(read(&other).is_err());
     }
 
     #[test]

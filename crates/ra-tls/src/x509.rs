@@ -95,7 +95,8 @@ impl Certificate {
     fn read(understood: &[ObjectIdentifier], der: &[u8]) -> Result<Self, Problem> {
         let loaded = x509_cert::Certificate::from_der(der)?;
         let body = loaded.tbs_certificate();
-        if body.version() != Version::V3 {
+        // The library reads what DER does not write, as sets in another order and defaults (X.690, section 11).
+        if body.version() != Version::V3 || loaded.to_der()? != der {
             return Err(Problem::Unreadable);
         }
         let is_said = loaded.signature_algorithm() == body.signature();
@@ -229,7 +230,7 @@ impl Name {
         let parts = name.iter_rdn().map(|part| {
             let mut part = part.iter().map(attribute).collect::<Result<Vec<_>, _>>()?;
             part.sort();
-            if part.is_empty() {
+            if part.is_empty() || part.windows(2).any(|pair| pair[0] == pair[1]) {
                 return Err(Tag::Set.value_error().into());
             }
             Ok(part)
@@ -371,6 +372,29 @@ mod tests {
         assert!(matches!(known(&[twice, twice]), Err(Problem::Unreadable)));
         assert!(known(&[(NAMES, false, b"\x30\x03\x82\x01a")]).is_ok());
         assert!(matches!(known(&[(NAMES, false, b"x")]), Err(Problem::Unreadable)));
+    }
+
+    #[test]
+    fn what_is_no_der_cannot_be_read() {
+        const ARK: &[u8] = include_bytes!("../../../spec/vectors/sev-snp/certificates/milan-vcek-v2.ark.der");
+        assert!(Certificate::parse(ARK, "ARK").is_ok());
+        // Of an extension that is critical: that it is not, which is not written.
+        let place = ARK.windows(4).position(|part| part == b"\x01\x01\xff\x04").unwrap();
+        let mut other = ARK.to_vec();
+        other[place + 2] = 0;
+        assert_eq!(Certificate::parse(&other, "ARK").unwrap_err().step, STEP);
+    }
+
+    #[test]
+    fn a_name_says_nothing_twice() {
+        let read = |second: &[u8]| {
+            let first: &[u8] = b"\x30\x16\x31\x14\x30\x08\x06\x03\x55\x04\x03\x0c\x01a";
+            let name = [first, b"\x30\x08\x06\x03\x55\x04\x03", second].concat();
+            Name::read(&x509_cert::name::Name::from_der(&name).unwrap())
+        };
+        assert!(read(b"\x0c\x01b").is_ok());
+        // In another type of string.
+        assert!(read(b"\x13\x01a").is_err());
     }
 
     #[test]
