@@ -1,6 +1,6 @@
 //! The vectors of spec/vectors/tdx and spec/vectors/sgx, as the verifiers of this crate take them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use casemate_wire::encoding::time;
 use serde_json::Value;
@@ -87,4 +87,26 @@ impl Case {
         names.sort();
         names.iter().map(|name| Self::named(platform, name)).collect()
     }
+}
+
+/// Of the lists in all that is right.
+pub fn seen() -> BTreeMap<String, u64> {
+    numbers(&[
+        ("crl:intel-root:number", 1),
+        ("crl:intel-root:issued", 1_779_235_200),
+        ("crl:intel-platform:number", 1),
+        ("crl:intel-platform:issued", 1_779_235_200),
+    ])
+}
+
+/// Of the documents.
+pub fn chosen(platform: &str) -> BTreeMap<String, u64> {
+    numbers(&[
+        (&format!("tcb-info:{platform}:b0c06f000000:evaluation"), 20),
+        (&format!("qe-identity:{platform}:evaluation"), 20),
+    ])
+}
+
+fn numbers(all: &[(&str, u64)]) -> BTreeMap<String, u64> {
+    all.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect()
 }

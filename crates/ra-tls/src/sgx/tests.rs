@@ -1,5 +1,5 @@
 use super::*;
-use crate::intel::given::Case;
+use crate::intel::given::{Case, chosen, seen};
 
 #[test]
 fn claims_hold_what_policies_may_ask_for() {
@@ -31,25 +31,13 @@ fn claims_hold_what_policies_may_ask_for() {
             tcb_status: Some("up-to-date"),
             advisories: BTreeSet::new(),
             lacks: BTreeSet::new(),
-            seen: numbers(&[
-                ("crl:intel-root:number", 1),
-                ("crl:intel-root:issued", 1_779_235_200),
-                ("crl:intel-platform:number", 1),
-                ("crl:intel-platform:issued", 1_779_235_200),
-            ]),
-            chosen: numbers(&[
-                ("tcb-info:sgx:b0c06f000000:evaluation", 20),
-                ("qe-identity:sgx:evaluation", 20),
-            ]),
+            seen: seen(),
+            chosen: chosen("sgx"),
             vmpl: None,
             verified_at: case.at,
         };
         assert_eq!(claims, wanted, "{version}");
     }
-}
-
-fn numbers(all: &[(&str, u64)]) -> BTreeMap<String, u64> {
-    all.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect()
 }
 
 #[test]
