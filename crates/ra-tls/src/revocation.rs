@@ -4,7 +4,7 @@
 //! certificates by their serial numbers, and report keys, which all have the serial number 0, only in that way. Intel's
 //! lists all have the number 1, so among those of one number the youngest is the newest.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use x509_cert::Version;
 use x509_cert::crl::{CertificateList, RevokedCert};
@@ -14,7 +14,7 @@ use x509_cert::ext::pkix::name::{GeneralName, GeneralNames};
 use x509_cert::ext::pkix::{CrlNumber, CrlReason, IssuingDistributionPoint};
 
 use crate::Error;
-use crate::x509::{Certificate, Name, comes_before, first_item, is_readable, seconds};
+use crate::x509::{Certificate, Name, first_item, is_readable, seconds};
 
 /// Real lists are below 2 KiB.
 const MAX_LIST_BYTES: usize = 64 * 1024;
@@ -91,9 +91,10 @@ pub fn is_list(data: &[u8]) -> bool {
     let Ok(list) = read(data) else { return false };
     let said = list.tbs_cert_list;
     let all = said.crl_extensions.unwrap_or_default();
-    let readable = all.iter().enumerate().all(|(place, extension)| {
+    let mut names = BTreeSet::new();
+    let readable = all.iter().all(|extension| {
         let value = extension.extn_value.as_bytes();
-        !comes_before(&all[..place], extension) && is_readable(extension.extn_id, value) != Some(false)
+        names.insert(extension.extn_id) && is_readable(extension.extn_id, value) != Some(false)
     });
     let number = all.iter().find(|extension| extension.extn_id == CRL_NUMBER);
     let numbered = number.is_some_and(|found| CrlNumber::from_der(found.extn_value.as_bytes()).is_ok());
@@ -145,9 +146,9 @@ fn parse(data: &[u8], authorities: &[&Certificate], holds: Holds) -> Result<(usi
 /// Its number, after a look at what else the list says of itself.
 fn number(list: &CertificateList) -> Result<u64, Error> {
     let mut found = None;
-    let all = list.tbs_cert_list.crl_extensions.as_deref().unwrap_or_default();
-    for (place, extension) in all.iter().enumerate() {
-        if comes_before(&all[..place], extension) {
+    let mut names = BTreeSet::new();
+    for extension in list.tbs_cert_list.crl_extensions.iter().flatten() {
+        if !names.insert(extension.extn_id) {
             return Err(unreadable(()));
         }
         let value = extension.extn_value.as_bytes();
@@ -195,9 +196,9 @@ fn entries(list: &CertificateList, first: Name) -> Result<HashSet<(Name, Vec<u8>
 
 fn own_issuer(entry: &RevokedCert) -> Result<Option<Name>, Error> {
     let mut named = None;
-    let all = entry.crl_entry_extensions.as_deref().unwrap_or_default();
-    for (place, extension) in all.iter().enumerate() {
-        if comes_before(&all[..place], extension) {
+    let mut names = BTreeSet::new();
+    for extension in entry.crl_entry_extensions.iter().flatten() {
+        if !names.insert(extension.extn_id) {
             return Err(unreadable(()));
         }
         if extension.extn_id == CERTIFICATE_ISSUER {
