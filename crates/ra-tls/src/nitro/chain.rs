@@ -11,6 +11,9 @@ use crate::{Error, Roots};
 /// AWS Nitro Enclaves Root G1: a public certificate, the same file that the Python package has.
 const SHIPPED: &[u8] = include_bytes!("../../../../src/casemate/attestation/platforms/nitro/roots/aws-g1.pem");
 
+/// AlgorithmIdentifier of ecdsa-with-SHA384, which has no parameters (RFC 5758, section 3.2).
+const ALGORITHM: &[u8] = b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x03";
+
 /// None of a file that could not be read, which would refuse every document; a test reads it.
 static SHIPPED_ROOT: LazyLock<Option<Certificate>> = LazyLock::new(|| Certificate::parse(SHIPPED, "shipped root").ok());
 
@@ -88,9 +91,10 @@ fn check_authority(issuer: &Certificate, below: usize) -> Result<(), Error> {
     ))
 }
 
-/// With ES384, whatever the bytes say of their algorithm.
+/// With ES384, as it says.
 fn is_signed_by(certificate: &Certificate, issuer: &Certificate) -> bool {
-    point_on(P384, &issuer.public_key).is_some_and(|point| {
+    let point = point_on(P384, &issuer.public_key).filter(|_| certificate.algorithm == ALGORITHM);
+    point.is_some_and(|point| {
         let key = UnparsedPublicKey::new(&ECDSA_P384_SHA384_ASN1, point);
         key.verify(&certificate.signed, &certificate.signature).is_ok()
     })

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from casemate.attestation.platforms.nitro.verify import MANIFEST_PCR, pcr_of
@@ -18,6 +19,7 @@ from casemate.errors import (
     EvidenceRejectedError,
     SignatureError,
 )
+from casemate.testing.amd import der
 from casemate.testing.nitro.plan import AT, Chain, Plan, encode
 
 __all__ = ["RIGHT", "WRONG", "Case", "case", "chain"]
@@ -75,6 +77,14 @@ def _named_otherwise() -> Plan:
     return _right().but(certificate=before + name[:-1] + b"\x02" + behind)
 
 
+def _signed_as_otherwise() -> Plan:
+    """That algorithm is named under the signature as well, which is what it always is all the same."""
+    name, other = bytes.fromhex("2a8648ce3d040303"), bytes.fromhex("2a8648ce3d040302")
+    signed, algorithm, _ = (part.replace(name, other) for part in der.children(chain().der()[-1]))
+    signature = chain().keys[-2].sign(signed, ec.ECDSA(hashes.SHA384(), deterministic_signing=True))
+    return _right().but(certificate=der.sequence((signed, algorithm, der.bit_string(signature))))
+
+
 def _signed_for_another() -> bytes:
     return _right().built()[:-96] + replace(_right(), content={}).built()[-96:]
 
@@ -101,6 +111,7 @@ _CHAINS: Final[Mapping[str, tuple[Make, str]]] = {
     "authorities-in-another-order": (_swapped, "chain"),
     "authority-is-missing": (lambda: _right().but(cabundle=chain().der()[:2]), "chain"),
     "certificate-with-another-algorithm-named": (_named_otherwise, "chain"),
+    "certificate-with-another-algorithm-named-and-signed": (_signed_as_otherwise, "chain"),
     "authority-may-not-sign": (_under(authority=False), "chain"),
     "more-below-than-an-authority-allows": (_under(path_length=0), "chain"),
     "key-of-another-curve": (_under(curve=ec.SECP256R1()), "report_key"),

@@ -18,6 +18,8 @@ from casemate.errors import EndorsementError
 
 __all__ = ["Chain", "shipped_root", "verified_chain"]
 
+_ALGORITHM: Final = "1.2.840.10045.4.3.3"
+"""ecdsa-with-SHA384 (RFC 5758 §3.2)."""
 _REMEMBERED: Final = 256
 
 
@@ -78,7 +80,7 @@ def _check_authority(issuer: Certificate, below: int) -> None:
 
 def _signed(certificate: Certificate, issuer: Certificate) -> bool:
     key = p384_key(issuer)
-    if key is None:
+    if key is None or certificate.algorithm != _ALGORITHM:
         return False
     try:
         key.verify(certificate.signature, certificate.signed, ec.ECDSA(hashes.SHA384()))
