@@ -21,6 +21,8 @@ const MAX_FOLDERS: usize = 4;
 const LONGEST_WORD: usize = 161;
 
 /// What is in a folder now, looked at each time: who writes into it puts whole files into the place of others.
+///
+/// Some files are read within each handshake that is verified, which waits for them: a folder of this machine.
 #[derive(Debug, Clone)]
 pub struct Cache {
     folder: PathBuf,

@@ -26,6 +26,7 @@ use crate::{
 
 /// Adds what a verifier has of endorsements to those that came with evidence: which of two is newer, the verifiers see.
 /// The crate `casemate-endorsements` does it from a folder, [`completed`](crate::completed) from anything else.
+/// Each handshake that is verified waits for it.
 pub trait Completing: fmt::Debug + Send + Sync {
     /// `came`, behind what there is for this evidence.
     fn completed(&self, evidence: &Evidence, came: &Endorsements) -> Endorsements;
