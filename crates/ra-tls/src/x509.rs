@@ -22,6 +22,7 @@ use x509_cert::ext::pkix::{
 use x509_cert::time::Time;
 
 use crate::Error;
+use crate::keys::is_readable as is_readable_key;
 
 const STEP: &str = "evidence.certificates";
 
@@ -124,6 +125,14 @@ impl Certificate {
             algorithm: body.signature().to_der()?,
             extensions: known.others,
         })
+    }
+
+    /// The same, if its key is one of those that vendors have, and can be read.
+    pub fn with_key(self, what: &str) -> Result<Self, Error> {
+        if is_readable_key(&self.public_key) {
+            return Ok(self);
+        }
+        Err(unreadable(what))
     }
 
     /// The value of an extension that X.509 does not define.

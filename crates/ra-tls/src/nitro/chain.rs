@@ -36,10 +36,9 @@ impl Chain {
     /// `root` is the one that the caller trusts; `bundle` begins with it.
     pub fn verified(bundle: &[&[u8]], leaf: &[u8], root: Option<&Certificate>) -> Result<Self, Error> {
         let root = root.ok_or_else(strange)?;
-        let authorities = bundle
-            .iter()
-            .map(|data| Certificate::parse(data, "certificate of the bundle"));
-        let leaf = std::iter::once_with(|| Certificate::parse(leaf, "document's certificate"));
+        let parsed = |data, what| Certificate::parse(data, what).and_then(|read| read.with_key(what));
+        let authorities = bundle.iter().map(|data| parsed(data, "certificate of the bundle"));
+        let leaf = std::iter::once_with(|| parsed(leaf, "document's certificate"));
         let certificates = authorities.chain(leaf).collect::<Result<Vec<_>, _>>()?;
         // 2. It begins where the caller's trust does.
         if certificates.first().is_none_or(|first| first.der != root.der) {
@@ -155,6 +154,18 @@ mod tests {
         };
         let leaf = changed(document.certificate);
         assert_eq!(verified(&document.bundle, &leaf), Err("evidence.chain"));
+        // A point that is not on the curve is no key.
+        let point = point_on(
+            P384,
+            &Certificate::parse(document.certificate, "it").unwrap().public_key,
+        )
+        .unwrap()
+        .to_vec();
+        let mut parts = document.certificate.windows(point.len());
+        let last = parts.position(|part| part == point).unwrap() + point.len() - 1;
+        let mut leaf = document.certificate.to_vec();
+        leaf[last] ^= 1;
+        assert_eq!(verified(&document.bundle, &leaf), Err("evidence.certificates"));
         let authority = changed(document.bundle[1]);
         let mut bundle = document.bundle.clone();
         bundle[1] = &authority;

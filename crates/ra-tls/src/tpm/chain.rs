@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use x509_cert::der::asn1::ObjectIdentifier;
 
 use super::machine::{MACHINE, certified_machine};
-use crate::keys::{is_readable, rsa_key};
+use crate::keys::rsa_key;
 use crate::revocation::{RevocationList, check_floor, newest_lists};
 use crate::x509::{Certificate, check_covers};
 use crate::{Endorsements, Error, Roots};
@@ -156,14 +156,7 @@ fn parts(data: &[u8]) -> Option<Vec<&str>> {
 }
 
 fn certificate(pem: &str) -> Result<Certificate, Error> {
-    let read = Certificate::parse_where(&UNDERSTOOD, pem.as_bytes(), "certificate")?;
-    if !is_readable(&read.public_key) {
-        return Err(bad(
-            "evidence.certificates",
-            "the certificate has a key that cannot be read",
-        ));
-    }
-    Ok(read)
+    Certificate::parse_where(&UNDERSTOOD, pem.as_bytes(), "certificate")?.with_key("certificate")
 }
 
 /// From the root down. Each is signed by the one above, which may sign certificates and that many below it.

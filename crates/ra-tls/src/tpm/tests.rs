@@ -229,6 +229,14 @@ fn what_is_cut_off_or_goes_on_is_refused() {
 }
 
 #[test]
+fn a_bank_that_comes_twice_is_refused_with_all_of_its_values() {
+    let report = Made::named("a-bank-twice").evidence.report;
+    // As many values as there could be.
+    let refused = Quote::parse(&[report, vec![0; 24 * 32]].concat()).unwrap_err();
+    assert!(refused.reason.contains("comes twice"), "{refused}");
+}
+
+#[test]
 fn no_byte_of_a_certificate_or_list_is_free() {
     let right = Made::named("ecdsa-p256");
     for place in 0..right.endorsements.certificates.len() {
