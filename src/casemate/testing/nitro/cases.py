@@ -70,18 +70,15 @@ def _swapped() -> Plan:
     return _right().but(cabundle=[root, instance, zone], certificate=leaf)
 
 
-def _named_otherwise() -> Plan:
-    """The module's certificate, with the name of another algorithm beside its signature, which no signature covers."""
-    name = bytes.fromhex("2a8648ce3d040303")
-    before, _, behind = chain().der()[-1].rpartition(name)
-    return _right().but(certificate=before + name[:-1] + b"\x02" + behind)
-
-
-def _signed_as_otherwise() -> Plan:
-    """That algorithm is named under the signature as well, which is what it always is all the same."""
+def _named_otherwise(*, beside: bool) -> Plan:
+    """The module's certificate, signed as ever, with another algorithm named in what is signed; `beside` it as well, or
+    the right one there, which no signature covers.
+    """
     name, other = bytes.fromhex("2a8648ce3d040303"), bytes.fromhex("2a8648ce3d040302")
-    signed, algorithm, _ = (part.replace(name, other) for part in der.children(chain().der()[-1]))
+    signed, algorithm, _ = der.children(chain().der()[-1])
+    signed = signed.replace(name, other)
     signature = chain().keys[-2].sign(signed, ec.ECDSA(hashes.SHA384(), deterministic_signing=True))
+    algorithm = algorithm.replace(name, other) if beside else algorithm
     return _right().but(certificate=der.sequence((signed, algorithm, der.bit_string(signature))))
 
 
@@ -110,8 +107,8 @@ _CHAINS: Final[Mapping[str, tuple[Make, str]]] = {
     "another-root": (lambda: _right().but(cabundle=chain().der()[1:3]), "root"),
     "authorities-in-another-order": (_swapped, "chain"),
     "authority-is-missing": (lambda: _right().but(cabundle=chain().der()[:2]), "chain"),
-    "certificate-with-another-algorithm-named": (_named_otherwise, "chain"),
-    "certificate-with-another-algorithm-named-and-signed": (_signed_as_otherwise, "chain"),
+    "certificate-with-another-algorithm-named": (lambda: _named_otherwise(beside=True), "chain"),
+    "certificate-with-two-algorithms-named": (lambda: _named_otherwise(beside=False), "chain"),
     "authority-may-not-sign": (_under(authority=False), "chain"),
     "more-below-than-an-authority-allows": (_under(path_length=0), "chain"),
     "key-of-another-curve": (_under(curve=ec.SECP256R1()), "report_key"),
