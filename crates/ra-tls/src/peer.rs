@@ -46,7 +46,7 @@ pub struct AttestedPeer {
     /// Whom to trust.
     pub roots: Roots,
     /// The lowest numbers of lists and documents that are still believed: whoever keeps [`Claims::seen`] is not shown an
-    /// older one again.
+    /// older one again. With rustls that takes a [`Judge`] of one's own, which asks [`AttestedPeer::verify`] and keeps them.
     pub floors: BTreeMap<String, u64>,
     /// What there is of endorsements besides those that certificates carry. On a vendor's hardware they carry no
     /// revocation lists, so that without this they are refused.
