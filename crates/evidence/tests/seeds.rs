@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use casemate_evidence::nsm::{Module, NitroPlatform};
-use casemate_evidence::tpm::{Key, TpmPlatform, Transport};
 use casemate_evidence::{Error, Platform, SimulatedPlatform, frame};
 use casemate_testing::{Seed, seeds};
+
+#[path = "../fuzz/given/tpm.rs"]
+mod tpm;
 
 #[test]
 fn every_seed_is_accepted() {
@@ -17,7 +19,7 @@ fn every_seed_is_accepted() {
             "frame" => frame::read(&mut bytes.as_slice()).map(drop).map_err(Error::from),
             "nsm" => security_module(&name, &bytes),
             "report" => simulated(&bytes),
-            "tpm" => tpm(&bytes),
+            "tpm" => answers(&bytes),
             other => panic!("say here what target {other} accepts"),
         };
         match (name.as_str(), read) {
@@ -64,42 +66,16 @@ fn simulated(bytes: &[u8]) -> Result<(), Error> {
     platform.evidence(&[0; 64]).map(drop)
 }
 
-/// As in fuzz/fuzz_targets/tpm.rs.
-#[derive(Debug)]
-struct Answers(Vec<u8>);
-
-const NO_MORE: &str = "no more answers";
-
-impl Transport for Answers {
-    fn exchange(&mut self, _command: &[u8]) -> Result<Vec<u8>, Error> {
-        let length = usize::from(*self.0.first().ok_or(Error::Malformed(NO_MORE))?);
-        let mut rest = self.0.split_off(1);
-        self.0 = rest.split_off(length.min(rest.len()));
-        if length % 4 == 0 {
-            return Ok(rest);
-        }
-        let tag = 0x8001 + u16::from(length % 4 == 1);
-        let size = u32::try_from(rest.len() + 10).expect("short");
-        Ok([&tag.to_be_bytes()[..], &size.to_be_bytes(), &[0; 4], &rest].concat())
-    }
-}
-
 /// All answers are understood; that there are too few of them is for the fuzzer to mend.
-fn tpm(bytes: &[u8]) -> Result<(), Error> {
-    let (first, rest) = bytes.split_first().expect("a seed");
-    let key = if first & 1 == 0 {
-        Key::Usual
-    } else {
-        Key::Persistent(0x8100_0003)
-    };
-    let mut platform = TpmPlatform::over(Box::new(Answers(rest.to_vec())), key).with_certificate();
-    let read = if first & 2 == 0 {
+fn answers(bytes: &[u8]) -> Result<(), Error> {
+    let (mut platform, for_evidence) = tpm::answering(bytes).expect("a seed");
+    let read = if for_evidence {
         platform.evidence(&[0; 64]).map(drop)
     } else {
         platform.bind(&[0; 32])
     };
     match read {
-        Err(Error::Malformed(NO_MORE)) => Ok(()),
+        Err(Error::Malformed(tpm::NO_MORE)) => Ok(()),
         read => read,
     }
 }
