@@ -70,9 +70,9 @@ impl Case {
 
     pub fn judge_under(&self, root: Option<&Certificate>) -> Result<Claims, Error> {
         let verify = if self.evidence.format == Format::Tdx {
-            tdx::verify_under
+            tdx::verify
         } else {
-            sgx::verify_under
+            sgx::verify
         };
         verify(root, &self.evidence, &self.endorsements, self.at, &self.expected)
     }

@@ -22,8 +22,9 @@ use aws_lc_rs::digest::{Context, SHA384};
 
 use crate::expectations::{check_expected, hex};
 use crate::x509::Certificate;
-use crate::{Claims, Error, Evidence, Expected, Platform, Roots};
-use chain::{Chain, shipped_root};
+use crate::{Claims, Error, Evidence, Expected, Platform};
+use chain::Chain;
+pub use chain::shipped_root;
 use document::{Document, PCR_BYTES};
 
 /// The first that belongs to whoever runs in the enclave.
@@ -32,22 +33,13 @@ const MANIFEST_PCR: u8 = 16;
 const MEASURED: [u8; 3] = [0, 1, 2];
 const ZERO: [u8; PCR_BYTES] = [0; PCR_BYTES];
 
-pub fn verify(evidence: &Evidence, roots: &Roots, at: i64, expected: &Expected) -> Result<Claims, Error> {
-    verify_document(evidence, shipped_root(roots), at, expected)
-}
-
 /// Whether it is a document, whoever signed it.
 pub fn parse(document: &[u8]) -> Result<(), Error> {
     Document::parse(document).map(drop)
 }
 
 /// `root` is the one that the caller trusts, if any.
-fn verify_document(
-    evidence: &Evidence,
-    root: Option<&Certificate>,
-    at: i64,
-    expected: &Expected,
-) -> Result<Claims, Error> {
+pub fn verify(root: Option<&Certificate>, evidence: &Evidence, at: i64, expected: &Expected) -> Result<Claims, Error> {
     // 1. A document that is understood in every part.
     let document = Document::parse(&evidence.report)?;
     // 2, 3. Its key, from a trusted root.

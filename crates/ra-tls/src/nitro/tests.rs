@@ -7,7 +7,6 @@ use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use serde_json::{Value, json};
 
 use super::document::Document;
-use super::verify_document;
 use crate::cbor::{Name, decode};
 use crate::vectors::{hex, ours, read, real};
 use crate::x509::Certificate;
@@ -57,7 +56,7 @@ impl Made {
     }
 
     fn judge(&self) -> Result<Claims, Error> {
-        verify_document(&evidence(&self.document), Some(&self.root), self.at, &self.expected)
+        super::verify(Some(&self.root), &evidence(&self.document), self.at, &self.expected)
     }
 
     fn step(&self) -> &'static str {
@@ -123,7 +122,7 @@ fn certificates_hold_from_their_first_to_their_last_second() {
 #[test]
 fn without_aws_among_the_roots_no_document_is_believed() {
     let made = Made::named("right");
-    let refused = verify_document(&evidence(&made.document), None, made.at, &made.expected);
+    let refused = super::verify(None, &evidence(&made.document), made.at, &made.expected);
     assert_eq!(refused.unwrap_err().step, "evidence.root");
     for roots in [
         Roots::shipped(),

@@ -23,11 +23,9 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::expectations::{check_expected, hex};
-use crate::intel::{
-    Body, ENCLAVE_DEBUG, EnclaveReport, Endorsed, Names, Quote, Verdict, Vouched, malformed, trusted_root,
-};
+use crate::intel::{Body, ENCLAVE_DEBUG, EnclaveReport, Endorsed, Names, Quote, Verdict, Vouched, malformed};
 use crate::x509::Certificate;
-use crate::{Claims, Endorsements, Error, Evidence, Expected, Platform, Roots};
+use crate::{Claims, Endorsements, Error, Evidence, Expected, Platform};
 
 const NAMES: Names = Names {
     platform: "sgx",
@@ -44,18 +42,8 @@ const KSS: u64 = 1 << 7;
 const NOTIFIED: u64 = 1 << 10;
 const KNOWN: u64 = INITIALISED | ENCLAVE_DEBUG | MODE_64 | PROVISIONING | LAUNCHING | KSS | NOTIFIED;
 
-pub fn verify(
-    evidence: &Evidence,
-    endorsements: &Endorsements,
-    roots: &Roots,
-    at: i64,
-    expected: &Expected,
-) -> Result<Claims, Error> {
-    verify_under(trusted_root(roots), evidence, endorsements, at, expected)
-}
-
 /// Under the one root that the caller trusts, if there is any.
-pub fn verify_under(
+pub fn verify(
     root: Option<&Certificate>,
     evidence: &Evidence,
     endorsements: &Endorsements,

@@ -28,9 +28,9 @@ use aws_lc_rs::digest::{SHA384, digest};
 
 use crate::eventlog::{Algorithm, EventLog, replay};
 use crate::expectations::{check_expected, hex};
-use crate::intel::{Body, Endorsed, Names, Quote, TdReport, Verdict, Vouched, malformed, trusted_root};
+use crate::intel::{Body, Endorsed, Names, Quote, TdReport, Verdict, Vouched, malformed};
 use crate::x509::Certificate;
-use crate::{Claims, Endorsements, Error, Evidence, Expected, Platform, Roots};
+use crate::{Claims, Endorsements, Error, Evidence, Expected, Platform};
 
 const NAMES: Names = Names {
     platform: "tdx",
@@ -49,18 +49,8 @@ const XFAM_ONES: u64 = 0b11;
 const XFAM: u64 = 0xe_dbe7;
 const DOMAIN: &[u8] = b"casemate/tdx-runtime/v1";
 
-pub fn verify(
-    evidence: &Evidence,
-    endorsements: &Endorsements,
-    roots: &Roots,
-    at: i64,
-    expected: &Expected,
-) -> Result<Claims, Error> {
-    verify_under(trusted_root(roots), evidence, endorsements, at, expected)
-}
-
 /// Under the one root that the caller trusts, if there is any.
-pub fn verify_under(
+pub fn verify(
     root: Option<&Certificate>,
     evidence: &Evidence,
     endorsements: &Endorsements,

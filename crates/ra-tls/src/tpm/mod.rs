@@ -31,8 +31,9 @@ use casemate_wire::encoding::sha256;
 use crate::eventlog::{Algorithm, EventLog, after_the_log, replay};
 use crate::expectations::{check_expected, hex, is_expected};
 use crate::x509::Certificate;
-use crate::{Claims, Endorsements, Error, Evidence, Expected, Platform, Roots};
-use chain::{Chain, shipped_roots};
+use crate::{Claims, Endorsements, Error, Evidence, Expected, Platform};
+use chain::Chain;
+pub use chain::shipped_roots;
 use key::Key;
 use structures::Quote;
 
@@ -45,23 +46,13 @@ const MANIFEST_PCR: u8 = 15;
 /// manifest could have.
 const CAP: &[u8] = b"casemate/cap/v1";
 
-pub fn verify(
-    evidence: &Evidence,
-    endorsements: &Endorsements,
-    roots: &Roots,
-    at: i64,
-    expected: &Expected,
-) -> Result<Claims, Error> {
-    verify_under(shipped_roots(roots), evidence, endorsements, at, expected)
-}
-
 /// Whether it is a quote, whoever signed it.
 pub fn parse(report: &[u8]) -> Result<(), Error> {
     Key::of(&Quote::parse(report)?.key).map(drop)
 }
 
 /// `roots` are those that the caller trusts.
-fn verify_under(
+pub fn verify(
     roots: &[Certificate],
     evidence: &Evidence,
     endorsements: &Endorsements,

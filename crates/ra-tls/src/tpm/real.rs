@@ -11,12 +11,12 @@ use serde_json::Value;
 
 use super::chain::{Chain, UNDERSTOOD, shipped_roots};
 use super::structures::Quote;
-use super::{check_log, signed, verify, vouched};
+use super::{check_log, signed, vouched};
 use crate::eventlog::Algorithm;
 use crate::expectations::hex as text_of;
 use crate::vectors::{hex, json, read, real};
 use crate::x509::Certificate;
-use crate::{Endorsements, Error, Evidence, Expected, Format, Roots};
+use crate::{Endorsements, Error, Evidence, Expected, Format, Roots, verify};
 
 /// What go-tpm-tools keep: quotes by the number of their bank, a log, the certificate of the key.
 struct Google {

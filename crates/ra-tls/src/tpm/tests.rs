@@ -7,7 +7,7 @@ use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use serde_json::{Value, json};
 
 use super::structures::Quote;
-use super::{BANK, chain, pcr_of, verify_under};
+use super::{BANK, chain, pcr_of};
 use crate::expectations::hex as text_of;
 use crate::vectors::{hex, json as file, ours, read};
 use crate::x509::Certificate;
@@ -65,7 +65,7 @@ impl Made {
     }
 
     fn judge(&self) -> Result<Claims, Error> {
-        verify_under(&self.roots, &self.evidence, &self.endorsements, self.at, &self.expected)
+        super::verify(&self.roots, &self.evidence, &self.endorsements, self.at, &self.expected)
     }
 
     fn step(&self) -> &'static str {
