@@ -135,6 +135,13 @@ impl Certificate {
         Err(unreadable(what))
     }
 
+    /// Whether it may sign certificates that have `below` authorities behind them, the first of which it signs (RFC 5280,
+    /// sections 4.2.1.3 and 4.2.1.9).
+    pub fn may_certify(&self, below: usize) -> bool {
+        let within = self.path_length.is_none_or(|most| below <= usize::from(most));
+        self.authority && self.signs_certificates && within
+    }
+
     /// The value of an extension that X.509 does not define.
     pub fn extension(&self, name: &ObjectIdentifier) -> Option<&[u8]> {
         let found = self.extensions.iter().find(|(oid, _)| oid == name);

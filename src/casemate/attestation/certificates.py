@@ -95,6 +95,13 @@ class Certificate:
     def fingerprint(self) -> str:
         return f"sha256:{hashlib.sha256(self.der).hexdigest()}"
 
+    def may_certify(self, below: int) -> bool:
+        """Whether it may sign certificates that have `below` authorities behind them, the first of which it signs
+        (RFC 5280 §4.2.1.3, §4.2.1.9).
+        """
+        within = self.path_length is None or below <= self.path_length
+        return self.authority and self.signs_certificates and within
+
 
 @contextmanager
 def reading(what: str, step: str) -> Iterator[None]:

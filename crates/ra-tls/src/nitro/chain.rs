@@ -80,8 +80,7 @@ impl Chain {
 
 /// `below`: how many authorities follow it.
 fn check_authority(issuer: &Certificate, below: usize) -> Result<(), Error> {
-    let within = issuer.path_length.is_none_or(|most| below <= usize::from(most));
-    if issuer.authority && issuer.signs_certificates && within {
+    if issuer.may_certify(below) {
         return Ok(());
     }
     Err(bad(

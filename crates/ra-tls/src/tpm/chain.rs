@@ -190,8 +190,7 @@ fn up_from<'a>(
 
 /// `below`: how many authorities follow it.
 fn check_authority(issuer: &Certificate, below: usize) -> Result<(), Error> {
-    let within = issuer.path_length.is_none_or(|most| below <= usize::from(most));
-    if issuer.authority && issuer.signs_certificates && within {
+    if issuer.may_certify(below) {
         return Ok(());
     }
     let reason = "a certificate of the chain may not sign the next one";

@@ -73,8 +73,7 @@ def verified_chain(bundle: tuple[bytes, ...], leaf: bytes, root: bytes) -> Chain
 
 def _check_authority(issuer: Certificate, below: int) -> None:
     """`below`: how many authorities follow it."""
-    within = issuer.path_length is None or below <= issuer.path_length
-    if not (issuer.authority and issuer.signs_certificates and within):
+    if not issuer.may_certify(below):
         raise _bad("a certificate of the bundle may not sign the next one", "evidence.chain")
 
 

@@ -152,8 +152,7 @@ def _up_from(
 
 def _check_authority(issuer: Certificate, below: int) -> None:
     """`below`: how many authorities follow it."""
-    within = issuer.path_length is None or below <= issuer.path_length
-    if not (issuer.authority and issuer.signs_certificates and within):
+    if not issuer.may_certify(below):
         raise _bad("a certificate of the chain may not sign the next one", "evidence.chain", got=issuer.common_name)
 
 
